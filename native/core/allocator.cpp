@@ -1,0 +1,225 @@
+// The caching CPU allocator. Blocks come in size classes with four steps per power of two, so at
+// most a fifth of a block is waste; freed blocks are kept per class, because a training step asks
+// for the same sizes again and fresh pages would cost a page fault each. The cache may hold what
+// the recent peak of use needed; beyond that the blocks freed longest ago go back to the system.
+#include "core/allocator.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstdlib>
+#include <mutex>
+#include <vector>
+
+#include "core/error.h"
+
+namespace ampgrad {
+
+namespace {
+
+constexpr size_t kMinBlock = 64;
+constexpr int kMinShift = 6;
+constexpr int kStepsPerDoubling = 4;
+constexpr int kNumClasses = (62 - kMinShift) * kStepsPerDoubling;
+constexpr size_t kHugePage = size_t{2} << 20;
+// Below this size blocks are cut from chunks that are never returned.
+constexpr size_t kSmallLimit = size_t{32} << 10;
+constexpr size_t kChunk = size_t{1} << 20;
+// Cache allowed besides the peak, so that small programs never trim.
+constexpr size_t kCacheSlack = size_t{32} << 20;
+
+int class_of(size_t size) {
+  if (size <= kMinBlock) return 0;
+  const int top = std::bit_width(size - 1) - 1;  // 2^top < size <= 2^(top+1)
+  const size_t step = std::max<size_t>((size_t{1} << top) / kStepsPerDoubling, kMinBlock);
+  const size_t steps_above = (size - (size_t{1} << top) + step - 1) / step;
+  const int steps_per_class = static_cast<int>(((size_t{1} << top) / step));
+  const int scaled = static_cast<int>(steps_above) * kStepsPerDoubling / steps_per_class;
+  return (top - kMinShift) * kStepsPerDoubling + scaled;
+}
+
+size_t class_size(int index) {
+  const int doubling = index / kStepsPerDoubling;
+  const size_t base = size_t{1} << (doubling + kMinShift);
+  const size_t size = base + base / kStepsPerDoubling * static_cast<size_t>(index % kStepsPerDoubling);
+  return (size + kMinBlock - 1) / kMinBlock * kMinBlock;
+}
+
+void* system_allocate(size_t size) {
+  if (size < kHugePage) return std::aligned_alloc(kAlignment, size);
+  void* p = std::aligned_alloc(kHugePage, (size + kHugePage - 1) / kHugePage * kHugePage);
+#if defined(MADV_HUGEPAGE)
+  if (p != nullptr) madvise(p, size, MADV_HUGEPAGE);
+#endif
+  return p;
+}
+
+class CachingCpuAllocator final : public Allocator {
+ public:
+  void* allocate(size_t size) override {
+    const int index = class_of(size);
+    const size_t block_size = class_size(index);
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      auto& list = free_[index];
+      if (!list.empty()) {
+        void* block = list.back().block;
+        list.pop_back();
+        if (block_size >= kSmallLimit) cached_ -= block_size;
+        note_allocated(block_size);
+        return block;
+      }
+      if (block_size < kSmallLimit) {
+        void* block = cut_from_chunk(block_size);
+        if (block != nullptr) note_allocated(block_size);
+        return block;
+      }
+    }
+    void* block = system_allocate(block_size);
+    if (block == nullptr) return nullptr;
+    const std::lock_guard<std::mutex> lock(mutex_);
+    ++stats_.system_allocations;
+    stats_.reserved += block_size;
+    note_allocated(block_size);
+    return block;
+  }
+
+  void release(void* block, size_t size) noexcept override {
+    const int index = class_of(size);
+    const size_t block_size = class_size(index);
+    std::vector<Cached> evicted;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      stats_.allocated -= block_size;
+      free_[index].push_back({block, ++clock_});
+      if (block_size < kSmallLimit) return;
+      cached_ += block_size;
+      // The peak fades so that one large phase does not pin its memory for ever.
+      fading_peak_ = std::max<size_t>(stats_.allocated, fading_peak_ - fading_peak_ / 4096);
+      const size_t allowed = fading_peak_ + fading_peak_ / 8 + kCacheSlack;
+      if (stats_.allocated + cached_ > allowed) trim(stats_.allocated + cached_ - allowed, &evicted);
+    }
+    for (const Cached& c : evicted) std::free(c.block);
+  }
+
+  void empty_cache() override {
+    std::vector<Cached> evicted;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      trim(SIZE_MAX, &evicted);
+    }
+    for (const Cached& c : evicted) std::free(c.block);
+  }
+
+  MemoryStats stats() const override {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return stats_;
+  }
+
+  void reset_peak_stats() override {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    stats_.peak_allocated = stats_.allocated;
+    stats_.peak_reserved = stats_.reserved;
+  }
+
+ private:
+  struct Cached {
+    void* block;
+    uint64_t freed_at;
+  };
+
+  void note_allocated(size_t block_size) {
+    ++stats_.allocations;
+    stats_.allocated += block_size;
+    fading_peak_ = std::max<size_t>(fading_peak_, stats_.allocated);
+    stats_.peak_allocated = std::max(stats_.peak_allocated, stats_.allocated);
+    stats_.peak_reserved = std::max(stats_.peak_reserved, stats_.reserved);
+  }
+
+  void* cut_from_chunk(size_t block_size) {
+    if (chunk_left_ < block_size) {
+      void* chunk = std::aligned_alloc(kAlignment, kChunk);
+      if (chunk == nullptr) return nullptr;
+      ++stats_.system_allocations;
+      stats_.reserved += kChunk;
+      chunk_ = static_cast<char*>(chunk);
+      chunk_left_ = kChunk;
+    }
+    void* block = chunk_;
+    chunk_ += block_size;
+    chunk_left_ -= block_size;
+    return block;
+  }
+
+  // Takes blocks out of the cache, those freed longest ago first, until `bytes` are gathered.
+  void trim(size_t bytes, std::vector<Cached>* evicted) {
+    size_t gathered = 0;
+    while (gathered < bytes) {
+      int oldest = -1;
+      for (int i = class_of(kSmallLimit); i < kNumClasses; ++i) {
+        if (free_[i].empty()) continue;
+        if (oldest < 0 || free_[i].front().freed_at < free_[oldest].front().freed_at) oldest = i;
+      }
+      if (oldest < 0) return;
+      evicted->push_back(free_[oldest].front());
+      free_[oldest].erase(free_[oldest].begin());
+      gathered += class_size(oldest);
+      cached_ -= class_size(oldest);
+      stats_.reserved -= class_size(oldest);
+    }
+  }
+
+  mutable std::mutex mutex_;
+  std::vector<Cached> free_[kNumClasses];
+  char* chunk_ = nullptr;
+  size_t chunk_left_ = 0;
+  size_t cached_ = 0;
+  size_t fading_peak_ = 0;
+  uint64_t clock_ = 0;
+  MemoryStats stats_;
+};
+
+thread_local PressureHook thread_hook = nullptr;
+
+}  // namespace
+
+Allocator& cpu_allocator() {
+  // Never destroyed: storages may be released by finalizers that run at process exit.
+  static auto* allocator = new CachingCpuAllocator();
+  return *allocator;
+}
+
+Allocator& allocator_for(Device device) {
+  AG_CHECK(device.is_cpu(), Device, "device '", to_string(device),
+           "' is not available in this build");
+  return cpu_allocator();
+}
+
+void set_thread_pressure_hook(PressureHook hook) { thread_hook = hook; }
+PressureHook thread_pressure_hook() { return thread_hook; }
+
+const IntrusivePtr<MemoryAccount>& thread_memory_account() {
+  thread_local const IntrusivePtr<MemoryAccount> account = make_intrusive<MemoryAccount>();
+  return account;
+}
+
+void* allocate_or_throw(Device device, size_t size) {
+  Allocator& allocator = allocator_for(device);
+  if (thread_hook != nullptr) thread_hook(0);
+  void* block = allocator.allocate(size);
+  if (AG_LIKELY(block != nullptr)) return block;
+  if (thread_hook != nullptr) thread_hook(size);
+  allocator.empty_cache();
+  block = allocator.allocate(size);
+  if (block != nullptr) return block;
+  const MemoryStats s = allocator.stats();
+  constexpr double kMiB = 1024.0 * 1024.0;
+  AG_FAIL(OutOfMemory, "out of memory on ", to_string(device), ": tried to allocate ",
+          static_cast<double>(size) / kMiB, " MiB; ", static_cast<double>(s.allocated) / kMiB,
+          " MiB are in use by tensors, ", static_cast<double>(s.reserved - s.allocated) / kMiB,
+          " MiB are cached. Use a smaller batch, half precision (autocast), gradient checkpointing, "
+          "or dispose tensors that are kept alive but not needed");
+}
+
+}  // namespace ampgrad

@@ -1,0 +1,14 @@
+// Compiler portability for code shared by the host compiler and nvcc.
+// Owns AG_HD (callable on host and device) and AG_INLINE. Includes nothing.
+#pragma once
+
+#if defined(__CUDACC__)
+#define AG_HD __host__ __device__
+#else
+#define AG_HD
+#endif
+
+#define AG_INLINE inline __attribute__((always_inline))
+#define AG_NOINLINE __attribute__((noinline))
+#define AG_LIKELY(x) __builtin_expect(!!(x), 1)
+#define AG_UNLIKELY(x) __builtin_expect(!!(x), 0)

@@ -1,0 +1,41 @@
+// A reference-counted block of device memory, shared by all views of a tensor, together with the
+// version counter that in-place operations bump.
+#pragma once
+
+#include <cstdint>
+
+#include "core/allocator.h"
+#include "core/intrusive_ptr.h"
+
+namespace ampgrad {
+
+class Storage final : public RefCounted {
+ public:
+  Storage(Device device, size_t bytes);
+  // Adopts foreign memory; `deleter(context)` runs once when the last view is gone.
+  Storage(Device device, void* data, size_t bytes, void (*deleter)(void*), void* context);
+  ~Storage() override;
+
+  void* data() const { return data_; }
+  size_t bytes() const { return bytes_; }
+  Device device() const { return device_; }
+
+  uint32_t version() const { return version_; }
+  void bump_version() { ++version_; }
+
+  // Number of storages alive in the process, for leak tests.
+  static int64_t live_count();
+
+ private:
+  void* data_ = nullptr;
+  size_t bytes_;
+  Device device_;
+  uint32_t version_ = 0;
+  void (*deleter_)(void*) = nullptr;
+  void* context_ = nullptr;
+  IntrusivePtr<MemoryAccount> account_;
+};
+
+using StoragePtr = IntrusivePtr<Storage>;
+
+}  // namespace ampgrad
