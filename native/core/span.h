@@ -15,7 +15,14 @@ class Span {
   constexpr Span() = default;
   constexpr Span(const T* data, size_t size) : data_(data), size_(size) {}
   // Like std::initializer_list itself: valid for the full expression of the call only.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Winit-list-lifetime"
+#endif
   constexpr Span(std::initializer_list<T> list) : data_(list.begin()), size_(list.size()) {}
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
   Span(const std::vector<T>& v) : data_(v.data()), size_(v.size()) {}
 
   constexpr const T* data() const { return data_; }

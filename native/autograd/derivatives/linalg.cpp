@@ -1,0 +1,41 @@
+// Derivatives of matrix products.
+#include "autograd/derivative.h"
+
+namespace ampgrad::derivatives {
+
+namespace {
+
+// x: [..., in], weight: [out, in]; leading dimensions are rows of one matrix product.
+void linear_backward(Backward& b) {
+  const Tensor& g = b.grad();
+  b.set(0, [&] { return ops::matmul(g, b.input(1)); });
+  if (!b.needs(1) && !b.needs(2)) return;
+  const Tensor rows = ops::reshape(g, Dims{-1, b.meta(1).sizes[0]});
+  b.set(1, [&] {
+    const Tensor x = b.input(0);
+    return ops::mm(ops::t(rows), ops::reshape(x, Dims{-1, b.meta(1).sizes[1]}));
+  });
+  if (b.is_tensor(2)) b.set(2, [&] { return ops::sum(rows, Dims{0}); });
+}
+
+}  // namespace
+
+std::vector<Derivative> linalg() {
+  return {
+      {OpId::mm,
+       {in(0).when(1), in(1).when(0)},
+       [](Backward& b) {
+         b.set(0, [&] { return ops::mm(b.grad(), ops::t(b.input(1))); });
+         b.set(1, [&] { return ops::mm(ops::t(b.input(0)), b.grad()); });
+       }},
+      {OpId::bmm,
+       {in(0).when(1), in(1).when(0)},
+       [](Backward& b) {
+         b.set(0, [&] { return ops::bmm(b.grad(), ops::transpose(b.input(1), 1, 2)); });
+         b.set(1, [&] { return ops::bmm(ops::transpose(b.input(0), 1, 2), b.grad()); });
+       }},
+      {OpId::linear, {in(0).when(1), in(1).when(0)}, linear_backward},
+  };
+}
+
+}  // namespace ampgrad::derivatives

@@ -1,0 +1,19 @@
+// Explicit registration of the CPU kernels: one function per family, called once at start-up.
+#pragma once
+
+namespace ampgrad {
+
+void register_cpu_backend();
+
+namespace cpu {
+void register_elementwise();
+void register_gemm();
+void register_reduce();
+void register_softmax();
+void register_loss();
+void register_indexing();
+void register_random();
+void register_optim();
+}  // namespace cpu
+
+}  // namespace ampgrad

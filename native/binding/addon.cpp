@@ -1,0 +1,24 @@
+// The addon's entry point. Every environment that loads it gets its own EnvState; the op registry,
+// the kernels, the allocator and the thread pool are shared by the process.
+#include "backend/cpu/register.h"
+#include "binding/call.h"
+#include "binding/function.h"
+
+NAPI_MODULE_INIT(/* napi_env env, napi_value exports */) {
+  using namespace ampgrad::binding;
+  try {
+    ampgrad::register_cpu_backend();
+    auto* state = new EnvState();
+    state->env = env;
+    check_status(env, napi_set_instance_data(env, state, close_env, nullptr));
+    export_ops(env, exports);
+    export_tensor_functions(env, exports);
+    export_data_functions(env, exports);
+    export_autograd_functions(env, exports);
+    export_runtime_functions(env, exports);
+  } catch (...) {
+    rethrow_as_js(env);
+    return nullptr;
+  }
+  return exports;
+}

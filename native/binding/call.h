@@ -1,0 +1,15 @@
+// The one callback behind every op that JavaScript can call.
+#pragma once
+
+#include "binding/env.h"
+
+namespace ampgrad::binding {
+
+// Adds `ops` to exports: { name: function, ... } and, for rows with an in-place form, `name_`.
+// Each function takes one value per schema argument, in order; undefined stands for the default.
+void export_ops(napi_env env, napi_value exports);
+
+// [{ name, schema, args: [...], ... }], the registry as data.
+napi_value op_schemas(napi_env env);
+
+}  // namespace ampgrad::binding

@@ -1,0 +1,241 @@
+#include "binding/env.h"
+
+#include <algorithm>
+#include <cmath>
+#include <new>
+
+namespace ampgrad::binding {
+
+namespace {
+
+thread_local EnvState* thread_state = nullptr;
+
+constexpr int64_t kMiB = int64_t{1} << 20;
+constexpr int64_t kMinorStep = 64 * kMiB;
+constexpr int64_t kMajorFloor = 160 * kMiB;
+constexpr int64_t kReportStep = 32 * kMiB;
+
+void release_handle(napi_env, void* data, void*) {
+  auto* handle = static_cast<Handle*>(data);
+  EnvState* state = handle->state;
+  delete handle;
+  if (--state->live_handles == 0 && state->closed) delete state;
+}
+
+int64_t live_bytes() {
+  return thread_memory_account()->live_bytes.load(std::memory_order_relaxed);
+}
+
+void run_collector(EnvState* state, bool major) {
+  napi_handle_scope scope;
+  napi_value collect;
+  napi_value undefined;
+  napi_value argument;
+  if (napi_open_handle_scope(state->env, &scope) != napi_ok) return;
+  state->collecting = true;
+  if (napi_get_reference_value(state->env, state->collect, &collect) == napi_ok &&
+      napi_get_undefined(state->env, &undefined) == napi_ok &&
+      napi_get_boolean(state->env, major, &argument) == napi_ok) {
+    // A worker that is being terminated refuses the call; the allocation then simply goes on.
+    napi_call_function(state->env, undefined, collect, 1, &argument, nullptr);
+  }
+  state->collecting = false;
+  ++(major ? state->major_collections : state->minor_collections);
+  napi_close_handle_scope(state->env, scope);
+}
+
+// Tells V8 about memory it cannot see, in big steps: the call is not free.
+void report_external(EnvState* state) {
+  const int64_t live = live_bytes();
+  if (std::abs(live - state->reported_external) < kReportStep) return;
+  int64_t total = 0;
+  napi_adjust_external_memory(state->env, live - state->reported_external, &total);
+  state->reported_external = live;
+}
+
+// A synchronous loop never returns to the event loop, so V8 has no reason to collect the small
+// objects that hold large memory. When live bytes pass the watermark, collect young objects; when
+// these do not suffice, everything. Both marks follow the live set.
+void on_pressure(size_t needed) {
+  EnvState* state = thread_state;
+  if (state == nullptr || state->collect == nullptr || state->collecting) return;
+  if (needed == 0 && live_bytes() < state->minor_trigger) return;
+  run_collector(state, needed != 0);
+  if (live_bytes() > state->major_trigger) {
+    run_collector(state, true);
+    state->major_trigger = std::max(kMajorFloor, live_bytes() + live_bytes() / 2);
+  }
+  const int64_t live = live_bytes();
+  state->minor_trigger = live + std::max(kMinorStep, live / 4);
+  report_external(state);
+}
+
+}  // namespace
+
+void EnvState::drop_dead_refs() {
+  for (napi_ref ref : dead_refs) napi_delete_reference(env, ref);
+  dead_refs.clear();
+}
+
+EnvState* env_state(napi_env env) {
+  void* data = nullptr;
+  napi_get_instance_data(env, &data);
+  return static_cast<EnvState*>(data);
+}
+
+void close_env(napi_env, void* data, void*) {
+  auto* state = static_cast<EnvState*>(data);
+  remove_pressure_hook(state);
+  state->closed = true;
+  state->dead_refs.clear();
+  if (state->live_handles == 0) delete state;
+}
+
+void install_pressure_hook(EnvState* state) {
+  state->minor_trigger = kMinorStep;
+  state->major_trigger = kMajorFloor;
+  thread_state = state;
+  set_thread_pressure_hook(on_pressure);
+}
+
+void remove_pressure_hook(EnvState* state) {
+  if (thread_state != state) return;
+  thread_state = nullptr;
+  set_thread_pressure_hook(nullptr);
+}
+
+namespace {
+
+void throw_error(napi_env env, const char* code, const std::string& message) {
+  napi_value make_error;
+  napi_value undefined;
+  napi_value arguments[2];
+  napi_value error;
+  EnvState* state = env_state(env);
+  if (state != nullptr && state->make_error != nullptr &&
+      napi_get_reference_value(env, state->make_error, &make_error) == napi_ok &&
+      napi_get_undefined(env, &undefined) == napi_ok &&
+      napi_create_string_utf8(env, code, NAPI_AUTO_LENGTH, &arguments[0]) == napi_ok &&
+      napi_create_string_utf8(env, message.data(), message.size(), &arguments[1]) == napi_ok &&
+      napi_call_function(env, undefined, make_error, 2, arguments, &error) == napi_ok) {
+    napi_throw(env, error);
+    return;
+  }
+  bool pending = false;
+  napi_is_exception_pending(env, &pending);
+  if (!pending) napi_throw_error(env, code, message.c_str());
+}
+
+}  // namespace
+
+void rethrow_as_js(napi_env env) noexcept {
+  try {
+    throw;
+  } catch (const JsException&) {
+    // Already pending.
+  } catch (const Error& e) {
+    throw_error(env, error_code_name(e.code()), e.message());
+  } catch (const std::bad_alloc&) {
+    throw_error(env, "ERR_OOM", "out of memory on cpu: the system refused an allocation");
+  } catch (const std::exception& e) {
+    throw_error(env, "ERR_INTERNAL", std::string("internal error: ") + e.what());
+  } catch (...) {
+    throw_error(env, "ERR_INTERNAL", "internal error of unknown kind");
+  }
+}
+
+void check_status(napi_env env, napi_status status) {
+  if (AG_LIKELY(status == napi_ok)) return;
+  bool pending = false;
+  napi_is_exception_pending(env, &pending);
+  if (pending || status == napi_pending_exception || status == napi_cannot_run_js ||
+      status == napi_closing) {
+    throw JsException();
+  }
+  AG_FAIL(Internal, "internal error: Node-API call failed with status ",
+          static_cast<int64_t>(status));
+}
+
+napi_value wrap_tensor(EnvState* state, const Tensor& t) {
+  auto* handle = new Handle{t, state};
+  napi_value external;
+  const napi_status status =
+      napi_create_external(state->env, handle, release_handle, nullptr, &external);
+  if (status != napi_ok) {
+    delete handle;
+    check_status(state->env, status);
+  }
+  ++state->live_handles;
+  return external;
+}
+
+Handle* handle_of(napi_env env, napi_value value) {
+  void* data = nullptr;
+  if (napi_get_value_external(env, value, &data) != napi_ok) return nullptr;
+  return static_cast<Handle*>(data);
+}
+
+const Tensor& tensor_argument(napi_env env, napi_value value, const char* where) {
+  const Handle* handle = handle_of(env, value);
+  AG_CHECK(handle != nullptr, Type, where, ": must be a Tensor, got ", describe_value(env, value));
+  AG_CHECK(handle->tensor.defined(), Disposed, where, ": the tensor was disposed");
+  return handle->tensor;
+}
+
+std::string string_of(napi_env env, napi_value value) {
+  char buffer[128];
+  size_t length = 0;
+  check_status(env, napi_get_value_string_utf8(env, value, nullptr, 0, &length));
+  if (length < sizeof(buffer)) {
+    check_status(env, napi_get_value_string_utf8(env, value, buffer, sizeof(buffer), &length));
+    return std::string(buffer, length);
+  }
+  std::string text(length + 1, '\0');
+  check_status(env, napi_get_value_string_utf8(env, value, text.data(), text.size(), &length));
+  text.resize(length);
+  return text;
+}
+
+std::string describe_value(napi_env env, napi_value value) {
+  napi_valuetype type = napi_undefined;
+  check_status(env, napi_typeof(env, value, &type));
+  switch (type) {
+    case napi_undefined:
+      return "undefined";
+    case napi_null:
+      return "null";
+    case napi_boolean: {
+      bool b = false;
+      napi_get_value_bool(env, value, &b);
+      return b ? "boolean true" : "boolean false";
+    }
+    case napi_number: {
+      double d = 0;
+      napi_get_value_double(env, value, &d);
+      detail::MessageBuilder text;
+      text << "number " << d;
+      return text.take();
+    }
+    case napi_string: {
+      std::string text = string_of(env, value);
+      if (text.size() > 40) text = text.substr(0, 40) + "...";
+      return "string \"" + text + "\"";
+    }
+    case napi_external:
+      return "a Tensor";
+    case napi_function:
+      return "a function";
+    case napi_symbol:
+      return "a symbol";
+    case napi_bigint:
+      return "a bigint";
+    case napi_object: {
+      bool is_array = false;
+      napi_is_array(env, value, &is_array);
+      return is_array ? "an array" : "an object";
+    }
+  }
+  return "a value of unknown kind";
+}
+
+}  // namespace ampgrad::binding

@@ -1,0 +1,79 @@
+// What one JavaScript environment (main thread, worker, vm context) owns: error constructors, the
+// collector function, references waiting to be dropped. Lives as Node-API instance data, so the
+// addon can be loaded by several environments at once and torn down with any of them.
+#pragma once
+
+#include <node_api.h>
+
+#include <string>
+#include <vector>
+
+#include "core/tensor.h"
+#include "ops/op.h"
+
+namespace ampgrad::binding {
+
+struct EnvState;
+
+// An exported op: which one, and in whose environment.
+struct OpBinding {
+  const OpDef* op;
+  bool in_place;
+  EnvState* state;
+};
+
+struct EnvState {
+  napi_env env = nullptr;
+  std::vector<OpBinding> ops;     // callback data of the exported functions
+  napi_ref make_error = nullptr;  // (code, message) => Error, from lib/errors.ts
+  napi_ref collect = nullptr;     // (major: boolean) => void, from lib/memory.ts
+  // References released inside the collector, where Node-API must not be called.
+  std::vector<napi_ref> dead_refs;
+  int64_t live_handles = 0;
+  bool closed = false;  // the environment is gone; the last handle deletes this
+  // Watermark of the collector, in bytes of live storages of this thread.
+  int64_t minor_trigger = 0;
+  int64_t major_trigger = 0;
+  int64_t minor_collections = 0;
+  int64_t major_collections = 0;
+  bool collecting = false;
+  int64_t reported_external = 0;
+
+  void drop_dead_refs();
+};
+
+EnvState* env_state(napi_env env);
+
+// What a JavaScript Tensor holds through a Node-API external.
+struct Handle {
+  Tensor tensor;
+  EnvState* state;
+};
+
+// A pending JavaScript exception travelling through C++ frames.
+struct JsException {};
+
+// Throws the JavaScript error for the C++ exception being handled; for use in catch (...).
+void rethrow_as_js(napi_env env) noexcept;
+
+// Raises if a Node-API call failed because JavaScript threw, or by our mistake.
+void check_status(napi_env env, napi_status status);
+
+napi_value wrap_tensor(EnvState* state, const Tensor& t);
+// The handle of an external, or nullptr if the value is something else.
+Handle* handle_of(napi_env env, napi_value value);
+// The tensor of an argument; raises ERR_TYPE or ERR_DISPOSED naming where.
+const Tensor& tensor_argument(napi_env env, napi_value value, const char* where);
+
+std::string string_of(napi_env env, napi_value value);
+// "number 1.5", "string \"x\"", "null", for messages.
+std::string describe_value(napi_env env, napi_value value);
+
+// Instance data finalizer.
+void close_env(napi_env env, void* data, void* hint);
+
+// Makes this thread's allocator ask this environment for collections.
+void install_pressure_hook(EnvState* state);
+void remove_pressure_hook(EnvState* state);
+
+}  // namespace ampgrad::binding

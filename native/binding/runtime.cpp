@@ -1,0 +1,134 @@
+// Exports that concern the process or the environment: set-up, memory, random state, threads.
+#include "backend/cpu/parallel.h"
+#include "binding/call.h"
+#include "binding/function.h"
+#include "core/rng.h"
+
+namespace ampgrad::binding {
+
+namespace {
+
+void keep_reference(const Call& c, size_t i, napi_ref* slot) {
+  napi_valuetype type = napi_undefined;
+  check_status(c.env, napi_typeof(c.env, c.argv[i], &type));
+  AG_CHECK(type == napi_function, Type, "setup: expected a function, got ",
+           describe_value(c.env, c.argv[i]));
+  check_status(c.env, napi_create_reference(c.env, c.argv[i], 1, slot));
+}
+
+// (makeError, collect): called once by lib/native.ts.
+napi_value setup(const Call& c) {
+  AG_CHECK(c.state->make_error == nullptr, Internal, "setup: called twice");
+  keep_reference(c, 0, &c.state->make_error);
+  keep_reference(c, 1, &c.state->collect);
+  install_pressure_hook(c.state);
+  return c.undefined();
+}
+
+void set_number(const Call& c, napi_value object, const char* key, double value) {
+  check_status(c.env, napi_set_named_property(c.env, object, key, c.number(value)));
+}
+
+napi_value memory_stats(const Call& c) {
+  const MemoryStats s = cpu_allocator().stats();
+  napi_value out;
+  check_status(c.env, napi_create_object(c.env, &out));
+  set_number(c, out, "allocatedBytes", static_cast<double>(s.allocated));
+  set_number(c, out, "peakAllocatedBytes", static_cast<double>(s.peak_allocated));
+  set_number(c, out, "reservedBytes", static_cast<double>(s.reserved));
+  set_number(c, out, "peakReservedBytes", static_cast<double>(s.peak_reserved));
+  set_number(c, out, "allocations", static_cast<double>(s.allocations));
+  set_number(c, out, "systemAllocations", static_cast<double>(s.system_allocations));
+  set_number(c, out, "liveTensors", static_cast<double>(live_tensor_count()));
+  set_number(c, out, "liveStorages", static_cast<double>(Storage::live_count()));
+  set_number(c, out, "liveHandles", static_cast<double>(c.state->live_handles));
+  set_number(c, out, "minorCollections", static_cast<double>(c.state->minor_collections));
+  set_number(c, out, "majorCollections", static_cast<double>(c.state->major_collections));
+  return out;
+}
+
+napi_value empty_cache(const Call& c) {
+  cpu_allocator().empty_cache();
+  return c.undefined();
+}
+
+napi_value reset_peak(const Call& c) {
+  cpu_allocator().reset_peak_stats();
+  return c.undefined();
+}
+
+napi_value manual_seed(const Call& c) {
+  default_generator().manual_seed(static_cast<uint64_t>(c.integer(0, "manualSeed: argument 'seed'")));
+  return c.undefined();
+}
+
+napi_value initial_seed(const Call& c) {
+  napi_value out;
+  check_status(c.env,
+               napi_create_bigint_uint64(c.env, default_generator().initial_seed(), &out));
+  return out;
+}
+
+napi_value reseed(const Call& c) {
+  return c.number(static_cast<double>(default_generator().seed()));
+}
+
+// [seed, offset] as bigints.
+napi_value rng_state(const Call& c) {
+  const PhiloxState s = default_generator().state();
+  napi_value out;
+  napi_value seed;
+  napi_value offset;
+  check_status(c.env, napi_create_array_with_length(c.env, 2, &out));
+  check_status(c.env, napi_create_bigint_uint64(c.env, s.seed, &seed));
+  check_status(c.env, napi_create_bigint_uint64(c.env, s.offset, &offset));
+  check_status(c.env, napi_set_element(c.env, out, 0, seed));
+  check_status(c.env, napi_set_element(c.env, out, 1, offset));
+  return out;
+}
+
+uint64_t read_word(const Call& c, size_t i) {
+  uint64_t word = 0;
+  bool lossless = false;
+  const bool ok = napi_get_value_bigint_uint64(c.env, c.argv[i], &word, &lossless) == napi_ok;
+  AG_CHECK(ok && lossless, Type, "setRngState: the state must be two unsigned 64-bit bigints");
+  return word;
+}
+
+napi_value set_rng_state(const Call& c) {
+  default_generator().set_state({read_word(c, 0), read_word(c, 1)});
+  return c.undefined();
+}
+
+napi_value get_threads(const Call& c) { return c.number(cpu::num_threads()); }
+
+napi_value set_threads(const Call& c) {
+  const int64_t n = c.integer(0, "setNumThreads: argument 'n'");
+  AG_CHECK(n >= 1 && n <= 1024, Range, "setNumThreads: argument 'n' must be in [1, 1024], got ", n);
+  cpu::set_num_threads(static_cast<int>(n));
+  return c.undefined();
+}
+
+napi_value schemas(const Call& c) { return op_schemas(c.env); }
+
+}  // namespace
+
+void export_runtime_functions(napi_env env, napi_value exports) {
+  static constexpr Export kExports[] = {
+      {"setup", entry<setup>},
+      {"memoryStats", entry<memory_stats>},
+      {"emptyCache", entry<empty_cache>},
+      {"resetPeakStats", entry<reset_peak>},
+      {"manualSeed", entry<manual_seed>},
+      {"initialSeed", entry<initial_seed>},
+      {"reseed", entry<reseed>},
+      {"rngState", entry<rng_state>},
+      {"setRngState", entry<set_rng_state>},
+      {"getNumThreads", entry<get_threads>},
+      {"setNumThreads", entry<set_threads>},
+      {"opSchemas", entry<schemas>},
+  };
+  export_functions(env, exports, kExports, std::size(kExports));
+}
+
+}  // namespace ampgrad::binding

@@ -1,0 +1,182 @@
+// Matrix products: shape rules and the translation of strided tensors into GemmParams. No operand
+// is copied unless it has no unit stride in its last two dimensions.
+#include <algorithm>
+
+#include "ops/kernels.h"
+#include "ops/ops.h"
+#include "ops/shape_ops.h"
+
+namespace ampgrad {
+
+namespace {
+
+// A matrix operand whose rows or columns are dense, copied only if they are not.
+Tensor gemm_operand(const Tensor& x) {
+  const int64_t row = x.strides()[x.ndim() - 2];
+  const int64_t col = x.strides()[x.ndim() - 1];
+  return row == 1 || col == 1 || x.numel() <= 1 ? x : contiguous_copy(x);
+}
+
+void check_same(const char* op, const Tensor& a, const Tensor& b) {
+  AG_CHECK(a.dtype() == b.dtype(), DType, op, ": expected input and other to have the same dtype, "
+           "but got: ", dtype_name(a.dtype()), " != ", dtype_name(b.dtype()));
+  AG_CHECK(a.device() == b.device(), Device, op, ": expected all tensors on the same device, got ",
+           to_string(a.device()), " and ", to_string(b.device()));
+}
+
+GemmParams gemm_params(const Tensor& a, const Tensor& b, const Tensor& c) {
+  GemmParams p;
+  const size_t d = a.ndim() - 2;
+  p.dtype = c.dtype();
+  p.m = a.sizes()[d];
+  p.k = a.sizes()[d + 1];
+  p.n = b.sizes()[d + 1];
+  p.a = a.data();
+  p.a_row = a.strides()[d];
+  p.a_col = a.strides()[d + 1];
+  p.b = b.data();
+  p.b_row = b.strides()[d];
+  p.b_col = b.strides()[d + 1];
+  p.c = c.data();
+  p.c_row = p.n;
+  return p;
+}
+
+}  // namespace
+
+namespace impl {
+
+Tensor mm(const Tensor& a, const Tensor& b) {
+  AG_CHECK(a.ndim() == 2 && b.ndim() == 2, Shape, "mm: both operands must be matrices, got ",
+           describe(a), " and ", describe(b));
+  AG_CHECK(a.sizes()[1] == b.sizes()[0], Shape, "mm: mat1 and mat2 shapes cannot be multiplied (",
+           a.sizes()[0], "x", a.sizes()[1], " and ", b.sizes()[0], "x", b.sizes()[1], ")");
+  check_same("mm", a, b);
+  const Tensor out = Tensor::empty({a.sizes()[0], b.sizes()[1]}, a.dtype(), a.device());
+  if (out.numel() == 0) return out;
+  const Tensor left = gemm_operand(a);
+  const Tensor right = gemm_operand(b);
+  KernelTable::run(OpId::mm, out.device(), out.dtype(), gemm_params(left, right, out));
+  return out;
+}
+
+Tensor bmm(const Tensor& a, const Tensor& b) {
+  AG_CHECK(a.ndim() == 3 && b.ndim() == 3, Shape, "bmm: both operands must be 3-D, got ",
+           describe(a), " and ", describe(b));
+  AG_CHECK(a.sizes()[0] == b.sizes()[0] && a.sizes()[2] == b.sizes()[1], Shape,
+           "bmm: expected size for first two dimensions of mat2 to be: [", a.sizes()[0], ", ",
+           a.sizes()[2], "] but got: [", b.sizes()[0], ", ", b.sizes()[1], "]");
+  check_same("bmm", a, b);
+  const Tensor out =
+      Tensor::empty({a.sizes()[0], a.sizes()[1], b.sizes()[2]}, a.dtype(), a.device());
+  if (out.numel() == 0) return out;
+  const Tensor left = gemm_operand(a);
+  const Tensor right = gemm_operand(b);
+  GemmParams p = gemm_params(left, right, out);
+  p.batch = a.sizes()[0];
+  std::vector<int64_t> offsets(static_cast<size_t>(3 * p.batch));
+  for (int64_t i = 0; i < p.batch; ++i) {
+    const auto at = static_cast<size_t>(i);
+    const auto batches = static_cast<size_t>(p.batch);
+    offsets[at] = i * left.strides()[0];
+    offsets[batches + at] = i * right.strides()[0];
+    offsets[2 * batches + at] = i * p.m * p.n;
+  }
+  p.a_offsets = offsets.data();
+  p.b_offsets = offsets.data() + p.batch;
+  p.c_offsets = offsets.data() + 2 * p.batch;
+  KernelTable::run(OpId::bmm, out.device(), out.dtype(), p);
+  return out;
+}
+
+Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
+  AG_CHECK(weight.ndim() == 2 && x.ndim() >= 1, Shape,
+           "linear: expected an input of at least 1 dimension and a 2-D weight, got ", describe(x),
+           " and ", describe(weight));
+  const int64_t in = weight.sizes()[1];
+  const int64_t out_features = weight.sizes()[0];
+  const int64_t rows = in == 0 ? 0 : x.numel() / std::max<int64_t>(x.size(-1), 1);
+  AG_CHECK(x.size(-1) == in, Shape, "linear: mat1 and mat2 shapes cannot be multiplied (", rows,
+           "x", x.size(-1), " and ", in, "x", out_features, ")");
+  check_same("linear", x, weight);
+  if (bias.defined()) {
+    check_same("linear", x, bias);
+    AG_CHECK(bias.ndim() == 1 && bias.numel() == out_features, Shape,
+             "linear: argument 'bias' must have shape [", out_features, "], got ", bias.sizes());
+  }
+  Dims sizes = x.sizes();
+  sizes.back() = out_features;
+  const Tensor out = Tensor::empty(sizes, x.dtype(), x.device());
+  if (out.numel() == 0) return out;
+  Dims strides;
+  const Dims matrix{out.numel() / out_features, in};
+  Tensor left = view_strides(x.sizes(), x.strides(), matrix, &strides)
+                    ? x.alias(matrix, strides, x.offset())
+                    : contiguous_copy(x).alias(matrix, contiguous_strides(matrix), 0);
+  left = gemm_operand(left);
+  const Tensor right = gemm_operand(weight);
+  const Tensor bias_data = bias.defined() ? as_contiguous(bias) : Tensor();
+  const Dims transposed{in, out_features};
+  GemmParams p = gemm_params(
+      left, right.alias(transposed, Dims{right.strides()[1], right.strides()[0]}, right.offset()),
+      out);
+  if (bias.defined()) p.bias = bias_data.data();
+  KernelTable::run(OpId::linear, out.device(), out.dtype(), p);
+  return out;
+}
+
+namespace {
+
+// Batched product of operands with at least two dimensions: batches broadcast as views.
+Tensor batched_matmul(const Tensor& a, const Tensor& b) {
+  const DimsView a_sizes = a.sizes();
+  const DimsView b_sizes = b.sizes();
+  const DimsView a_batch = a_sizes.slice(0, a.ndim() - 2);
+  const DimsView b_batch = b_sizes.slice(0, b.ndim() - 2);
+  Dims batch = broadcast_shapes("matmul", a_batch, b_batch);
+  const auto flat = [&](const Tensor& x) {
+    Dims full = batch;
+    full.push_back(x.size(-2));
+    full.push_back(x.size(-1));
+    const Dims three{element_count(batch), x.size(-2), x.size(-1)};
+    return ops::reshape(ops::expand(x, full), three);
+  };
+  Dims out_sizes = batch;
+  out_sizes.push_back(a.size(-2));
+  out_sizes.push_back(b.size(-1));
+  return ops::view(ops::bmm(flat(a), flat(b)), out_sizes);
+}
+
+}  // namespace
+
+Tensor matmul(const Tensor& a, const Tensor& b) {
+  AG_CHECK(a.ndim() > 0 && b.ndim() > 0, Shape,
+           "matmul: both arguments to matmul need to be at least 1D, but they are ",
+           static_cast<int64_t>(a.ndim()), "D and ", static_cast<int64_t>(b.ndim()), "D");
+  check_same("matmul", a, b);
+  const int64_t inner_b = b.ndim() == 1 ? b.size(0) : b.size(-2);
+  AG_CHECK(a.size(-1) == inner_b, Shape, "matmul: shapes ", a.sizes(), " and ", b.sizes(),
+           " cannot be multiplied: the inner sizes ", a.size(-1), " and ", inner_b,
+           " do not match");
+  const bool vector_a = a.ndim() == 1;
+  const bool vector_b = b.ndim() == 1;
+  const Tensor left = vector_a ? ops::unsqueeze(a, 0) : a;
+  const Tensor right = vector_b ? ops::unsqueeze(b, 1) : b;
+  Tensor out;
+  if (left.ndim() == 2 && right.ndim() == 2) {
+    out = ops::mm(left, right);
+  } else if (right.ndim() == 2) {
+    // One matrix for all batches: a single tall product.
+    Dims sizes = left.sizes();
+    sizes.back() = right.size(1);
+    out = ops::view(ops::mm(ops::reshape(left, Dims{-1, left.size(-1)}), right), sizes);
+  } else {
+    out = batched_matmul(left, right);
+  }
+  if (vector_b) out = ops::squeeze(out, Dims{-1});
+  if (vector_a) out = ops::squeeze(out, Dims{vector_b ? -1 : -2});
+  return out;
+}
+
+}  // namespace impl
+}  // namespace ampgrad
