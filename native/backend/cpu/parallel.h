@@ -33,7 +33,7 @@ void parallel_for(int64_t n, int64_t grain, RangeFn fn);
 int num_threads();
 void set_num_threads(int n);
 
-// True on a pool thread or inside a parallel_for of this thread.
+// True where parallel_for runs serially because a range of another one is being worked on.
 bool in_parallel_region();
 
 }  // namespace ampgrad::cpu
