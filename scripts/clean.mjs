@@ -3,7 +3,15 @@ import { rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const outputs = ['build', 'build-cmake', 'build-cmake-tests', 'build-cmake-lint', 'coverage', 'dist', 'prebuilds'];
+const outputs = [
+  'build',
+  'build-cmake',
+  'build-cmake-tests',
+  'build-cmake-lint',
+  'coverage',
+  'dist',
+  'prebuilds',
+];
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const named = process.argv.slice(2);
 for (const folder of named.length > 0 ? named : outputs) {
