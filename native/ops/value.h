@@ -39,7 +39,7 @@ class Value {
 
   Value() = default;
   template <class T>
-    requires std::is_constructible_v<Storage, std::in_place_type_t<T>, T>
+    requires(!std::is_same_v<T, Value>) && std::is_constructible_v<Storage, std::in_place_type_t<T>, T>
   Value(T v) : data_(std::in_place_type<T>, std::move(v)) {}
 
   bool is_none() const { return data_.index() == 0; }
