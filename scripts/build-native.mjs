@@ -27,7 +27,7 @@ const system = new BuildSystem({
   cMakeOptions,
   generator: process.platform === 'win32' ? undefined : 'Ninja',
   parallel: Number(process.env.CMAKE_BUILD_PARALLEL_LEVEL) || availableParallelism(),
-  logLevel: 'warn',
+  noLog: true,
 });
 
 try {
@@ -36,6 +36,7 @@ try {
   const configured = existsSync(join(out, 'build.ninja')) || process.platform === 'win32';
   if (!configured || Object.keys(cMakeOptions).length > 0) await system.configure();
   await system.build();
-} catch {
+} catch (error) {
+  console.error(`build-native: ${error.message}`);
   process.exitCode = 1;
 }
