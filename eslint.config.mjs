@@ -1,4 +1,5 @@
 import js from '@eslint/js';
+import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
 const nodeGlobals = Object.fromEntries(
@@ -7,7 +8,7 @@ const nodeGlobals = Object.fromEntries(
   ),
 );
 
-export default tseslint.config(
+export default defineConfig(
   {
     ignores: ['build*/', 'coverage/', 'dist/', 'native/', 'node_modules/', 'prebuilds/'],
   },
