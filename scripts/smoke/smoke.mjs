@@ -18,8 +18,8 @@ const cjs = require('ampgrad');
 assert.equal(cjs.Tensor, ag.Tensor, 'require and import must share one Tensor class');
 assert.ok(product instanceof cjs.Tensor);
 
-const { exports } = require('ampgrad/package.json');
-for (const subpath of Object.keys(exports)) {
+const manifest = require('ampgrad/package.json');
+for (const subpath of Object.keys(manifest.exports)) {
   if (subpath === './package.json') continue;
   const name = 'ampgrad' + subpath.slice(1);
   const esmNames = Object.keys(await import(name)).sort();
