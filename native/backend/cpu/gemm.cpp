@@ -1,0 +1,201 @@
+// The driver of the matrix product: picks kernels by dtype, sends vectors to the vector kernels,
+// splits batches, rows and columns over the pool (never k, so that results do not depend on the
+// number of threads), and owns the per-thread scratch memory.
+#include "backend/cpu/gemm.h"
+
+#include <algorithm>
+#include <new>
+
+#include "backend/cpu/gemm_kernels.h"
+#include "backend/cpu/parallel.h"
+#include "core/error.h"
+
+namespace ampgrad::cpu {
+
+namespace {
+
+// Multiply-adds that are worth a thread's wake-up, and bytes of a memory-bound product.
+constexpr int64_t kParallelWork = 200'000;
+constexpr int64_t kParallelVectorWork = 100'000;
+
+struct ScratchBuffers {
+  void* data[kNumGemmSlots] = {};
+  size_t size[kNumGemmSlots] = {};
+  ~ScratchBuffers() {
+    for (void* block : data) ::operator delete(block, std::align_val_t{64});
+  }
+};
+thread_local ScratchBuffers tls_scratch;
+
+int64_t ceil_div(int64_t x, int64_t unit) { return (x + unit - 1) / unit; }
+
+const void* advance(const void* base, int64_t elements, DType dtype) {
+  return base == nullptr
+             ? nullptr
+             : static_cast<const char*>(base) + elements * static_cast<int64_t>(dtype_size(dtype));
+}
+void* advance(void* base, int64_t elements, DType dtype) {
+  return static_cast<char*>(base) + elements * static_cast<int64_t>(dtype_size(dtype));
+}
+
+GemmParams batch_of(const GemmParams& p, int64_t index) {
+  GemmParams one = p;
+  one.batch = 1;
+  one.a_offsets = one.b_offsets = one.c_offsets = nullptr;
+  if (p.a_offsets != nullptr) one.a = advance(p.a, p.a_offsets[index], p.dtype);
+  if (p.b_offsets != nullptr) one.b = advance(p.b, p.b_offsets[index], p.dtype);
+  if (p.c_offsets != nullptr) one.c = advance(p.c, p.c_offsets[index], p.dtype);
+  return one;
+}
+
+GemmParams tile_of(const GemmParams& p, int64_t i, int64_t rows, int64_t j, int64_t cols) {
+  GemmParams tile = p;
+  tile.m = rows;
+  tile.n = cols;
+  tile.a = advance(p.a, i * p.a_row, p.dtype);
+  tile.b = advance(p.b, j * p.b_col, p.dtype);
+  tile.c = advance(p.c, i * p.c_row + j, p.dtype);
+  tile.bias = advance(p.bias, j, p.dtype);
+  return tile;
+}
+
+GemmKernels kernels_for(DType dtype) {
+  switch (dtype) {
+    case DType::Float32: return gemm_kernels_f32();
+    case DType::Float64: return gemm_kernels_f64();
+    case DType::Float16: return gemm_kernels_f16();
+    case DType::BFloat16: return gemm_kernels_bf16();
+    default: return {gemm_integer, nullptr, nullptr, 1, 64};
+  }
+}
+
+// How one product is cut into equal tiles, in units of register tiles.
+struct Grid {
+  int64_t rows = 1, cols = 1;            // tiles
+  int64_t tile_rows = 0, tile_cols = 0;  // size of a tile
+};
+
+// Each tile packs its own part of A and B: the grid with the least packing is taken.
+Grid choose_grid(const GemmParams& p, const GemmKernels& kernels, int64_t parts) {
+  const int64_t units_m = ceil_div(p.m, kernels.rows);
+  const int64_t units_n = ceil_div(p.n, kernels.cols);
+  Grid best;
+  double best_cost = -1;
+  for (int64_t rows = 1; rows <= std::min(parts, units_m); ++rows) {
+    const int64_t cols = std::min(ceil_div(parts, rows), units_n);
+    const int64_t tile_rows = ceil_div(units_m, rows) * kernels.rows;
+    const int64_t tile_cols = ceil_div(units_n, cols) * kernels.cols;
+    // A tile's time: its multiply-adds, and the packing of its operands at about 8 each.
+    const double m = static_cast<double>(std::min(tile_rows, p.m));
+    const double n = static_cast<double>(std::min(tile_cols, p.n));
+    const double rounds = static_cast<double>(ceil_div(rows * cols, parts));
+    const double cost = rounds * (m * n + 8 * (m + n));
+    if (best_cost < 0 || cost < best_cost) {
+      best_cost = cost;
+      best = {ceil_div(p.m, tile_rows), ceil_div(p.n, tile_cols), tile_rows, tile_cols};
+    }
+  }
+  return best;
+}
+
+void matrix_product(const GemmParams& p, const GemmKernels& kernels) {
+  const int64_t work = std::max<int64_t>(p.m * p.n * p.k, 1);
+  const int64_t total = work * p.batch;
+  const int threads = in_parallel_region() ? 1 : num_threads();
+  if (threads == 1 || total < 2 * kParallelWork) {
+    for (int64_t i = 0; i < p.batch; ++i) kernels.tile(batch_of(p, i));
+    return;
+  }
+  int64_t parts = 1;
+  if (p.batch % threads != 0 && p.batch < 4 * threads) {
+    parts = std::min<int64_t>(ceil_div(threads, p.batch), ceil_div(work, kParallelWork));
+  }
+  const Grid grid = choose_grid(p, kernels, parts);
+  const int64_t tiles = grid.rows * grid.cols;
+  const int64_t grain = std::max<int64_t>(kParallelWork / std::max<int64_t>(work / tiles, 1), 1);
+  parallel_for(p.batch * tiles, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) {
+      const GemmParams one = batch_of(p, t / tiles);
+      const int64_t i = t % tiles / grid.cols * grid.tile_rows;
+      const int64_t j = t % tiles % grid.cols * grid.tile_cols;
+      kernels.tile(tile_of(one, i, std::min(grid.tile_rows, p.m - i), j,
+                           std::min(grid.tile_cols, p.n - j)));
+    }
+  });
+}
+
+// y = A x with A (m x k); a row vector times a matrix is the transposed matrix times it.
+void vector_product(const GemmParams& p, const GemmKernels& kernels) {
+  GemvArgs g;
+  g.k = p.k;
+  g.alpha = p.alpha;
+  g.beta = p.beta;
+  const bool column = p.n == 1;
+  const int64_t x_stride = column ? p.b_row : p.a_col;
+  g.rows = column ? p.m : p.n;
+  g.row_stride = column ? p.a_row : p.b_col;
+  g.k_stride = column ? p.a_col : p.b_row;
+  g.y_stride = column ? p.c_row : 1;
+  g.bias_stride = column ? 0 : 1;
+  const size_t acc_size = p.dtype == DType::Float64 ? sizeof(double) : sizeof(float);
+  void* x = gemm_scratch(GemmSlot::Vector, static_cast<size_t>(p.k) * acc_size);
+  for (int64_t b = 0; b < p.batch; ++b) {
+    const GemmParams one = batch_of(p, b);
+    kernels.widen(column ? one.b : one.a, x_stride, p.k, x);
+    const void* matrix = column ? one.a : one.b;
+    const int64_t grain = std::max<int64_t>(kParallelVectorWork / p.k, 16);
+    parallel_for(g.rows, grain, [&](int64_t begin, int64_t end) {
+      GemvArgs part = g;
+      part.rows = end - begin;
+      part.x = x;
+      part.matrix = advance(matrix, begin * g.row_stride, p.dtype);
+      part.y = advance(one.c, begin * g.y_stride, p.dtype);
+      part.bias = advance(p.bias, begin * g.bias_stride, p.dtype);
+      kernels.gemv(part);
+    });
+  }
+}
+
+bool is_vector_product(const GemmParams& p) {
+  if (!is_floating(p.dtype)) return false;
+  if (p.n == 1) return p.a_row == 1 || p.a_col == 1;
+  return p.m == 1 && (p.b_row == 1 || p.b_col == 1);
+}
+
+}  // namespace
+
+void* gemm_scratch(GemmSlot slot, size_t bytes) {
+  const auto s = static_cast<size_t>(slot);
+  ScratchBuffers& buffers = tls_scratch;
+  if (buffers.size[s] < bytes) {
+    ::operator delete(buffers.data[s], std::align_val_t{64});
+    buffers.data[s] = nullptr;
+    buffers.size[s] = 0;
+    buffers.data[s] = ::operator new(bytes, std::align_val_t{64}, std::nothrow);
+    AG_CHECK(buffers.data[s] != nullptr, OutOfMemory, "matmul: no memory for a buffer of ",
+             static_cast<uint64_t>(bytes), " bytes");
+    buffers.size[s] = bytes;
+  }
+  return buffers.data[s];
+}
+
+void gemm(const GemmParams& params) {
+  GemmParams p = params;
+  if (p.m == 0 || p.n == 0 || p.batch == 0) return;
+  const GemmKernels kernels = kernels_for(p.dtype);
+  if (p.k == 0) {
+    // An empty sum is the product with one column and one row of zeros.
+    static constexpr double kZero = 0;
+    p.k = 1;
+    p.a = p.b = &kZero;
+    p.a_row = p.a_col = p.b_row = p.b_col = 0;
+    p.a_offsets = p.b_offsets = nullptr;
+  }
+  if (is_vector_product(p)) {
+    vector_product(p, kernels);
+  } else {
+    matrix_product(p, kernels);
+  }
+}
+
+}  // namespace ampgrad::cpu

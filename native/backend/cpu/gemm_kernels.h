@@ -1,0 +1,49 @@
+// What the SIMD units of the matrix product offer to its driver (gemm.cpp), per Highway target.
+// Also the scratch memory they pack into.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "ops/params.h"
+
+namespace ampgrad::cpu {
+
+// y[i] = alpha * sum_p matrix(i, p) x[p] + beta * y[i] + bias[i]; strides in elements. One of
+// the two strides of the matrix is 1.
+struct GemvArgs {
+  int64_t rows = 0, k = 0;
+  const void* matrix = nullptr;
+  int64_t row_stride = 0, k_stride = 0;
+  const void* x = nullptr;  // k values of the accumulator type, contiguous
+  void* y = nullptr;
+  int64_t y_stride = 1;
+  const void* bias = nullptr;
+  int64_t bias_stride = 1;
+  double alpha = 1, beta = 0;
+};
+
+struct GemmKernels {
+  // One product on the calling thread; reads no batch field.
+  void (*tile)(const GemmParams& params) = nullptr;
+  void (*gemv)(const GemvArgs& args) = nullptr;
+  // out[i] = x[i * stride], converted to the accumulator type.
+  void (*widen)(const void* x, int64_t stride, int64_t n, void* out) = nullptr;
+  int64_t rows = 0, cols = 0;  // size of the register tile
+};
+
+GemmKernels gemm_kernels_f32();
+GemmKernels gemm_kernels_f64();
+GemmKernels gemm_kernels_f16();
+GemmKernels gemm_kernels_bf16();
+
+// All integer dtypes and bool, one product on the calling thread.
+void gemm_integer(const GemmParams& params);
+
+// Buffers of the calling thread, 64-byte aligned, kept for the next call and grown as needed.
+// A slot's pointer is valid until the same slot is asked for again.
+enum class GemmSlot { A, B, Accumulator, Vector };
+inline constexpr int kNumGemmSlots = 4;
+void* gemm_scratch(GemmSlot slot, size_t bytes);
+
+}  // namespace ampgrad::cpu

@@ -1,0 +1,287 @@
+// The innermost pieces of the matrix product, compiled once per Highway target: loads and stores
+// that convert, packing into panels, and the register-tile kernels. A panel of A holds exactly the
+// rows of its tile (no padding); panels of B are padded with zeros to whole vectors.
+#if defined(AMPGRAD_GEMM_MICRO_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef AMPGRAD_GEMM_MICRO_INL_H_
+#undef AMPGRAD_GEMM_MICRO_INL_H_
+#else
+#define AMPGRAD_GEMM_MICRO_INL_H_
+#endif
+
+#include <algorithm>
+#include <cstdint>
+#include <type_traits>
+#include <utility>
+
+#include "core/half.h"
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace ampgrad::cpu::HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+template <class T>
+using AccOf = std::conditional_t<std::is_same_v<T, double>, double, float>;
+
+// The register tile: kMaxRows x 2 vectors fill the registers beside two vectors of B and one of A.
+#if HWY_TARGET == HWY_AVX3
+inline constexpr int kMaxRows = 14;
+#elif HWY_TARGET == HWY_NEON
+inline constexpr int kMaxRows = 12;
+#else
+inline constexpr int kMaxRows = 6;
+#endif
+inline constexpr int kMaxVectors = 2;
+
+// Without conversion instructions Highway's emulation leaves out Inf and NaN.
+#if HWY_TARGET == HWY_SCALAR || HWY_TARGET == HWY_EMU128
+inline constexpr bool kNativeHalf = false;
+#else
+inline constexpr bool kNativeHalf = true;
+#endif
+
+HWY_INLINE float widen_one(float x) { return x; }
+HWY_INLINE double widen_one(double x) { return x; }
+HWY_INLINE float widen_one(Half x) { return to_float(x); }
+HWY_INLINE float widen_one(BFloat16 x) { return to_float(x); }
+
+template <class D, class T>
+HWY_INLINE hn::Vec<D> load_widened(D d, const T* p) {
+  if constexpr (std::is_same_v<T, BFloat16>) {
+    const hn::Rebind<uint32_t, D> d32;
+    const hn::Rebind<uint16_t, D> d16;
+    const auto bits = hn::LoadU(d16, reinterpret_cast<const uint16_t*>(p));
+    return hn::BitCast(d, hn::ShiftLeft<16>(hn::PromoteTo(d32, bits)));
+  } else if constexpr (std::is_same_v<T, Half>) {
+    if constexpr (kNativeHalf) {
+      const hn::Rebind<hwy::float16_t, D> d16;
+      return hn::PromoteTo(d, hn::LoadU(d16, reinterpret_cast<const hwy::float16_t*>(p)));
+    } else {
+      HWY_ALIGN float lanes[HWY_MAX_BYTES / sizeof(float)];
+      for (size_t i = 0; i < hn::Lanes(d); ++i) lanes[i] = to_float(p[i]);
+      return hn::Load(d, lanes);
+    }
+  } else {
+    return hn::LoadU(d, p);
+  }
+}
+
+HWY_INLINE void narrow_one(float x, float* out) { *out = x; }
+HWY_INLINE void narrow_one(double x, double* out) { *out = x; }
+HWY_INLINE void narrow_one(float x, Half* out) { *out = to_half(x); }
+HWY_INLINE void narrow_one(float x, BFloat16* out) { *out = to_bfloat16(x); }
+
+// Rounds to nearest even, as core/half.h does.
+template <class D, class T>
+HWY_INLINE void store_narrowed(D d, hn::Vec<D> v, T* p) {
+  if constexpr (std::is_same_v<T, BFloat16>) {
+    const hn::Rebind<uint32_t, D> d32;
+    const hn::Rebind<uint16_t, D> d16;
+    const auto bits = hn::BitCast(d32, v);
+    const auto top = hn::ShiftRight<16>(bits);
+    const auto odd = hn::And(top, hn::Set(d32, 1u));
+    const auto rounded = hn::ShiftRight<16>(hn::Add(hn::Add(bits, hn::Set(d32, 0x7fffu)), odd));
+    const auto quiet = hn::Or(top, hn::Set(d32, 0x40u));
+    const auto is_nan = hn::RebindMask(d32, hn::IsNaN(v));
+    hn::StoreU(hn::TruncateTo(d16, hn::IfThenElse(is_nan, quiet, rounded)), d16,
+               reinterpret_cast<uint16_t*>(p));
+  } else if constexpr (std::is_same_v<T, Half>) {
+    if constexpr (kNativeHalf) {
+      const hn::Rebind<hwy::float16_t, D> d16;
+      hn::StoreU(hn::DemoteTo(d16, v), d16, reinterpret_cast<hwy::float16_t*>(p));
+    } else {
+      HWY_ALIGN float lanes[HWY_MAX_BYTES / sizeof(float)];
+      hn::Store(v, d, lanes);
+      for (size_t i = 0; i < hn::Lanes(d); ++i) p[i] = to_half(lanes[i]);
+    }
+  } else {
+    hn::StoreU(v, d, p);
+  }
+}
+
+// ---- packing: dst[p * width + w] = src[w * w_stride + p * k_stride] -----------------------------
+
+// Elements a panel may be written beyond its end (whole vectors are stored); reserved by callers.
+inline constexpr int64_t kPanelSlack = 64;
+
+template <class T, class Acc>
+HWY_INLINE void pack_scalar(const T* src, int64_t w_stride, int64_t k_stride, int64_t valid,
+                            int64_t width, int64_t k0, int64_t k, Acc* dst) {
+  for (int64_t p = k0; p < k; ++p) {
+    const T* from = src + p * k_stride;
+    Acc* to = dst + p * width;
+    for (int64_t w = 0; w < valid; ++w) to[w] = widen_one(from[w * w_stride]);
+    for (int64_t w = valid; w < width; ++w) to[w] = Acc{0};
+  }
+}
+
+// Panel elements are adjacent in the source. `readable` counts the adjacent source elements that
+// exist (>= valid), so that whole vectors can be read beyond the panel.
+template <class T, class Acc>
+void pack_rows(const T* src, int64_t k_stride, int64_t valid, int64_t readable, int64_t width,
+               int64_t k, Acc* dst) {
+  const hn::ScalableTag<Acc> d;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  const int64_t vectors = (width + lanes - 1) / lanes;
+  if (valid != width || vectors * lanes > readable) {
+    pack_scalar(src, 1, k_stride, valid, width, 0, k, dst);
+    return;
+  }
+  if (vectors == 2) {
+    for (int64_t p = 0; p < k; ++p) {
+      const auto v0 = load_widened(d, src + p * k_stride);
+      const auto v1 = load_widened(d, src + p * k_stride + lanes);
+      hn::StoreU(v0, d, dst + p * width);
+      hn::StoreU(v1, d, dst + p * width + lanes);
+    }
+    return;
+  }
+  for (int64_t p = 0; p < k; ++p) {
+    for (int64_t v = 0; v < vectors; ++v) {
+      hn::StoreU(load_widened(d, src + p * k_stride + v * lanes), d, dst + p * width + v * lanes);
+    }
+  }
+}
+
+#if HWY_TARGET == HWY_SCALAR
+template <class T, class Acc>
+void pack_columns(const T* src, int64_t w_stride, int64_t valid, int64_t width, int64_t k,
+                  Acc* dst) {
+  pack_scalar(src, w_stride, 1, valid, width, 0, k, dst);
+}
+#else
+template <class D4>
+HWY_INLINE void store_transposed(D4 d, hn::Vec<D4> v0, hn::Vec<D4> v1, hn::Vec<D4> v2,
+                                 hn::Vec<D4> v3, int64_t width, float* dst) {
+  const auto t0 = hn::InterleaveLower(d, v0, v1);
+  const auto t1 = hn::InterleaveUpper(d, v0, v1);
+  const auto t2 = hn::InterleaveLower(d, v2, v3);
+  const auto t3 = hn::InterleaveUpper(d, v2, v3);
+  hn::StoreU(hn::ConcatLowerLower(d, t2, t0), d, dst);
+  hn::StoreU(hn::ConcatUpperUpper(d, t2, t0), d, dst + width);
+  hn::StoreU(hn::ConcatLowerLower(d, t3, t1), d, dst + 2 * width);
+  hn::StoreU(hn::ConcatUpperUpper(d, t3, t1), d, dst + 3 * width);
+}
+
+// k runs along the source's unit stride: transposes 4 x 4 blocks. The last group of a row may
+// spill into the next row of the panel, which is written afterwards; groups go right to left.
+template <class T>
+void pack_columns(const T* src, int64_t w_stride, int64_t valid, int64_t width, int64_t k,
+                  float* dst) {
+  const hn::FixedTag<float, 4> d4;
+  const auto zero = hn::Zero(d4);
+  int64_t p = 0;
+  for (; p + 4 <= k; p += 4) {
+    for (int64_t w = (width - 1) / 4 * 4; w >= 0; w -= 4) {
+      const T* from = src + w * w_stride + p;
+      float* to = dst + p * width + w;
+      if (w + 4 <= valid) {
+        store_transposed(d4, load_widened(d4, from), load_widened(d4, from + w_stride),
+                         load_widened(d4, from + 2 * w_stride),
+                         load_widened(d4, from + 3 * w_stride), width, to);
+      } else {
+        const auto v0 = w < valid ? load_widened(d4, from) : zero;
+        const auto v1 = w + 1 < valid ? load_widened(d4, from + w_stride) : zero;
+        const auto v2 = w + 2 < valid ? load_widened(d4, from + 2 * w_stride) : zero;
+        store_transposed(d4, v0, v1, v2, zero, width, to);
+      }
+    }
+  }
+  pack_scalar(src, w_stride, 1, valid, width, p, k, dst);
+}
+
+template <class T>
+void pack_columns(const T* src, int64_t w_stride, int64_t valid, int64_t width, int64_t k,
+                  double* dst) {
+  const hn::FixedTag<double, 2> d2;
+  const auto zero = hn::Zero(d2);
+  int64_t p = 0;
+  for (; p + 2 <= k; p += 2) {
+    for (int64_t w = (width - 1) / 2 * 2; w >= 0; w -= 2) {
+      const T* from = src + w * w_stride + p;
+      const auto v0 = w < valid ? hn::LoadU(d2, from) : zero;
+      const auto v1 = w + 1 < valid ? hn::LoadU(d2, from + w_stride) : zero;
+      hn::StoreU(hn::InterleaveLower(d2, v0, v1), d2, dst + p * width + w);
+      hn::StoreU(hn::InterleaveUpper(d2, v0, v1), d2, dst + (p + 1) * width + w);
+    }
+  }
+  pack_scalar(src, w_stride, 1, valid, width, p, k, dst);
+}
+#endif
+
+template <class T, class Acc>
+HWY_INLINE void pack_panel(const T* src, int64_t w_stride, int64_t k_stride, int64_t valid,
+                           int64_t readable, int64_t width, int64_t k, Acc* dst) {
+  if (w_stride == 1) {
+    pack_rows(src, k_stride, valid, readable, width, k, dst);
+  } else if (k_stride == 1) {
+    pack_columns(src, w_stride, valid, width, k, dst);
+  } else {
+    pack_scalar(src, w_stride, k_stride, valid, width, 0, k, dst);
+  }
+}
+
+// ---- register tiles -----------------------------------------------------------------------------
+
+// out (+)= A B for `Rows` rows and `Vectors` vectors of columns. Packed panels of A have their
+// rows adjacent (row stride 1, k stride Rows); otherwise A is read in place.
+template <class Acc>
+using MicroFn = void (*)(int64_t k, const Acc* a, int64_t a_row, int64_t a_k, const Acc* b,
+                         int64_t b_k, Acc* out, int64_t out_row, bool add);
+
+template <class Acc, int Rows, int Vectors, bool Packed>
+void micro_kernel(int64_t k, const Acc* HWY_RESTRICT a, int64_t a_row, int64_t a_k,
+                  const Acc* HWY_RESTRICT b, int64_t b_k, Acc* HWY_RESTRICT out, int64_t out_row,
+                  bool add) {
+  const hn::ScalableTag<Acc> d;
+  using V = hn::Vec<decltype(d)>;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  V acc[Rows][Vectors];
+#pragma GCC unroll 16
+  for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 2
+    for (int v = 0; v < Vectors; ++v) acc[r][v] = hn::Zero(d);
+  }
+  for (int64_t p = 0; p < k; ++p) {
+    V bv[Vectors];
+#pragma GCC unroll 2
+    for (int v = 0; v < Vectors; ++v) bv[v] = hn::LoadU(d, b + v * lanes);
+#pragma GCC unroll 16
+    for (int r = 0; r < Rows; ++r) {
+      const V av = hn::Set(d, Packed ? a[r] : a[r * a_row]);
+#pragma GCC unroll 2
+      for (int v = 0; v < Vectors; ++v) acc[r][v] = hn::MulAdd(av, bv[v], acc[r][v]);
+    }
+    a += Packed ? Rows : a_k;
+    b += b_k;
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 2
+    for (int v = 0; v < Vectors; ++v) {
+      Acc* to = out + r * out_row + v * lanes;
+      hn::StoreU(add ? hn::Add(hn::LoadU(d, to), acc[r][v]) : acc[r][v], d, to);
+    }
+  }
+}
+
+template <class Acc>
+struct MicroTable {
+  MicroFn<Acc> fn[kMaxRows][kMaxVectors][2];
+};
+
+template <class Acc, int... R>
+constexpr MicroTable<Acc> make_micro_table(std::integer_sequence<int, R...>) {
+  return {{{{micro_kernel<Acc, R + 1, 1, false>, micro_kernel<Acc, R + 1, 1, true>},
+            {micro_kernel<Acc, R + 1, 2, false>, micro_kernel<Acc, R + 1, 2, true>}}...}};
+}
+
+template <class Acc>
+inline constexpr MicroTable<Acc> kMicroTable =
+    make_micro_table<Acc>(std::make_integer_sequence<int, kMaxRows>());
+
+}  // namespace ampgrad::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif

@@ -1,0 +1,239 @@
+// The blocked loops of one product on one thread, compiled once per Highway target: blocks of k
+// and n are packed for B, blocks of m for A, register tiles fill C. Low-precision results keep
+// their sums in float until the last block of k, so they are rounded once.
+#if defined(AMPGRAD_GEMM_TILE_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef AMPGRAD_GEMM_TILE_INL_H_
+#undef AMPGRAD_GEMM_TILE_INL_H_
+#else
+#define AMPGRAD_GEMM_TILE_INL_H_
+#endif
+
+#include <algorithm>
+#include <cstdint>
+
+#include "backend/cpu/gemm_kernels.h"
+#include "backend/cpu/gemm_micro-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace ampgrad::cpu::HWY_NAMESPACE {
+
+HWY_INLINE int64_t round_up(int64_t x, int64_t unit) { return (x + unit - 1) / unit * unit; }
+HWY_INLINE int64_t ceil_div(int64_t x, int64_t unit) { return (x + unit - 1) / unit; }
+
+// Bytes of a packed block of A (in the second-level cache) and of one of B (beyond it).
+inline constexpr int64_t kBlockK = 256;
+inline constexpr int64_t kBlockBytesA = 160 << 10;
+inline constexpr int64_t kBlockN = 1024;
+inline constexpr int64_t kAccumulatorRows = 768;
+// A packed panel must be used about this often to be worth its packing.
+inline constexpr int64_t kReuse = 4;
+
+template <class T>
+class Tile {
+ public:
+  using Acc = AccOf<T>;
+
+  explicit Tile(const GemmParams& p)
+      : p_(p),
+        a_(static_cast<const T*>(p.a)),
+        b_(static_cast<const T*>(p.b)),
+        c_(static_cast<T*>(p.c)),
+        lanes_(static_cast<int64_t>(hn::Lanes(hn::ScalableTag<Acc>()))),
+        width_(kMaxVectors * lanes_),
+        k_blocks_(ceil_div(p.k, kBlockK)),
+        k_block_(round_up(ceil_div(p.k, k_blocks_), 4)),
+        n_block_(std::min(round_up(p.n, width_), round_up(kBlockN, width_))),
+        plain_(std::is_same_v<T, Acc> && p.alpha == 1 && p.beta == 0 && p.bias == nullptr),
+        direct_a_(std::is_same_v<T, Acc> && p.n <= kReuse * width_),
+        direct_b_(std::is_same_v<T, Acc> && p.b_col == 1 && p.m <= kReuse * kMaxRows) {
+    const int64_t wanted = kBlockBytesA / (k_block_ * static_cast<int64_t>(sizeof(Acc)));
+    const int64_t most = std::max<int64_t>(wanted / kMaxRows, 1) * kMaxRows;
+    m_block_ = round_up(ceil_div(p.m, ceil_div(p.m, most)), kMaxRows);
+    use_accumulator_ = !std::is_same_v<T, Acc> && k_blocks_ > 1;
+    m_span_ = use_accumulator_ ? std::min(p.m, kAccumulatorRows) : p.m;
+    packed_a_ = scratch(GemmSlot::A, direct_a_ ? 0 : (m_block_ + kMaxRows) * k_block_);
+    packed_b_ = scratch(GemmSlot::B, n_block_ * k_block_);
+    if (use_accumulator_) accumulator_ = scratch(GemmSlot::Accumulator, m_span_ * n_block_);
+  }
+
+  void run() {
+    for (int64_t j = 0; j < p_.n; j += n_block_) {
+      for (int64_t i = 0; i < p_.m; i += m_span_) {
+        for (int64_t p = 0; p < p_.k; p += k_block_) {
+          run_block(i, std::min(m_span_, p_.m - i), j, std::min(n_block_, p_.n - j), p,
+                    std::min(k_block_, p_.k - p));
+        }
+      }
+    }
+  }
+
+ private:
+  static Acc* scratch(GemmSlot slot, int64_t elements) {
+    return static_cast<Acc*>(
+        gemm_scratch(slot, static_cast<size_t>(elements + kPanelSlack) * sizeof(Acc)));
+  }
+
+  const T* a_at(int64_t i, int64_t p) const { return a_ + i * p_.a_row + p * p_.a_col; }
+  const T* b_at(int64_t p, int64_t j) const { return b_ + p * p_.b_row + j * p_.b_col; }
+
+  // Whole panels of a dense B can be multiplied in place; the last, narrower one is packed.
+  bool reads_b(int64_t cols) const { return direct_b_ && cols % lanes_ == 0; }
+  int64_t panel_width(int64_t cols) const { return cols > lanes_ ? width_ : lanes_; }
+
+  void pack_b(int64_t j0, int64_t n, int64_t p0, int64_t k) {
+    for (int64_t j = 0; j < n; j += width_) {
+      const int64_t cols = std::min(width_, n - j);
+      if (reads_b(cols)) continue;
+      pack_panel(b_at(p0, j0 + j), p_.b_col, p_.b_row, cols, p_.n - j0 - j, panel_width(cols), k,
+                 packed_b_ + j * k);
+    }
+  }
+
+  void run_block(int64_t i0, int64_t m, int64_t j0, int64_t n, int64_t p0, int64_t k) {
+    pack_b(j0, n, p0, k);
+    for (int64_t i = 0; i < m; i += m_block_) {
+      const int64_t rows = std::min(m_block_, m - i);
+      const int64_t panels = ceil_div(rows, kMaxRows);
+      if (!direct_a_) pack_a(i0 + i, rows, panels, p0, k);
+      for (int64_t j = 0; j < n; j += width_) {
+        const int64_t cols = std::min(width_, n - j);
+        int64_t row = 0;
+        for (int64_t panel = 0; panel < panels; ++panel) {
+          const int64_t height = panel_height(rows, panels, panel);
+          run_tile(i0 + i + row, height, j0 + j, cols, p0, k, packed_a_ + row * k,
+                   packed_b_ + j * k,
+                   use_accumulator_ ? accumulator_ + (i + row) * n_block_ + j : nullptr);
+          row += height;
+        }
+      }
+    }
+  }
+
+  // Rows are shared out evenly: no register tile is left with a handful of them.
+  static int64_t panel_height(int64_t rows, int64_t panels, int64_t panel) {
+    return rows / panels + (panel < rows % panels ? 1 : 0);
+  }
+
+  void pack_a(int64_t i0, int64_t rows, int64_t panels, int64_t p0, int64_t k) {
+    int64_t row = 0;
+    for (int64_t panel = 0; panel < panels; ++panel) {
+      const int64_t height = panel_height(rows, panels, panel);
+      pack_panel(a_at(i0 + row, p0), p_.a_row, p_.a_col, height, p_.m - i0 - row, height, k,
+                 packed_a_ + row * k);
+      row += height;
+    }
+  }
+
+  void run_tile(int64_t i, int64_t rows, int64_t j, int64_t cols, int64_t p, int64_t k,
+                const Acc* panel_a, const Acc* panel_b, Acc* sums) {
+    HWY_ALIGN Acc temporary[kMaxRows * kMaxVectors * HWY_MAX_BYTES / sizeof(Acc)];
+    const bool first = p == 0;
+    const bool last = p + k == p_.k;
+    const int64_t width = panel_width(cols);
+    const MicroFn<Acc> micro = kMicroTable<Acc>.fn[rows - 1][width / lanes_ - 1][!direct_a_];
+    int64_t a_row = 1;
+    int64_t a_k = rows;
+    int64_t b_k = width;
+    Acc* out = temporary;
+    int64_t out_row = width;
+    bool add = false;
+    bool finish_tile = true;
+    if constexpr (std::is_same_v<T, Acc>) {
+      if (direct_a_) {
+        panel_a = a_at(i, p);
+        a_row = p_.a_row;
+        a_k = p_.a_col;
+      }
+      if (reads_b(cols)) {
+        panel_b = b_at(p, j);
+        b_k = p_.b_row;
+      }
+      if (plain_ && cols == width) {
+        out = c_ + i * p_.c_row + j;
+        out_row = p_.c_row;
+        add = !first;
+        finish_tile = false;
+      }
+    } else if (sums != nullptr) {
+      out = sums;
+      out_row = n_block_;
+      add = !first;
+      finish_tile = last;
+    }
+    micro(k, panel_a, a_row, a_k, panel_b, b_k, out, out_row, add);
+    if (!finish_tile) return;
+    // C itself carries the sum of the earlier blocks when it has the accumulator's type.
+    const Acc beta = first || sums != nullptr ? static_cast<Acc>(p_.beta) : Acc{1};
+    finish(out, out_row, rows, cols, i, j, beta, last);
+  }
+
+  // C = alpha * sums + beta * C (+ bias) on one register tile; beta 0 does not read C.
+  void finish(const Acc* sums, int64_t sums_row, int64_t rows, int64_t cols, int64_t i, int64_t j,
+              Acc beta, bool last) {
+    const hn::ScalableTag<Acc> d;
+    const Acc alpha = static_cast<Acc>(p_.alpha);
+    const T* bias = last && p_.bias != nullptr ? static_cast<const T*>(p_.bias) + j : nullptr;
+    const auto v_alpha = hn::Set(d, alpha);
+    const auto v_beta = hn::Set(d, beta);
+    for (int64_t r = 0; r < rows; ++r) {
+      const Acc* from = sums + r * sums_row;
+      T* to = c_ + (i + r) * p_.c_row + j;
+      int64_t c = 0;
+      for (; c + lanes_ <= cols; c += lanes_) {
+        auto v = hn::Mul(hn::LoadU(d, from + c), v_alpha);
+        if (beta != Acc{0}) v = hn::MulAdd(load_widened(d, to + c), v_beta, v);
+        if (bias != nullptr) v = hn::Add(v, load_widened(d, bias + c));
+        store_narrowed(d, v, to + c);
+      }
+      if (c < cols) finish_edge(from, to, bias, c, cols, alpha, beta);
+    }
+  }
+
+  // The columns of a row that fill no vector: through a padded copy, so that they see the same
+  // operations as the others.
+  void finish_edge(const Acc* from, T* to, const T* bias, int64_t c, int64_t cols, Acc alpha,
+                   Acc beta) {
+    const hn::ScalableTag<Acc> d;
+    HWY_ALIGN Acc lanes[HWY_MAX_BYTES / sizeof(Acc)] = {};
+    auto v = hn::Mul(hn::LoadU(d, from + c), hn::Set(d, alpha));
+    if (beta != Acc{0}) {
+      for (int64_t x = c; x < cols; ++x) lanes[x - c] = widen_one(to[x]);
+      v = hn::MulAdd(hn::Load(d, lanes), hn::Set(d, beta), v);
+    }
+    if (bias != nullptr) {
+      for (int64_t x = c; x < cols; ++x) lanes[x - c] = widen_one(bias[x]);
+      v = hn::Add(v, hn::Load(d, lanes));
+    }
+    hn::Store(v, d, lanes);
+    for (int64_t x = c; x < cols; ++x) narrow_one(lanes[x - c], to + x);
+  }
+
+  const GemmParams& p_;
+  const T* a_;
+  const T* b_;
+  T* c_;
+  const int64_t lanes_;
+  const int64_t width_;
+  const int64_t k_blocks_;
+  const int64_t k_block_;
+  const int64_t n_block_;
+  const bool plain_;
+  const bool direct_a_;
+  const bool direct_b_;
+  int64_t m_block_ = 0;
+  int64_t m_span_ = 0;
+  bool use_accumulator_ = false;
+  Acc* packed_a_ = nullptr;
+  Acc* packed_b_ = nullptr;
+  Acc* accumulator_ = nullptr;
+};
+
+template <class T>
+void gemm_tile(const GemmParams& params) {
+  Tile<T>(params).run();
+}
+
+}  // namespace ampgrad::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif
