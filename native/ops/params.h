@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "core/attrs.h"
 #include "core/device.h"
 #include "core/dtype.h"
 #include "core/rng.h"
@@ -11,12 +12,6 @@
 #include "core/shape.h"
 
 namespace ampgrad {
-
-// Numbers that configure a functor (slopes, bounds, alpha, decimals ...), in schema order.
-struct Attrs {
-  double d[4] = {0, 0, 0, 0};
-  int64_t i[4] = {0, 0, 0, 0};
-};
 
 // A strided operand. Strides are in elements and match the common shape (0 where broadcast).
 struct StridedArg {

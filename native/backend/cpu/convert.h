@@ -11,6 +11,13 @@ namespace ampgrad::cpu {
 
 using ConvertFn = void (*)(const void* in, void* out, size_t n);
 
+// `in` and `out` must not overlap.
 ConvertFn convert_fn(DType from, DType to);
+
+// All converters [from][to], for the best instruction set that is enabled at the time of the call.
+struct ConvertTable {
+  ConvertFn fns[kNumDTypes][kNumDTypes];
+};
+void fill_convert_table(ConvertTable* table);
 
 }  // namespace ampgrad::cpu

@@ -1,0 +1,185 @@
+// See convert.h. Plain loops that the compiler vectorises for each instruction set, except
+// float16, whose hardware conversions are named. A pair with a half type on one side goes through
+// a short run of floats; float64 -> half is direct, because it must round once.
+#include "backend/cpu/convert.h"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <type_traits>
+
+#ifndef HWY_DISABLED_TARGETS
+#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL)
+#endif
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "backend/cpu/convert.cpp"
+#include "hwy/foreach_target.h"
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace ampgrad::cpu::HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+template <class T>
+inline constexpr bool kIsHalf = std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>;
+
+// Values out of range saturate and NaN becomes 0 (a plain cast would be undefined behaviour);
+// narrower integers then keep the low bits.
+template <class T, class S>
+HWY_INLINE T float_to_integer(S v) {
+  using Wide = std::conditional_t<sizeof(T) == 8, int64_t, int32_t>;
+  constexpr S kLow = static_cast<S>(std::numeric_limits<Wide>::min());
+  // The largest S below 2^31 or 2^63.
+  constexpr S kHigh = sizeof(S) == 4 ? static_cast<S>(sizeof(T) == 8 ? 9223371487098961920.0 : 2147483520.0)
+                                     : static_cast<S>(sizeof(T) == 8 ? 9223372036854774784.0 : 2147483647.0);
+  const bool too_high = v > kHigh;
+  S clamped = v > kLow ? v : kLow;
+  clamped = too_high ? kHigh : clamped;
+  clamped = v == v ? clamped : S{0};
+  const Wide w = static_cast<Wide>(clamped);
+  return static_cast<T>(too_high ? std::numeric_limits<Wide>::max() : w);
+}
+
+template <class S, class T>
+HWY_INLINE T cast_one(S v) {
+  if constexpr (std::is_same_v<T, Half>) {
+    return to_half(v);
+  } else if constexpr (std::is_same_v<T, BFloat16>) {
+    return to_bfloat16(v);
+  } else if constexpr (kIsHalf<S>) {
+    return cast_one<float, T>(to_float(v));
+  } else if constexpr (std::is_same_v<T, bool>) {
+    return v != S{0};
+  } else if constexpr (std::is_floating_point_v<S> && std::is_integral_v<T>) {
+    return float_to_integer<T>(v);
+  } else {
+    return static_cast<T>(v);
+  }
+}
+
+template <class S, class T>
+HWY_ATTR void convert_plain(const void* in, void* out, size_t n) {
+  const S* HWY_RESTRICT from = static_cast<const S*>(in);
+  T* HWY_RESTRICT to = static_cast<T*>(out);
+  for (size_t i = 0; i < n; ++i) to[i] = cast_one<S, T>(from[i]);
+}
+
+template <class T>
+HWY_ATTR void convert_same(const void* in, void* out, size_t n) {
+  std::memcpy(out, in, n * sizeof(T));
+}
+
+#if HWY_TARGET <= HWY_AVX2 && HWY_ARCH_X86
+HWY_ATTR void half_to_float(const void* in, void* out, size_t n) {
+  const hn::ScalableTag<float> df;
+  const hn::Rebind<hwy::float16_t, decltype(df)> dh;
+  const size_t lanes = hn::Lanes(df);
+  const auto* from = static_cast<const hwy::float16_t*>(in);
+  float* to = static_cast<float*>(out);
+  size_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    hn::StoreU(hn::PromoteTo(df, hn::LoadU(dh, from + i)), df, to + i);
+  }
+  const Half* rest = static_cast<const Half*>(in);
+  for (; i < n; ++i) to[i] = to_float(rest[i]);
+}
+
+HWY_ATTR void float_to_half(const void* in, void* out, size_t n) {
+  const hn::ScalableTag<float> df;
+  const hn::Rebind<hwy::float16_t, decltype(df)> dh;
+  const size_t lanes = hn::Lanes(df);
+  const float* from = static_cast<const float*>(in);
+  auto* to = static_cast<hwy::float16_t*>(out);
+  size_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    hn::StoreU(hn::DemoteTo(dh, hn::LoadU(df, from + i)), dh, to + i);
+  }
+  Half* rest = static_cast<Half*>(out);
+  for (; i < n; ++i) rest[i] = to_half(from[i]);
+}
+#else
+HWY_ATTR void half_to_float(const void* in, void* out, size_t n) {
+  convert_plain<Half, float>(in, out, n);
+}
+HWY_ATTR void float_to_half(const void* in, void* out, size_t n) {
+  convert_plain<float, Half>(in, out, n);
+}
+#endif
+
+template <class S, class T>
+HWY_INLINE void convert_run(const void* in, void* out, size_t n) {
+  if constexpr (std::is_same_v<S, Half> && std::is_same_v<T, float>) {
+    half_to_float(in, out, n);
+  } else if constexpr (std::is_same_v<S, float> && std::is_same_v<T, Half>) {
+    float_to_half(in, out, n);
+  } else {
+    convert_plain<S, T>(in, out, n);
+  }
+}
+
+template <class S, class T>
+HWY_ATTR void convert_through_float(const void* in, void* out, size_t n) {
+  constexpr size_t kRun = 256;
+  HWY_ALIGN float run[kRun];
+  const S* from = static_cast<const S*>(in);
+  T* to = static_cast<T*>(out);
+  for (size_t i = 0; i < n; i += kRun) {
+    const size_t count = std::min(kRun, n - i);
+    convert_run<S, float>(from + i, run, count);
+    convert_run<float, T>(run, to + i, count);
+  }
+}
+
+template <class S, class T>
+constexpr ConvertFn pick() {
+  if constexpr (std::is_same_v<S, T>) {
+    return &convert_same<T>;
+  } else if constexpr (std::is_same_v<S, Half> && std::is_same_v<T, float>) {
+    return &half_to_float;
+  } else if constexpr (std::is_same_v<S, float> && std::is_same_v<T, Half>) {
+    return &float_to_half;
+  } else if constexpr ((kIsHalf<S> && !std::is_same_v<T, float>) ||
+                       (kIsHalf<T> && !std::is_floating_point_v<S>)) {
+    return &convert_through_float<S, T>;
+  } else {
+    return &convert_plain<S, T>;
+  }
+}
+
+template <class S>
+void fill_from(ConvertFn* row) {
+  int i = 0;
+#define AG_CONVERT_TO(name, cpp, text) row[i++] = pick<S, cpp>();
+  AG_FOR_EACH_DTYPE(AG_CONVERT_TO)
+#undef AG_CONVERT_TO
+}
+
+void fill_converts(ConvertFn (*table)[kNumDTypes]) {
+  int i = 0;
+#define AG_CONVERT_FROM(name, cpp, text) fill_from<cpp>(table[i++]);
+  AG_FOR_EACH_DTYPE(AG_CONVERT_FROM)
+#undef AG_CONVERT_FROM
+}
+
+}  // namespace ampgrad::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace ampgrad::cpu {
+
+HWY_EXPORT(fill_converts);
+
+void fill_convert_table(ConvertTable* table) { HWY_DYNAMIC_DISPATCH(fill_converts)(table->fns); }
+
+ConvertFn convert_fn(DType from, DType to) {
+  static const ConvertTable table = [] {
+    ConvertTable t;
+    fill_convert_table(&t);
+    return t;
+  }();
+  return table.fns[static_cast<int>(from)][static_cast<int>(to)];
+}
+
+}  // namespace ampgrad::cpu
+#endif

@@ -1,0 +1,181 @@
+// The loops around functors, and the expansion of the table for one compute type. Included by the
+// SIMD units once per instruction set. Floats run in explicit vectors; integers, bool and
+// comparisons in plain loops that the compiler vectorises.
+#if defined(AG_ELEMENTWISE_BLOCKS_INL_H) == defined(HWY_TARGET_TOGGLE)
+#ifdef AG_ELEMENTWISE_BLOCKS_INL_H
+#undef AG_ELEMENTWISE_BLOCKS_INL_H
+#else
+#define AG_ELEMENTWISE_BLOCKS_INL_H
+#endif
+
+#include <algorithm>
+#include <type_traits>
+#include <utility>
+
+#include "backend/cpu/elementwise_blocks.h"
+#include "hwy/highway.h"
+#include "math/activation-inl.h"
+#include "math/arithmetic-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace ampgrad::cpu::HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+namespace math = ::ampgrad::math::HWY_NAMESPACE;
+
+enum class BlockRule { Same, Float, Bool, Logical };
+
+template <class F, class V, class... More>
+HWY_INLINE auto apply_functor(const Attrs& attrs, V first, More... more) {
+  if constexpr (requires { F::apply(first, more..., attrs); }) {
+    return F::apply(first, more..., attrs);
+  } else {
+    return F::apply(first, more...);
+  }
+}
+
+template <class F, class T, size_t... I>
+HWY_INLINE auto apply_at(const Attrs& attrs, const T* const* in, size_t i,
+                         std::index_sequence<I...>) {
+  return apply_functor<F>(attrs, in[I][i]...);
+}
+
+// Plain loop. Single operands are spread over a short run first, so that there is one loop.
+template <class F, class T, size_t N>
+HWY_ATTR void plain_block(const void* const* in, void* out, size_t n, uint32_t single,
+                          const Attrs& attrs_in) {
+  using Arity = std::make_index_sequence<N>;
+  using R = decltype(apply_at<F, T>(attrs_in, std::declval<const T* const*>(), 0, Arity()));
+  constexpr size_t kRun = 512;
+  const Attrs attrs = attrs_in;
+  T spread[N][kRun];
+  const T* p[N];
+  const size_t run = single != 0 ? kRun : n;
+  for (size_t j = 0; j < N; ++j) {
+    p[j] = static_cast<const T*>(in[j]);
+    if ((single >> j & 1u) != 0) {
+      std::fill_n(spread[j], std::min(n, kRun), *p[j]);
+      p[j] = spread[j];
+    }
+  }
+  R* to = static_cast<R*>(out);
+  for (size_t first = 0; first < n; first += run) {
+    const size_t count = std::min(run, n - first);
+    // An input may be the output itself, element by element: no dependency between iterations.
+    if constexpr (N == 1) {
+      const T* a = p[0];
+#pragma GCC ivdep
+      for (size_t i = 0; i < count; ++i) to[i] = apply_functor<F>(attrs, a[i]);
+    } else if constexpr (N == 2) {
+      const T* a = p[0];
+      const T* b = p[1];
+#pragma GCC ivdep
+      for (size_t i = 0; i < count; ++i) to[i] = apply_functor<F>(attrs, a[i], b[i]);
+    } else {
+      const T* a = p[0];
+      const T* b = p[1];
+      const T* c = p[2];
+#pragma GCC ivdep
+      for (size_t i = 0; i < count; ++i) to[i] = apply_functor<F>(attrs, a[i], b[i], c[i]);
+    }
+    to += count;
+    for (size_t j = 0; j < N; ++j) {
+      if ((single >> j & 1u) == 0) p[j] += count;
+    }
+  }
+}
+
+template <class F, class T, size_t... I>
+HWY_INLINE math::Pack<T> apply_vector(const Attrs& attrs, const T* const* p,
+                                      std::index_sequence<I...>) {
+  const hn::ScalableTag<T> d;
+  return apply_functor<F>(attrs, math::Pack<T>{hn::LoadU(d, p[I])}...);
+}
+
+// Vectors. A single operand is spread over one vector and read again and again; the last, partial
+// vector goes through a buffer, so that an element's result never depends on its position.
+template <class F, class T, size_t N>
+HWY_ATTR void vector_block(const void* const* in, void* out, size_t n, uint32_t single,
+                           const Attrs& attrs_in) {
+  using Arity = std::make_index_sequence<N>;
+  const hn::ScalableTag<T> d;
+  constexpr size_t kLanes = hn::MaxLanes(d);
+  const Attrs attrs = attrs_in;
+  HWY_ALIGN T spread[N][kLanes];
+  const T* p[N];
+  size_t step[N];
+  for (size_t j = 0; j < N; ++j) {
+    p[j] = static_cast<const T*>(in[j]);
+    step[j] = kLanes;
+    if ((single >> j & 1u) != 0) {
+      std::fill_n(spread[j], kLanes, *p[j]);
+      p[j] = spread[j];
+      step[j] = 0;
+    }
+  }
+  T* to = static_cast<T*>(out);
+  size_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    hn::StoreU(apply_vector<F, T>(attrs, p, Arity()).v, d, to + i);
+    for (size_t j = 0; j < N; ++j) p[j] += step[j];
+  }
+  if (i == n) return;
+  const size_t rest = n - i;
+  for (size_t j = 0; j < N; ++j) {
+    if (step[j] == 0) continue;
+    std::fill_n(spread[j], kLanes, p[j][0]);
+    std::copy_n(p[j], rest, spread[j]);
+    p[j] = spread[j];
+  }
+  HWY_ALIGN T last[kLanes];
+  hn::Store(apply_vector<F, T>(attrs, p, Arity()).v, d, last);
+  std::copy_n(last, rest, to + i);
+}
+
+template <class F, class T, size_t N, BlockRule R, uint16_t Set>
+void add_row(BlockTable* table, BlockRow row) {
+  // Logical operands are read as bool, whatever their dtype.
+  constexpr bool kWanted = R == BlockRule::Logical
+                               ? std::is_same_v<T, bool>
+                               : (Set >> static_cast<int>(dtype_of<T>) & 1u) != 0;
+  if constexpr (kWanted) {
+    using Result = decltype(apply_at<F, T>(std::declval<const Attrs&>(),
+                                           std::declval<const T* const*>(), 0,
+                                           std::make_index_sequence<N>()));
+    BlockEntry& entry = table->entries[static_cast<int>(row)][static_cast<int>(dtype_of<T>)];
+    entry.compute = dtype_of<T>;
+    entry.bool_result = std::is_same_v<Result, bool>;
+    if constexpr (requires { F::kCost; }) entry.cost = F::kCost;
+    if constexpr (std::is_floating_point_v<T> && !std::is_same_v<Result, bool>) {
+      entry.fn = &vector_block<F, T, N>;
+    } else {
+      entry.fn = &plain_block<F, T, N>;
+    }
+  }
+}
+
+// Rows of the table for one compute type.
+template <class T>
+void fill_rows(BlockTable* table) {
+  using namespace dtypes;
+#define AG_BLOCK(name, functor, arity, rule, set) \
+  add_row<math::functor, T, arity, BlockRule::rule, (set).bits()>(table, BlockRow::name);
+#define AG_UNARY(name, functor, rule, set, ...) AG_BLOCK(name, functor, 1, rule, set)
+#define AG_UNARY_ATTR(name, schema, functor, rule, set, ...) AG_BLOCK(name, functor, 1, rule, set)
+#define AG_BINARY(name, functor, rule, set, ...) AG_BLOCK(name, functor, 2, rule, set)
+#define AG_BINARY_ATTR(name, schema, functor, rule, set, ...) AG_BLOCK(name, functor, 2, rule, set)
+#define AG_TERNARY(name, schema, functor, rule, set, ...) AG_BLOCK(name, functor, 3, rule, set)
+#define AG_ROW(name, ...)
+#include "ops/table/elementwise.def"
+#undef AG_UNARY
+#undef AG_UNARY_ATTR
+#undef AG_BINARY
+#undef AG_BINARY_ATTR
+#undef AG_TERNARY
+#undef AG_ROW
+#undef AG_BLOCK
+}
+
+}  // namespace ampgrad::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif

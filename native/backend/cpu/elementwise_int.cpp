@@ -1,0 +1,31 @@
+// Element-wise block functions for bool and the integers, one set per instruction set.
+#include "backend/cpu/elementwise_blocks.h"
+
+#ifndef HWY_DISABLED_TARGETS
+#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL)
+#endif
+#define AG_MATH_SIMD
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "backend/cpu/elementwise_int.cpp"
+#include "hwy/foreach_target.h"
+#include "backend/cpu/elementwise_blocks-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace ampgrad::cpu::HWY_NAMESPACE {
+void fill_int(BlockTable* table) {
+  fill_rows<bool>(table);
+  fill_rows<uint8_t>(table);
+  fill_rows<int8_t>(table);
+  fill_rows<int16_t>(table);
+  fill_rows<int32_t>(table);
+  fill_rows<int64_t>(table);
+}
+}  // namespace ampgrad::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace ampgrad::cpu {
+HWY_EXPORT(fill_int);
+void fill_int_blocks(BlockTable* table) { HWY_DYNAMIC_DISPATCH(fill_int)(table); }
+}  // namespace ampgrad::cpu
+#endif

@@ -1,0 +1,207 @@
+// Elementary functions m::exp, m::log, m::tanh, m::erf ... for float and double, scalars and vectors:
+// branch-free approximations where a vector form pays, the C library lane by lane elsewhere (the
+// list at the end). Errors are in units of the last place (ulp) against the exact value and are
+// checked by native/tests/math_test.cpp.
+#include "math/target.h"
+
+#if defined(AG_MATH_ELEMENTARY_INL_H) == defined(HWY_TARGET_TOGGLE)
+#ifdef AG_MATH_ELEMENTARY_INL_H
+#undef AG_MATH_ELEMENTARY_INL_H
+#else
+#define AG_MATH_ELEMENTARY_INL_H
+#endif
+
+#include "math/vocabulary-inl.h"
+
+AG_MATH_BEGIN
+
+namespace m {
+
+template <class V>
+inline constexpr bool kIsSingle = sizeof(ScalarOf<V>) == 4;
+
+// ln 2 in two parts; the first has trailing zeros, so that k * high is exact.
+template <class V>
+inline constexpr double kLn2High = kIsSingle<V> ? 0.693359375 : 6.93147180369123816490e-01;
+template <class V>
+inline constexpr double kLn2Low = kIsSingle<V> ? -2.12194440054690583e-4 : 1.90821492927058770002e-10;
+inline constexpr double kLog2E = 1.44269504088896340736;
+
+// e^r - 1 for |r| <= ln(2) / 2. The Taylor series in double; in float a minimax polynomial.
+template <FloatValue V>
+AG_MATH V expm1_reduced(V r) {
+  if constexpr (kIsSingle<V>) {
+    constexpr double c[] = {5.0000000000e-01, 1.6666665459e-01, 4.1665795894e-02,
+                            8.3334519073e-03, 1.3981999507e-03, 1.9875691500e-04};
+    return fma(poly(r, c), r * r, r);
+  } else {
+    constexpr double c[] = {1.0 / 2,         1.0 / 6,         1.0 / 24,         1.0 / 120,
+                            1.0 / 720,       1.0 / 5040,      1.0 / 40320,      1.0 / 362880,
+                            1.0 / 3628800,   1.0 / 39916800,  1.0 / 479001600,  1.0 / 6227020800.0};
+    return fma(poly(r, c), r * r, r);
+  }
+}
+
+// p * 2^n for |n| up to twice the exponent range: two factors, so that results go gradually to
+// subnormals and infinity.
+template <FloatValue V>
+AG_MATH V scale_by_pow2(V p, V n) {
+  const V first = rint(n * k<V>(0.5));
+  return p * pow2_whole(first) * pow2_whole(n - first);
+}
+
+// x moved into [low, high]; NaN stays.
+template <FloatValue V>
+AG_MATH V clamp_keep_nan(V x, double low, double high) {
+  x = select(x < k<V>(low), k<V>(low), x);
+  return select(x > k<V>(high), k<V>(high), x);
+}
+
+// 1 ulp, everywhere.
+template <FloatValue V>
+AG_MATH V exp(V x) {
+  x = kIsSingle<V> ? clamp_keep_nan(x, -104.0, 89.0) : clamp_keep_nan(x, -746.0, 710.0);
+  const V n = rint(x * k<V>(kLog2E));
+  const V r = fma(n, k<V>(-kLn2Low<V>), fma(n, k<V>(-kLn2High<V>), x));
+  return scale_by_pow2(expm1_reduced(r) + k<V>(1), n);
+}
+
+// 1.5 ulp, everywhere.
+template <FloatValue V>
+AG_MATH V exp2(V x) {
+  x = kIsSingle<V> ? clamp_keep_nan(x, -151.0, 129.0) : clamp_keep_nan(x, -1076.0, 1025.0);
+  const V n = rint(x);
+  const V r = (x - n) * k<V>(0.693147180559945309417);
+  return scale_by_pow2(expm1_reduced(r) + k<V>(1), n);
+}
+
+// 2 ulp, everywhere. Halved powers keep 2^n finite up to the largest argument.
+template <FloatValue V>
+AG_MATH V expm1(V x) {
+  const V y = kIsSingle<V> ? clamp_keep_nan(x, -20.0, 89.0) : clamp_keep_nan(x, -42.0, 710.0);
+  const V n = rint(y * k<V>(kLog2E));
+  const V r = fma(n, k<V>(-kLn2Low<V>), fma(n, k<V>(-kLn2High<V>), y));
+  const V half_scale = pow2_whole(n - k<V>(1));
+  const V value = fma(half_scale, expm1_reduced(r), half_scale - k<V>(0.5)) * k<V>(2);
+  return select(x == k<V>(0), x, value);  // keeps -0
+}
+
+// log(1 + f) - f + f^2 / 2 pieces of fdlibm's e_log.c: s = f / (2 + f), R = even polynomial in s.
+template <FloatValue V>
+AG_MATH V log_series(V f, V exponent, V correction) {
+  const V s = f / (k<V>(2) + f);
+  const V z = s * s;
+  V r;
+  if constexpr (kIsSingle<V>) {
+    constexpr double c[] = {0.66666662693, 0.40000972152, 0.28498786688, 0.24279078841};
+    r = z * poly(z, c);
+  } else {
+    constexpr double c[] = {6.666666666666735130e-01, 3.999999999940941908e-01,
+                            2.857142874366239149e-01, 2.222219843214978396e-01,
+                            1.818357216161805012e-01, 1.531383769920937332e-01,
+                            1.479819860511658591e-01};
+    r = z * poly(z, c);
+  }
+  const V half_square = k<V>(0.5) * f * f;
+  const V low = fma(exponent, k<V>(kLn2Low<V>), correction);
+  return fma(s, half_square + r, low) - half_square + f + exponent * k<V>(kLn2High<V>);
+}
+
+// What every logarithm answers outside (0, inf).
+template <FloatValue V>
+AG_MATH V log_edges(V x, V value) {
+  using T = ScalarOf<V>;
+  const V inf = k<V>(std::numeric_limits<T>::infinity());
+  value = select(x < inf, value, x);  // +inf and NaN
+  value = select(x == k<V>(0), -inf, value);
+  return select(x < k<V>(0), k<V>(std::numeric_limits<T>::quiet_NaN()), value);
+}
+
+// Subnormal arguments are scaled into the normal range first.
+template <FloatValue V>
+AG_MATH void log_split(V x, V* f, V* exponent) {
+  using T = ScalarOf<V>;
+  const auto tiny = x < k<V>(std::numeric_limits<T>::min());
+  const V scale = k<V>(kIsSingle<V> ? 33554432.0 : 18014398509481984.0);  // 2^25, 2^54
+  V mantissa;
+  split_exponent(select(tiny, x * scale, x), &mantissa, exponent);
+  *exponent = *exponent - select(tiny, k<V>(kIsSingle<V> ? 25 : 54), k<V>(0));
+  *f = mantissa - k<V>(1);
+}
+
+// 1 ulp on (0, inf]; -inf at 0, NaN below.
+template <FloatValue V>
+AG_MATH V log(V x) {
+  V f, e;
+  log_split(x, &f, &e);
+  return log_edges(x, log_series(f, e, k<V>(0)));
+}
+
+// 2 ulp. Near 0 the argument itself is f, so nothing is lost; elsewhere 1 + x is split and what
+// its rounding lost comes back as a first-order correction.
+template <FloatValue V>
+AG_MATH V log1p(V x) {
+  const V one = k<V>(1);
+  const V u = one + x;
+  V f, e;
+  log_split(u, &f, &e);
+  const V lost = select(x > one, one - (u - x), x - (u - one)) / u;
+  const auto near = (x > k<V>(-0.29)) & (x < k<V>(0.41));
+  f = select(near, x, f);
+  e = select(near, k<V>(0), e);
+  const V value = log_series(f, e, select(near, k<V>(0), lost));
+  return select(x == k<V>(0), x, log_edges(u, value));
+}
+
+// 1.5 ulp, everywhere. A polynomial near 0 (Cephes tanhf) or expm1; 1 - 2 / (e^2x + 1) elsewhere.
+template <FloatValue V>
+AG_MATH V tanh(V x) {
+  const V a = abs(x);
+  const V one = k<V>(1);
+  if constexpr (kIsSingle<V>) {
+    const V large = one - k<V>(2) / (exp(a + a) + one);
+    const V z = x * x;
+    constexpr double c[] = {-3.33332819422e-1, 1.33314422036e-1, -5.37397155531e-2,
+                            2.06390887954e-2, -5.70498872745e-3};
+    const V small = fma(poly(z, c) * z, x, x);
+    return select(a < k<V>(0.625), small, copysign(large, x));
+  } else {
+    const V t = expm1(k<V>(-2) * a);
+    return copysign(-t / (t + k<V>(2)), x);
+  }
+}
+
+// Float: 1.5 ulp, an odd polynomial below 0.93 and 1 - e^-p(|x|) above. Double: the C library.
+template <FloatValue V>
+AG_MATH V erf(V x) {
+  if constexpr (kIsSingle<V>) {
+    const V a = abs(x);
+    const V s = x * x;
+    constexpr double tail[] = {-1.28717512e-1, -6.34846687e-1, -1.06777877e-1, 2.42546219e-2,
+                               -3.88396438e-3, 3.83197126e-4,  -1.72853470e-5};
+    const V capped = select(a > k<V>(4), k<V>(4), a);
+    const V exponent = fma(poly(capped, tail), capped, -capped);
+    const V large = k<V>(1) - exp(exponent);
+    constexpr double core[] = {1.28379166e-1,   -3.76125336e-1, 1.12819925e-1,
+                               -2.67681349e-2, 4.99119423e-3,  -5.96761703e-4};
+    const V small = fma(poly(s, core), x, x);
+    return select(a > k<V>(0.927734375), copysign(large, x), small);
+  } else if constexpr (kIsScalar<V>) {
+    return ::erf(x);
+  } else {
+#ifdef AG_MATH_SIMD
+    return per_lane<double>(+[](double v) { return ::erf(v); }, x);
+#endif
+  }
+}
+
+// 1 / (1 + e^-x): 2 ulp; underflows to 0 where e^-x overflows.
+template <FloatValue V>
+AG_MATH V sigmoid(V x) {
+  return k<V>(1) / (k<V>(1) + exp(-x));
+}
+
+}  // namespace m
+
+AG_MATH_END
+#endif
