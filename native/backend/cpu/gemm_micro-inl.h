@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "core/half.h"
+#include "hwy/cache_control.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -151,44 +152,84 @@ void pack_columns(const T* src, int64_t w_stride, int64_t valid, int64_t width, 
   pack_scalar(src, w_stride, 1, valid, width, 0, k, dst);
 }
 #else
-template <class D4>
-HWY_INLINE void store_transposed(D4 d, hn::Vec<D4> v0, hn::Vec<D4> v1, hn::Vec<D4> v2,
-                                 hn::Vec<D4> v3, int64_t width, float* dst) {
-  const auto t0 = hn::InterleaveLower(d, v0, v1);
-  const auto t1 = hn::InterleaveUpper(d, v0, v1);
-  const auto t2 = hn::InterleaveLower(d, v2, v3);
-  const auto t3 = hn::InterleaveUpper(d, v2, v3);
-  hn::StoreU(hn::ConcatLowerLower(d, t2, t0), d, dst);
-  hn::StoreU(hn::ConcatUpperUpper(d, t2, t0), d, dst + width);
-  hn::StoreU(hn::ConcatLowerLower(d, t3, t1), d, dst + 2 * width);
-  hn::StoreU(hn::ConcatUpperUpper(d, t3, t1), d, dst + 3 * width);
+// Four k of as many source rows as D has lanes: row r + 4 * b is block b of vector r.
+template <class D, class T>
+HWY_INLINE hn::Vec<D> load_blocks(D d, const T* p, int64_t w_stride) {
+  constexpr int64_t kLanes = static_cast<int64_t>(hn::MaxLanes(D()));
+  if constexpr (kLanes == 4) {
+    return load_widened(d, p);
+  } else {
+    const hn::Half<D> half;
+    return hn::Combine(d, load_blocks(half, p + kLanes / 2 * w_stride, w_stride),
+                       load_blocks(half, p, w_stride));
+  }
 }
 
-// k runs along the source's unit stride: transposes 4 x 4 blocks. The last group of a row may
-// spill into the next row of the panel, which is written afterwards; groups go right to left.
+// Transposes the 4 x 4 matrix in each block and stores the four results `width` apart.
+template <class D>
+HWY_INLINE void store_transposed(D d, hn::Vec<D> v0, hn::Vec<D> v1, hn::Vec<D> v2, hn::Vec<D> v3,
+                                 int64_t width, float* dst) {
+  const hn::Repartition<double, D> pairs;
+  const auto t0 = hn::BitCast(pairs, hn::InterleaveLower(d, v0, v1));
+  const auto t1 = hn::BitCast(pairs, hn::InterleaveUpper(d, v0, v1));
+  const auto t2 = hn::BitCast(pairs, hn::InterleaveLower(d, v2, v3));
+  const auto t3 = hn::BitCast(pairs, hn::InterleaveUpper(d, v2, v3));
+  hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, t0, t2)), d, dst);
+  hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, t0, t2)), d, dst + width);
+  hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, t1, t3)), d, dst + 2 * width);
+  hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, t1, t3)), d, dst + 3 * width);
+}
+
+// Four source rows of which only `rows` exist; zeros stand for the others.
+template <class T>
+HWY_INLINE void pack_partial_block(const T* src, int64_t w_stride, int64_t rows, int64_t width,
+                                   float* dst) {
+  const hn::FixedTag<float, 4> d;
+  const auto zero = hn::Zero(d);
+  const auto v0 = rows > 0 ? load_widened(d, src) : zero;
+  const auto v1 = rows > 1 ? load_widened(d, src + w_stride) : zero;
+  const auto v2 = rows > 2 ? load_widened(d, src + 2 * w_stride) : zero;
+  const auto v3 = rows > 3 ? load_widened(d, src + 3 * w_stride) : zero;
+  store_transposed(d, v0, v1, v2, v3, width, dst);
+}
+
+// k runs along the source's unit stride: transposes blocks. A group of source rows is read for a
+// cache line's worth of k before the next one, since rows may share cache sets. The rightmost
+// block may spill into the next rows of the panel, which are written afterwards; groups go right
+// to left.
 template <class T>
 void pack_columns(const T* src, int64_t w_stride, int64_t valid, int64_t width, int64_t k,
                   float* dst) {
-  const hn::FixedTag<float, 4> d4;
-  const auto zero = hn::Zero(d4);
-  int64_t p = 0;
-  for (; p + 4 <= k; p += 4) {
-    for (int64_t w = (width - 1) / 4 * 4; w >= 0; w -= 4) {
-      const T* from = src + w * w_stride + p;
-      float* to = dst + p * width + w;
-      if (w + 4 <= valid) {
-        store_transposed(d4, load_widened(d4, from), load_widened(d4, from + w_stride),
-                         load_widened(d4, from + 2 * w_stride),
-                         load_widened(d4, from + 3 * w_stride), width, to);
-      } else {
-        const auto v0 = w < valid ? load_widened(d4, from) : zero;
-        const auto v1 = w + 1 < valid ? load_widened(d4, from + w_stride) : zero;
-        const auto v2 = w + 2 < valid ? load_widened(d4, from + 2 * w_stride) : zero;
-        store_transposed(d4, v0, v1, v2, zero, width, to);
+#if HWY_MAX_BYTES >= 32
+  const hn::FixedTag<float, 8> d;
+  constexpr int64_t kGroup = 8;
+#else
+  const hn::FixedTag<float, 4> d;
+  constexpr int64_t kGroup = 4;
+#endif
+  constexpr int64_t kLine = 64 / sizeof(T);
+  const int64_t whole = valid / kGroup * kGroup;
+  const int64_t k4 = k / 4 * 4;
+  for (int64_t p0 = 0; p0 < k4; p0 += kLine) {
+    const int64_t p1 = std::min(p0 + kLine, k4);
+    for (int64_t w = (width - 1) / 4 * 4; w >= whole; w -= 4) {
+      for (int64_t p = p0; p < p1; p += 4) {
+        pack_partial_block(src + w * w_stride + p, w_stride, valid - w, width,
+                           dst + p * width + w);
+      }
+    }
+    for (int64_t w = whole - kGroup; w >= 0; w -= kGroup) {
+      for (int64_t p = p0; p < p1; p += 4) {
+        const T* from = src + w * w_stride + p;
+        store_transposed(d, load_blocks(d, from, w_stride),
+                         load_blocks(d, from + w_stride, w_stride),
+                         load_blocks(d, from + 2 * w_stride, w_stride),
+                         load_blocks(d, from + 3 * w_stride, w_stride), width,
+                         dst + p * width + w);
       }
     }
   }
-  pack_scalar(src, w_stride, 1, valid, width, p, k, dst);
+  pack_scalar(src, w_stride, 1, valid, width, k4, k, dst);
 }
 
 template <class T>
@@ -242,6 +283,12 @@ void micro_kernel(int64_t k, const Acc* HWY_RESTRICT a, int64_t a_row, int64_t a
   for (int r = 0; r < Rows; ++r) {
 #pragma GCC unroll 2
     for (int v = 0; v < Vectors; ++v) acc[r][v] = hn::Zero(d);
+  }
+  // The result is often not in a cache yet: it arrives while the products are summed.
+#pragma GCC unroll 16
+  for (int r = 0; r < Rows; ++r) {
+    hwy::Prefetch(out + r * out_row);
+    hwy::Prefetch(out + r * out_row + Vectors * lanes - 1);
   }
   for (int64_t p = 0; p < k; ++p) {
     V bv[Vectors];

@@ -20,13 +20,15 @@ namespace ampgrad::cpu::HWY_NAMESPACE {
 HWY_INLINE int64_t round_up(int64_t x, int64_t unit) { return (x + unit - 1) / unit * unit; }
 HWY_INLINE int64_t ceil_div(int64_t x, int64_t unit) { return (x + unit - 1) / unit; }
 
-// Bytes of a packed block of A (in the second-level cache) and of one of B (beyond it).
-inline constexpr int64_t kBlockK = 256;
-inline constexpr int64_t kBlockBytesA = 160 << 10;
+// Terms summed in registers, bytes of a packed block of A (for the second-level cache) and columns
+// of a packed block of B (for the level beyond).
+inline constexpr int64_t kBlockK = 384;
+inline constexpr int64_t kBlockBytesA = 192 << 10;
 inline constexpr int64_t kBlockN = 1024;
 inline constexpr int64_t kAccumulatorRows = 768;
-// A packed panel must be used about this often to be worth its packing.
-inline constexpr int64_t kReuse = 4;
+// Operands that meet no more columns (or rows) of the other are not used often enough to be worth
+// packing.
+inline constexpr int64_t kDirect = 128;
 
 template <class T>
 class Tile {
@@ -44,8 +46,8 @@ class Tile {
         k_block_(round_up(ceil_div(p.k, k_blocks_), 4)),
         n_block_(std::min(round_up(p.n, width_), round_up(kBlockN, width_))),
         plain_(std::is_same_v<T, Acc> && p.alpha == 1 && p.beta == 0 && p.bias == nullptr),
-        direct_a_(std::is_same_v<T, Acc> && p.n <= kReuse * width_),
-        direct_b_(std::is_same_v<T, Acc> && p.b_col == 1 && p.m <= kReuse * kMaxRows) {
+        direct_a_(std::is_same_v<T, Acc> && p.n <= kDirect),
+        direct_b_(std::is_same_v<T, Acc> && p.b_col == 1 && p.m <= kDirect && panel_caches_well()) {
     const int64_t wanted = kBlockBytesA / (k_block_ * static_cast<int64_t>(sizeof(Acc)));
     const int64_t most = std::max<int64_t>(wanted / kMaxRows, 1) * kMaxRows;
     m_block_ = round_up(ceil_div(p.m, ceil_div(p.m, most)), kMaxRows);
@@ -75,6 +77,14 @@ class Tile {
 
   const T* a_at(int64_t i, int64_t p) const { return a_ + i * p_.a_row + p * p_.a_col; }
   const T* b_at(int64_t p, int64_t j) const { return b_ + p * p_.b_row + j * p_.b_col; }
+
+  // Rows a multiple of 4 KiB apart share their cache sets. A panel of B that is used again must
+  // then be small enough for the few sets it has.
+  bool panel_caches_well() const {
+    const int64_t unit = static_cast<int64_t>(sizeof(T));
+    return p_.m <= kMaxRows || p_.b_row * unit % 4096 != 0 ||
+           k_block_ * width_ * unit <= (32 << 10);
+  }
 
   // Whole panels of a dense B can be multiplied in place; the last, narrower one is packed.
   bool reads_b(int64_t cols) const { return direct_b_ && cols % lanes_ == 0; }
