@@ -11,6 +11,7 @@
 #define AG_MATH_ELEMENTARY_INL_H
 #endif
 
+#include "math/scalar.h"
 #include "math/vocabulary-inl.h"
 
 AG_MATH_BEGIN
@@ -186,12 +187,8 @@ AG_MATH V erf(V x) {
                                -2.67681349e-2, 4.99119423e-3,  -5.96761703e-4};
     const V small = fma(poly(s, core), x, x);
     return select(a > k<V>(0.927734375), copysign(large, x), small);
-  } else if constexpr (kIsScalar<V>) {
-    return ::erf(x);
   } else {
-#ifdef AG_MATH_SIMD
-    return per_lane<double>(+[](double v) { return ::erf(v); }, x);
-#endif
+    return lanewise([](double v) { return ::erf(v); }, x);
   }
 }
 
@@ -200,6 +197,51 @@ template <FloatValue V>
 AG_MATH V sigmoid(V x) {
   return k<V>(1) / (k<V>(1) + exp(-x));
 }
+
+// 2 ulp on (0, inf]; exact at powers of two.
+template <FloatValue V>
+AG_MATH V log2(V x) {
+  V f, e;
+  log_split(x, &f, &e);
+  return log_edges(x, fma(log_series(f, k<V>(0), k<V>(0)), k<V>(kLog2E), e));
+}
+
+// The C library's functions lane by lane: 1 to 2 ulp (glibc), edge cases of C.
+#define AG_MATH_LIBRARY_1(name, fn)                                       \
+  template <FloatValue V>                                                 \
+  AG_MATH V name(V x) {                                                   \
+    return lanewise([](ScalarOf<V> v) { return scalar::fn(v); }, x);      \
+  }
+#define AG_MATH_LIBRARY_2(name, fn)                                                             \
+  template <FloatValue V>                                                                       \
+  AG_MATH V name(V x, V y) {                                                                    \
+    return lanewise([](ScalarOf<V> v, ScalarOf<V> w) { return scalar::fn(v, w); }, x, y);       \
+  }
+AG_MATH_LIBRARY_1(log10, log10)
+AG_MATH_LIBRARY_1(sin, sin)
+AG_MATH_LIBRARY_1(cos, cos)
+AG_MATH_LIBRARY_1(tan, tan)
+AG_MATH_LIBRARY_1(asin, asin)
+AG_MATH_LIBRARY_1(acos, acos)
+AG_MATH_LIBRARY_1(atan, atan)
+AG_MATH_LIBRARY_1(sinh, sinh)
+AG_MATH_LIBRARY_1(cosh, cosh)
+AG_MATH_LIBRARY_1(asinh, asinh)
+AG_MATH_LIBRARY_1(acosh, acosh)
+AG_MATH_LIBRARY_1(atanh, atanh)
+AG_MATH_LIBRARY_1(erfc, erfc)
+AG_MATH_LIBRARY_1(erfinv, erfinv)
+AG_MATH_LIBRARY_1(lgamma, lgamma)
+AG_MATH_LIBRARY_1(digamma, digamma)
+AG_MATH_LIBRARY_2(pow, pow)
+AG_MATH_LIBRARY_2(atan2, atan2)
+AG_MATH_LIBRARY_2(hypot, hypot)
+AG_MATH_LIBRARY_2(nextafter, nextafter)
+AG_MATH_LIBRARY_2(fmod, fmod)
+AG_MATH_LIBRARY_2(remainder, floor_mod)
+AG_MATH_LIBRARY_2(floor_divide, floor_divide)
+#undef AG_MATH_LIBRARY_1
+#undef AG_MATH_LIBRARY_2
 
 }  // namespace m
 

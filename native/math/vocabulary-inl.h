@@ -256,16 +256,17 @@ AG_MATH PackMask<T> is_nan(Pack<T> x) {
 }
 
 // A function without a vector form, lane by lane.
-template <class T, class... P>
-AG_MATH Pack<T> per_lane(T (*fn)(P...), Pack<P>... x) {
+template <class F, class T, class... P>
+AG_MATH Pack<T> per_lane(F fn, Pack<T> first, P... rest) {
   const typename Pack<T>::Tag d;
   constexpr size_t kLanes = hn::MaxLanes(typename Pack<T>::Tag());
-  HWY_ALIGN T lanes[sizeof...(P)][kLanes];
-  int operand = 0;
-  (hn::Store(x.v, d, lanes[operand++]), ...);
+  HWY_ALIGN T lanes[1 + sizeof...(P)][kLanes];
+  hn::Store(first.v, d, lanes[0]);
+  int operand = 1;
+  (hn::Store(rest.v, d, lanes[operand++]), ...);
   HWY_ALIGN T out[kLanes];
   for (size_t i = 0; i < kLanes; ++i) {
-    if constexpr (sizeof...(P) == 1) {
+    if constexpr (sizeof...(P) == 0) {
       out[i] = fn(lanes[0][i]);
     } else {
       out[i] = fn(lanes[0][i], lanes[1][i]);
@@ -281,6 +282,18 @@ AG_MATH bool any(PackMask<T> c) {
 #endif
 
 AG_MATH bool any(bool c) { return c; }
+
+// fn on scalars, per_lane on vectors.
+template <FloatValue V, class F, class... P>
+AG_MATH V lanewise(F fn, V first, P... rest) {
+  if constexpr (kIsScalar<V>) {
+    return fn(first, rest...);
+  } else {
+#ifdef AG_MATH_SIMD
+    return per_lane(fn, first, rest...);
+#endif
+  }
+}
 
 // The larger and the smaller; NaN if either is NaN (PyTorch's maximum and minimum).
 template <class V>

@@ -16,6 +16,8 @@
 #include "hwy/highway.h"
 #include "math/activation-inl.h"
 #include "math/arithmetic-inl.h"
+#include "math/logic-inl.h"
+#include "math/transcendental-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ampgrad::cpu::HWY_NAMESPACE {
