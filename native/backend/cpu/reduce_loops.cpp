@@ -1,0 +1,244 @@
+// See reduce_loops.h. Runs use explicit vectors with several accumulators in flight; row folds are
+// plain loops over a strip of columns that stays in the first-level cache.
+#include "backend/cpu/reduce_loops.h"
+
+#include <algorithm>
+#include <limits>
+#include <type_traits>
+
+#ifndef HWY_DISABLED_TARGETS
+#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL)
+#endif
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "backend/cpu/reduce_loops.cpp"
+#include "hwy/foreach_target.h"
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace ampgrad::cpu::HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+constexpr int64_t kLanes = 64;
+
+// Lanes added up in a fixed tree: 64 -> 32 -> ... -> 1.
+template <class A>
+HWY_INLINE A add_lanes(A* lanes) {
+  for (int64_t width = kLanes / 2; width > 0; width /= 2) {
+    for (int64_t j = 0; j < width; ++j) lanes[j] += lanes[j + width];
+  }
+  return lanes[0];
+}
+
+// Runs `step(acc, vector)` over whole groups of 64 elements, then hands the lanes and the number of
+// elements done to the caller.
+template <class T, class Step>
+HWY_INLINE int64_t fold_groups(const T* HWY_RESTRICT p, int64_t n, T init, T* HWY_RESTRICT lanes,
+                               const Step& step) {
+  const hn::ScalableTag<T> d;
+  constexpr int64_t kWidth = static_cast<int64_t>(hn::MaxLanes(d));
+  constexpr int64_t kRegs = kLanes / kWidth;
+  hn::Vec<decltype(d)> acc[kRegs];
+  for (int64_t r = 0; r < kRegs; ++r) acc[r] = hn::Set(d, init);
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    for (int64_t r = 0; r < kRegs; ++r) {
+      acc[r] = step(acc[r], hn::LoadU(d, p + i + r * kWidth));
+    }
+  }
+  for (int64_t r = 0; r < kRegs; ++r) hn::StoreU(acc[r], d, lanes + r * kWidth);
+  return i;
+}
+
+template <class T>
+using SumOf = std::conditional_t<std::is_same_v<T, float>, double, T>;
+
+template <class T>
+HWY_INLINE SumOf<T> sum_run_of(const T* p, int64_t n) {
+  alignas(64) T lanes[kLanes];
+  int64_t i = fold_groups(p, n, T{0}, lanes,
+                          [](auto acc, auto v) HWY_ATTR { return hn::Add(acc, v); });
+  for (int64_t j = 0; i < n; ++i, ++j) lanes[j] += p[i];
+  SumOf<T> wide[kLanes];
+  for (int64_t j = 0; j < kLanes; ++j) wide[j] = static_cast<SumOf<T>>(lanes[j]);
+  return add_lanes(wide);
+}
+
+template <class T>
+HWY_INLINE double sum_squares_run_of(const T* p, int64_t n, double center) {
+  const T c = static_cast<T>(center);
+  const hn::ScalableTag<T> d;
+  const auto middle = hn::Set(d, c);
+  alignas(64) T lanes[kLanes];
+  int64_t i = fold_groups(p, n, T{0}, lanes, [middle](auto acc, auto v) HWY_ATTR {
+    const auto diff = hn::Sub(v, middle);
+    return hn::Add(acc, hn::Mul(diff, diff));
+  });
+  for (int64_t j = 0; i < n; ++i, ++j) lanes[j] += (p[i] - c) * (p[i] - c);
+  double wide[kLanes];
+  for (int64_t j = 0; j < kLanes; ++j) wide[j] = static_cast<double>(lanes[j]);
+  return add_lanes(wide);
+}
+
+template <class T>
+constexpr T lowest_of() {
+  if constexpr (std::is_floating_point_v<T>) {
+    return -std::numeric_limits<T>::infinity();
+  } else {
+    return std::numeric_limits<T>::lowest();
+  }
+}
+
+template <class T>
+constexpr T highest_of() {
+  if constexpr (std::is_floating_point_v<T>) {
+    return std::numeric_limits<T>::infinity();
+  } else {
+    return std::numeric_limits<T>::max();
+  }
+}
+
+// v + 0 * anything is NaN exactly when a NaN was met; tracked beside the extreme because the
+// vector instructions for max and min disagree about NaN.
+template <bool kMax, class T>
+HWY_INLINE T extreme_run_of(const T* p, int64_t n) {
+  const hn::ScalableTag<T> d;
+  constexpr T kInit = kMax ? lowest_of<T>() : highest_of<T>();
+  alignas(64) T lanes[kLanes];
+  bool has_nan = false;
+  int64_t i;
+  if constexpr (std::is_floating_point_v<T>) {
+    auto nan_bits = hn::Zero(d);
+    auto* nan = &nan_bits;
+    i = fold_groups(p, n, kInit, lanes, [d, nan](auto acc, auto v) HWY_ATTR {
+      *nan = hn::Or(*nan, hn::VecFromMask(d, hn::Ne(v, v)));
+      return kMax ? hn::Max(v, acc) : hn::Min(v, acc);
+    });
+    has_nan = !hn::AllFalse(d, hn::MaskFromVec(nan_bits));
+  } else {
+    i = fold_groups(p, n, kInit, lanes, [](auto acc, auto v) HWY_ATTR {
+      return kMax ? hn::Max(v, acc) : hn::Min(v, acc);
+    });
+  }
+  T best = kInit;
+  for (int64_t j = 0; j < kLanes; ++j) {
+    best = kMax ? std::max(best, lanes[j]) : std::min(best, lanes[j]);
+  }
+  for (; i < n; ++i) {
+    has_nan = has_nan || p[i] != p[i];
+    best = kMax ? std::max(best, p[i]) : std::min(best, p[i]);
+  }
+  return has_nan ? std::numeric_limits<T>::quiet_NaN() : best;
+}
+
+// Float strips are summed for at most 64 rows before they go to the double accumulators.
+constexpr int64_t kRowGroup = 64;
+
+template <class T>
+HWY_INLINE void sum_rows_of(const T* HWY_RESTRICT p, int64_t stride, int64_t rows, int64_t cols,
+                            SumOf<T>* HWY_RESTRICT acc) {
+  alignas(64) T strip[kReduceColumns];
+  for (int64_t first = 0; first < rows; first += kRowGroup) {
+    const int64_t last = std::min(rows, first + kRowGroup);
+    for (int64_t c = 0; c < cols; ++c) strip[c] = T{0};
+    int64_t r = first;
+    for (; r + 4 <= last; r += 4) {
+      const T* HWY_RESTRICT a = p + r * stride;
+      const T* HWY_RESTRICT b = a + stride;
+      const T* HWY_RESTRICT e = b + stride;
+      const T* HWY_RESTRICT f = e + stride;
+      for (int64_t c = 0; c < cols; ++c) strip[c] += (a[c] + b[c]) + (e[c] + f[c]);
+    }
+    for (; r < last; ++r) {
+      const T* HWY_RESTRICT a = p + r * stride;
+      for (int64_t c = 0; c < cols; ++c) strip[c] += a[c];
+    }
+    for (int64_t c = 0; c < cols; ++c) acc[c] += static_cast<SumOf<T>>(strip[c]);
+  }
+}
+
+// `a` if it is NaN or the extreme, else `b` (which may be NaN).
+template <bool kMax, class T>
+HWY_INLINE T pick(T a, T b) {
+  const bool keep = (kMax ? a >= b : a <= b) || a != a;
+  return keep ? a : b;
+}
+
+template <bool kMax, class T>
+HWY_INLINE void extreme_rows_of(const T* HWY_RESTRICT p, int64_t stride, int64_t rows,
+                                int64_t cols, T* HWY_RESTRICT acc) {
+  for (int64_t r = 0; r < rows; ++r) {
+    const T* HWY_RESTRICT a = p + r * stride;
+    for (int64_t c = 0; c < cols; ++c) acc[c] = pick<kMax>(acc[c], a[c]);
+  }
+}
+
+#define AG_REDUCE_TARGET(T, suffix)                                                              \
+  HWY_ATTR SumOf<T> sum_run_##suffix(const T* p, int64_t n) { return sum_run_of(p, n); }         \
+  HWY_ATTR T max_run_##suffix(const T* p, int64_t n) { return extreme_run_of<true>(p, n); }      \
+  HWY_ATTR T min_run_##suffix(const T* p, int64_t n) { return extreme_run_of<false>(p, n); }     \
+  HWY_ATTR void sum_rows_##suffix(const T* p, int64_t stride, int64_t rows, int64_t cols,        \
+                                  SumOf<T>* acc) {                                               \
+    sum_rows_of(p, stride, rows, cols, acc);                                                     \
+  }                                                                                              \
+  HWY_ATTR void max_rows_##suffix(const T* p, int64_t stride, int64_t rows, int64_t cols,        \
+                                  T* acc) {                                                      \
+    extreme_rows_of<true>(p, stride, rows, cols, acc);                                           \
+  }                                                                                              \
+  HWY_ATTR void min_rows_##suffix(const T* p, int64_t stride, int64_t rows, int64_t cols,        \
+                                  T* acc) {                                                      \
+    extreme_rows_of<false>(p, stride, rows, cols, acc);                                          \
+  }
+AG_REDUCE_TARGET(float, f32)
+AG_REDUCE_TARGET(double, f64)
+AG_REDUCE_TARGET(int64_t, i64)
+#undef AG_REDUCE_TARGET
+
+HWY_ATTR double sum_squares_run_f32(const float* p, int64_t n, double center) {
+  return sum_squares_run_of(p, n, center);
+}
+HWY_ATTR double sum_squares_run_f64(const double* p, int64_t n, double center) {
+  return sum_squares_run_of(p, n, center);
+}
+
+}  // namespace ampgrad::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace ampgrad::cpu {
+
+#define AG_REDUCE_EXPORT(T, S, suffix)                                                           \
+  HWY_EXPORT(sum_run_##suffix);                                                                  \
+  HWY_EXPORT(max_run_##suffix);                                                                  \
+  HWY_EXPORT(min_run_##suffix);                                                                  \
+  HWY_EXPORT(sum_rows_##suffix);                                                                 \
+  HWY_EXPORT(max_rows_##suffix);                                                                 \
+  HWY_EXPORT(min_rows_##suffix);                                                                 \
+  S sum_run(const T* p, int64_t n) { return HWY_DYNAMIC_DISPATCH(sum_run_##suffix)(p, n); }      \
+  T max_run(const T* p, int64_t n) { return HWY_DYNAMIC_DISPATCH(max_run_##suffix)(p, n); }      \
+  T min_run(const T* p, int64_t n) { return HWY_DYNAMIC_DISPATCH(min_run_##suffix)(p, n); }      \
+  void sum_rows(const T* p, int64_t stride, int64_t rows, int64_t cols, S* acc) {                \
+    HWY_DYNAMIC_DISPATCH(sum_rows_##suffix)(p, stride, rows, cols, acc);                         \
+  }                                                                                              \
+  void max_rows(const T* p, int64_t stride, int64_t rows, int64_t cols, T* acc) {                \
+    HWY_DYNAMIC_DISPATCH(max_rows_##suffix)(p, stride, rows, cols, acc);                         \
+  }                                                                                              \
+  void min_rows(const T* p, int64_t stride, int64_t rows, int64_t cols, T* acc) {                \
+    HWY_DYNAMIC_DISPATCH(min_rows_##suffix)(p, stride, rows, cols, acc);                         \
+  }
+AG_REDUCE_EXPORT(float, double, f32)
+AG_REDUCE_EXPORT(double, double, f64)
+AG_REDUCE_EXPORT(int64_t, int64_t, i64)
+#undef AG_REDUCE_EXPORT
+
+HWY_EXPORT(sum_squares_run_f32);
+HWY_EXPORT(sum_squares_run_f64);
+double sum_squares_run(const float* p, int64_t n, double center) {
+  return HWY_DYNAMIC_DISPATCH(sum_squares_run_f32)(p, n, center);
+}
+double sum_squares_run(const double* p, int64_t n, double center) {
+  return HWY_DYNAMIC_DISPATCH(sum_squares_run_f64)(p, n, center);
+}
+
+}  // namespace ampgrad::cpu
+#endif
