@@ -1,0 +1,231 @@
+// See softmax_loops.h. Rows are worked through in blocks that fit the first-level cache: extreme,
+// exponentials, sum, scaling. Plain loops that the compiler vectorises in each target's region,
+// with explicit vectors where the order of a sum matters (reduce_loops).
+#include "backend/cpu/softmax_loops.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "backend/cpu/reduce_loops.h"
+#include "math/softmax.h"
+
+#ifndef HWY_DISABLED_TARGETS
+#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL)
+#endif
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "backend/cpu/softmax_loops.cpp"
+#include "hwy/foreach_target.h"
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace ampgrad::cpu::HWY_NAMESPACE {
+
+constexpr int64_t kBlock = kReduceBlock;
+
+template <class T>
+HWY_INLINE T row_max(const T* x, int64_t n) {
+  T best = max_run(x, std::min(n, kBlock));
+  for (int64_t i = kBlock; i < n; i += kBlock) {
+    const T m = max_run(x + i, std::min(n - i, kBlock));
+    best = !(m <= best) && best == best ? m : best;
+  }
+  return best;
+}
+
+// y = exp(x - shift), returns the sum.
+template <class T>
+HWY_INLINE double exp_row(const T* x, T* y, int64_t n, T shift) {
+  double total = 0;
+  for (int64_t b = 0; b < n; b += kBlock) {
+    const int64_t m = std::min(n - b, kBlock);
+    const T* HWY_RESTRICT from = x + b;
+    T* HWY_RESTRICT to = y + b;
+    for (int64_t i = 0; i < m; ++i) to[i] = math::exp_nonpositive(from[i] - shift);
+    total += sum_run(to, m);
+  }
+  return total;
+}
+
+// The same without keeping the exponentials.
+template <class T>
+HWY_INLINE double exp_sum(const T* x, int64_t n, T shift) {
+  alignas(64) T block[kBlock];
+  double total = 0;
+  for (int64_t b = 0; b < n; b += kBlock) {
+    total += exp_row(x + b, block, std::min(n - b, kBlock), shift);
+  }
+  return total;
+}
+
+template <class T>
+HWY_INLINE void softmax_row_of(const T* x, T* y, int64_t n, bool log) {
+  const T top = row_max(x, n);
+  if (log) {
+    const T rest = static_cast<T>(std::log(exp_sum(x, n, top)));
+    for (int64_t i = 0; i < n; ++i) y[i] = (x[i] - top) - rest;
+    return;
+  }
+  const T scale = static_cast<T>(1.0 / exp_row(x, y, n, top));
+  for (int64_t i = 0; i < n; ++i) y[i] *= scale;
+}
+
+template <class T>
+HWY_INLINE double dot_row(const T* a, const T* b, int64_t n) {
+  alignas(64) T block[kBlock];
+  double total = 0;
+  for (int64_t first = 0; first < n; first += kBlock) {
+    const int64_t m = std::min(n - first, kBlock);
+    const T* HWY_RESTRICT p = a + first;
+    const T* HWY_RESTRICT q = b + first;
+    for (int64_t i = 0; i < m; ++i) block[i] = p[i] * q[i];
+    total += sum_run(block, m);
+  }
+  return total;
+}
+
+template <class T>
+HWY_INLINE void backward_row_of(const T* HWY_RESTRICT grad, const T* HWY_RESTRICT y,
+                                T* HWY_RESTRICT out, int64_t n, bool log) {
+  if (log) {
+    double total = 0;
+    for (int64_t b = 0; b < n; b += kBlock) total += sum_run(grad + b, std::min(n - b, kBlock));
+    const T sum = static_cast<T>(total);
+    for (int64_t i = 0; i < n; ++i) out[i] = math::log_softmax_grad(grad[i], y[i], sum);
+    return;
+  }
+  const T dot = static_cast<T>(dot_row(grad, y, n));
+  for (int64_t i = 0; i < n; ++i) out[i] = math::softmax_grad(grad[i], y[i], dot);
+}
+
+template <class T>
+HWY_INLINE void strip_of(const T* x, T* y, int64_t size, int64_t stride, int64_t cols, bool log) {
+  alignas(64) T top[kSoftmaxColumns];
+  alignas(64) T sum[kSoftmaxColumns];
+  std::copy_n(x, cols, top);
+  max_rows(x, stride, size, cols, top);
+  for (int64_t c = 0; c < cols; ++c) sum[c] = T{0};
+  for (int64_t r = 0; r < size; ++r) {
+    const T* HWY_RESTRICT from = x + r * stride;
+    T* HWY_RESTRICT to = y + r * stride;
+    for (int64_t c = 0; c < cols; ++c) {
+      const T shifted = from[c] - top[c];
+      const T e = math::exp_nonpositive(shifted);
+      to[c] = log ? shifted : e;
+      sum[c] += e;
+    }
+  }
+  for (int64_t c = 0; c < cols; ++c) sum[c] = log ? std::log(sum[c]) : T{1} / sum[c];
+  for (int64_t r = 0; r < size; ++r) {
+    T* HWY_RESTRICT to = y + r * stride;
+    if (log) {
+      for (int64_t c = 0; c < cols; ++c) to[c] -= sum[c];
+    } else {
+      for (int64_t c = 0; c < cols; ++c) to[c] *= sum[c];
+    }
+  }
+}
+
+template <class T>
+HWY_INLINE void backward_strip_of(const T* grad, const T* y, T* out, int64_t size, int64_t stride,
+                                  int64_t cols, bool log) {
+  alignas(64) T sum[kSoftmaxColumns];
+  for (int64_t c = 0; c < cols; ++c) sum[c] = T{0};
+  for (int64_t r = 0; r < size; ++r) {
+    const T* HWY_RESTRICT g = grad + r * stride;
+    const T* HWY_RESTRICT v = y + r * stride;
+    if (log) {
+      for (int64_t c = 0; c < cols; ++c) sum[c] += g[c];
+    } else {
+      for (int64_t c = 0; c < cols; ++c) sum[c] += g[c] * v[c];
+    }
+  }
+  for (int64_t r = 0; r < size; ++r) {
+    const T* HWY_RESTRICT g = grad + r * stride;
+    const T* HWY_RESTRICT v = y + r * stride;
+    T* HWY_RESTRICT to = out + r * stride;
+    if (log) {
+      for (int64_t c = 0; c < cols; ++c) to[c] = math::log_softmax_grad(g[c], v[c], sum[c]);
+    } else {
+      for (int64_t c = 0; c < cols; ++c) to[c] = math::softmax_grad(g[c], v[c], sum[c]);
+    }
+  }
+}
+
+template <class T>
+HWY_INLINE double log_sum_exp_of(const T* x, int64_t n) {
+  const T top = row_max(x, n);
+  // All -inf, or an infinity on top: the extreme is the answer. NaN stays NaN.
+  if (!std::isfinite(top)) return static_cast<double>(top);
+  return static_cast<double>(top) + std::log(exp_sum(x, n, top));
+}
+
+template <class T>
+HWY_INLINE void scaled_softmax_of(const T* HWY_RESTRICT x, T* HWY_RESTRICT out, int64_t n,
+                                  double lse, double scale) {
+  const T shift = static_cast<T>(lse);
+  // What rounding the shift lost is put into the factor.
+  const T factor = static_cast<T>(scale * std::exp(static_cast<double>(shift) - lse));
+  for (int64_t i = 0; i < n; ++i) out[i] = factor * math::exp_nonpositive(x[i] - shift);
+}
+
+#define AG_SOFTMAX_TARGET(T, suffix)                                                             \
+  HWY_ATTR void row_##suffix(const T* x, T* y, int64_t n, bool log) {                            \
+    softmax_row_of(x, y, n, log);                                                                \
+  }                                                                                              \
+  HWY_ATTR void backward_row_##suffix(const T* g, const T* y, T* out, int64_t n, bool log) {     \
+    backward_row_of(g, y, out, n, log);                                                          \
+  }                                                                                              \
+  HWY_ATTR void strip_##suffix(const T* x, T* y, int64_t size, int64_t stride, int64_t cols,     \
+                               bool log) {                                                       \
+    strip_of(x, y, size, stride, cols, log);                                                     \
+  }                                                                                              \
+  HWY_ATTR void backward_strip_##suffix(const T* g, const T* y, T* out, int64_t size,            \
+                                        int64_t stride, int64_t cols, bool log) {                \
+    backward_strip_of(g, y, out, size, stride, cols, log);                                       \
+  }                                                                                              \
+  HWY_ATTR double lse_##suffix(const T* x, int64_t n) { return log_sum_exp_of(x, n); }           \
+  HWY_ATTR void scaled_##suffix(const T* x, T* out, int64_t n, double lse, double scale) {       \
+    scaled_softmax_of(x, out, n, lse, scale);                                                    \
+  }
+AG_SOFTMAX_TARGET(float, f32)
+AG_SOFTMAX_TARGET(double, f64)
+#undef AG_SOFTMAX_TARGET
+
+}  // namespace ampgrad::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace ampgrad::cpu {
+
+#define AG_SOFTMAX_EXPORT(T, suffix)                                                             \
+  HWY_EXPORT(row_##suffix);                                                                      \
+  HWY_EXPORT(backward_row_##suffix);                                                             \
+  HWY_EXPORT(strip_##suffix);                                                                    \
+  HWY_EXPORT(backward_strip_##suffix);                                                           \
+  HWY_EXPORT(lse_##suffix);                                                                      \
+  HWY_EXPORT(scaled_##suffix);                                                                   \
+  void softmax_row(const T* x, T* y, int64_t n, bool log) {                                      \
+    HWY_DYNAMIC_DISPATCH(row_##suffix)(x, y, n, log);                                            \
+  }                                                                                              \
+  void softmax_backward_row(const T* g, const T* y, T* out, int64_t n, bool log) {               \
+    HWY_DYNAMIC_DISPATCH(backward_row_##suffix)(g, y, out, n, log);                              \
+  }                                                                                              \
+  void softmax_strip(const T* x, T* y, int64_t size, int64_t stride, int64_t cols, bool log) {   \
+    HWY_DYNAMIC_DISPATCH(strip_##suffix)(x, y, size, stride, cols, log);                         \
+  }                                                                                              \
+  void softmax_backward_strip(const T* g, const T* y, T* out, int64_t size, int64_t stride,      \
+                              int64_t cols, bool log) {                                          \
+    HWY_DYNAMIC_DISPATCH(backward_strip_##suffix)(g, y, out, size, stride, cols, log);           \
+  }                                                                                              \
+  double log_sum_exp_row(const T* x, int64_t n) {                                                \
+    return HWY_DYNAMIC_DISPATCH(lse_##suffix)(x, n);                                             \
+  }                                                                                              \
+  void scaled_softmax_row(const T* x, T* out, int64_t n, double lse, double scale) {             \
+    HWY_DYNAMIC_DISPATCH(scaled_##suffix)(x, out, n, lse, scale);                                \
+  }
+AG_SOFTMAX_EXPORT(float, f32)
+AG_SOFTMAX_EXPORT(double, f64)
+#undef AG_SOFTMAX_EXPORT
+
+}  // namespace ampgrad::cpu
+#endif
