@@ -143,7 +143,9 @@ void vector_product(const GemmParams& p, const GemmKernels& kernels) {
     const GemmParams one = batch_of(p, b);
     kernels.widen(column ? one.b : one.a, x_stride, p.k, x);
     const void* matrix = column ? one.a : one.b;
-    const int64_t grain = std::max<int64_t>(kParallelVectorWork / p.k, 16);
+    int64_t grain = std::max<int64_t>(kParallelVectorWork / p.k, 16);
+    // Summing columns, a thread reads pieces of them: the longer, the better.
+    if (g.k_stride != 1) grain = std::max(grain, ceil_div(g.rows, num_threads()));
     parallel_for(g.rows, grain, [&](int64_t begin, int64_t end) {
       GemvArgs part = g;
       part.rows = end - begin;

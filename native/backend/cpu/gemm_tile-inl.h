@@ -46,7 +46,7 @@ class Tile {
         k_block_(round_up(ceil_div(p.k, k_blocks_), 4)),
         n_block_(std::min(round_up(p.n, width_), round_up(kBlockN, width_))),
         plain_(std::is_same_v<T, Acc> && p.alpha == 1 && p.beta == 0 && p.bias == nullptr),
-        direct_a_(std::is_same_v<T, Acc> && p.n <= kDirect),
+        direct_a_(std::is_same_v<T, Acc> && p.n <= kDirect && rows_cache_well()),
         direct_b_(std::is_same_v<T, Acc> && p.b_col == 1 && p.m <= kDirect && panel_caches_well()) {
     const int64_t wanted = kBlockBytesA / (k_block_ * static_cast<int64_t>(sizeof(Acc)));
     const int64_t most = std::max<int64_t>(wanted / kMaxRows, 1) * kMaxRows;
@@ -78,8 +78,15 @@ class Tile {
   const T* a_at(int64_t i, int64_t p) const { return a_ + i * p_.a_row + p * p_.a_col; }
   const T* b_at(int64_t p, int64_t j) const { return b_ + p * p_.b_row + j * p_.b_col; }
 
-  // Rows a multiple of 4 KiB apart share their cache sets. A panel of B that is used again must
-  // then be small enough for the few sets it has.
+  // Rows a multiple of 4 KiB apart share their cache sets: no more of them can be read side by side
+  // than a set has ways, unless the columns used are few.
+  bool rows_cache_well() const {
+    return kMaxRows <= 8 || p_.a_col != 1 || p_.a_row * static_cast<int64_t>(sizeof(T)) % 4096 != 0 ||
+           p_.n <= width_;
+  }
+
+  // For the same reason a panel of B that is used again must then be small enough for the few sets
+  // it has.
   bool panel_caches_well() const {
     const int64_t unit = static_cast<int64_t>(sizeof(T));
     return p_.m <= kMaxRows || p_.b_row * unit % 4096 != 0 ||
