@@ -1,0 +1,185 @@
+/**
+ * The only importer of the addon. Loads it once per environment, types its exports and hands it
+ * what it needs from JavaScript: the error classes and the collector.
+ */
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+
+import { makeError } from './errors';
+
+/** What a Tensor holds: opaque to JavaScript. */
+export type Handle = { readonly __handle: unique symbol };
+
+export type NativeFunction = (...args: unknown[]) => unknown;
+
+export interface NativeArgument {
+  readonly name: string;
+  readonly type: string;
+  readonly default: string;
+  readonly required: boolean;
+  readonly keywordOnly: boolean;
+}
+
+/** A row of the op table as data. */
+export interface OpSchema {
+  readonly name: string;
+  /** PyTorch-style text, for example `softmax(Tensor input, int dim) -> Tensor`. */
+  readonly schema: string;
+  readonly args: readonly NativeArgument[];
+  readonly returns: 'Tensor' | 'Tensors' | 'Tensor[]' | 'bool' | 'Scalar' | 'int' | 'None';
+  readonly returnNames: readonly string[];
+  /** Declared dtypes of the main input, after promotion. */
+  readonly dtypes: readonly string[];
+  /** dtypes that have a kernel of their own on the CPU. */
+  readonly cpu: readonly string[];
+  readonly autocast: 'none' | 'lower' | 'fp32' | 'promote' | 'banned';
+  readonly differentiable: 'yes' | 'no' | 'composite';
+  readonly inplace: 'no' | 'yes' | 'only';
+  readonly view: boolean;
+}
+
+/** Figures of the memory system, in bytes and counts. */
+export interface MemoryStats {
+  readonly allocatedBytes: number;
+  readonly peakAllocatedBytes: number;
+  readonly reservedBytes: number;
+  readonly peakReservedBytes: number;
+  readonly allocations: number;
+  readonly systemAllocations: number;
+  readonly liveTensors: number;
+  readonly liveStorages: number;
+  readonly liveHandles: number;
+  readonly minorCollections: number;
+  readonly majorCollections: number;
+}
+
+type Nullable = Handle | null | undefined;
+
+export interface Native {
+  readonly ops: Readonly<Record<string, NativeFunction>>;
+  setup(makeError: unknown, collect: (major: boolean) => void): void;
+  opSchemas(): OpSchema[];
+  shape(h: Handle): number[];
+  strides(h: Handle): number[];
+  dtype(h: Handle): string;
+  device(h: Handle): string;
+  numel(h: Handle): number;
+  storageOffset(h: Handle): number;
+  isContiguous(h: Handle): boolean;
+  version(h: Handle): number;
+  sharesStorage(a: Handle, b: Handle): boolean;
+  isSame(a: Handle, b: Handle): boolean;
+  dispose(h: Handle): void;
+  isDisposed(h: Handle): boolean;
+  setData(h: Handle, source: Handle): void;
+  fromBytes(data: ArrayBufferView, shape: readonly number[], dtype: string): Handle;
+  fromShared(data: ArrayBufferView, shape: readonly number[], dtype: string): Handle;
+  copyTo(h: Handle, target: ArrayBufferView): void;
+  item(h: Handle): number | bigint | boolean;
+  requiresGrad(h: Handle): boolean;
+  setRequiresGrad(h: Handle, value: boolean): void;
+  isLeaf(h: Handle): boolean;
+  gradFn(h: Handle): string | null;
+  grad(h: Handle): Handle | null;
+  setGrad(h: Handle, grad: Nullable): void;
+  grads(list: readonly Handle[]): (Handle | null)[];
+  zeroGrads(list: readonly Handle[], setToNone: boolean): void;
+  retainGrad(h: Handle): void;
+  detachInPlace(h: Handle): void;
+  runBackward(
+    tensors: readonly Handle[],
+    gradients: readonly Nullable[],
+    inputs: readonly Handle[],
+    retainGraph: boolean,
+    createGraph: boolean,
+  ): void;
+  runGrad(
+    outputs: readonly Handle[],
+    gradients: readonly Nullable[],
+    inputs: readonly Handle[],
+    retainGraph: boolean,
+    createGraph: boolean,
+    allowUnused: boolean,
+  ): (Handle | null)[];
+  addHook(h: Handle, hook: (grad: Handle) => Nullable): number;
+  removeHook(h: Handle, id: number): void;
+  addPostAccumulateHook(h: Handle, hook: (t: Handle) => Nullable): number;
+  removePostAccumulateHook(h: Handle, id: number): void;
+  isGradEnabled(): boolean;
+  /** Returns the previous value. */
+  setGradEnabled(value: boolean): boolean;
+  customFunction(
+    name: string,
+    inputs: readonly Nullable[],
+    outputs: readonly Handle[],
+    backward: (grads: (Handle | null)[]) => Nullable[],
+  ): void;
+  bumpVersion(h: Handle): void;
+  inconsistentDerivatives(): string[];
+  memoryStats(): MemoryStats;
+  emptyCache(): void;
+  resetPeakStats(): void;
+  manualSeed(seed: number | bigint): void;
+  initialSeed(): bigint;
+  reseed(): number;
+  rngState(): [bigint, bigint];
+  setRngState(seed: bigint, offset: bigint): void;
+  getNumThreads(): number;
+  setNumThreads(n: number): void;
+}
+
+type Collector = (options?: { type: 'minor' | 'major'; execution: 'sync' }) => void;
+
+let collector: Collector | undefined;
+
+/** V8's collector, which is reachable at run time without a command-line flag. */
+function getCollector(): Collector {
+  if (collector === undefined) {
+    const exposed = (globalThis as { gc?: Collector }).gc;
+    if (exposed !== undefined) {
+      collector = exposed;
+    } else {
+      setFlagsFromString('--expose-gc');
+      collector = runInNewContext('gc') as Collector;
+      setFlagsFromString('--no-expose-gc');
+    }
+  }
+  return collector;
+}
+
+function collect(major: boolean): void {
+  getCollector()({ type: major ? 'major' : 'minor', execution: 'sync' });
+}
+
+function packageRoot(): string {
+  let folder = __dirname;
+  while (!existsSync(join(folder, 'package.json'))) {
+    const parent = dirname(folder);
+    if (parent === folder) throw new Error('ampgrad: package.json not found above ' + __dirname);
+    folder = parent;
+  }
+  return folder;
+}
+
+function load(): Native {
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- resolves the binary at run time
+  const loadAddon = require('node-gyp-build') as (root: string) => Native;
+  const root = packageRoot();
+  let addon: Native;
+  try {
+    addon = loadAddon(root);
+  } catch (cause) {
+    throw new Error(
+      `ampgrad: the native addon for ${process.platform}-${process.arch} (Node ${process.version}) ` +
+        `could not be loaded from ${root}. Build it with 'npm run build:native' ` +
+        `(needs cmake, ninja, a C++20 compiler and libhwy-dev).`,
+      { cause },
+    );
+  }
+  addon.setup(makeError, collect);
+  return addon;
+}
+
+export const native: Native = load();
