@@ -12,9 +12,8 @@ const Table& table() {
   static const Table* built = [] {
     auto* t = new Table();
     t->fill(nullptr);
-    for (auto family : {derivatives::elementwise, derivatives::shape, derivatives::indexing,
-                        derivatives::reduce, derivatives::linalg, derivatives::nn,
-                        derivatives::loss}) {
+    for (auto family :
+         {derivatives::shape, derivatives::reduce, derivatives::linalg, derivatives::nn}) {
       auto* list = new std::vector<Derivative>(family());
       for (const Derivative& d : *list) {
         AG_ASSERT((*t)[static_cast<size_t>(d.op)] == nullptr);

@@ -167,7 +167,8 @@ Value read_value(const Argument& a) {
     case ArgKind::Tensor:
     case ArgKind::OptTensor:
       return read_tensor(a, "a Tensor");
-    case ArgKind::Operand: {
+    case ArgKind::Operand:
+    case ArgKind::OptOperand: {
       const Handle* handle = handle_of(a.env, a.value);
       if (handle != nullptr) return read_tensor(a, "a Tensor");
       Scalar s;

@@ -37,6 +37,8 @@ Limits integer_limits(DType dtype) {
   }
 }
 
+}  // namespace
+
 double largest_finite(DType dtype) {
   switch (dtype) {
     case DType::Float16:
@@ -49,8 +51,6 @@ double largest_finite(DType dtype) {
       return 1.7976931348623157e308;
   }
 }
-
-}  // namespace
 
 bool scalar_fits(Scalar value, DType dtype) {
   if (dtype == DType::Bool) return true;

@@ -10,6 +10,9 @@ namespace ampgrad {
 // Uninitialised contiguous memory; rejects negative and overflowing sizes in the name of `op`.
 Tensor new_tensor(const char* op, DimsView sizes, DType dtype, std::optional<Device> device);
 
+// The largest finite value of a floating point dtype.
+double largest_finite(DType dtype);
+
 // Can `value` be stored in `dtype` without overflow (truncation of a fraction is fine)?
 bool scalar_fits(Scalar value, DType dtype);
 // Raises ERR_VALUE naming op, argument, value and dtype when it can't.

@@ -2,8 +2,13 @@
 // others turn their options into functor attributes here.
 #include "ops/elementwise.h"
 
+#include <cmath>
+#include <limits>
+
+#include "ops/creation.h"
 #include "ops/launch.h"
 #include "ops/ops.h"
+#include "ops/shape_ops.h"
 
 namespace ampgrad::impl {
 
@@ -49,6 +54,56 @@ bool is_bool(const Operand& o) {
   return o.is_tensor() ? o.tensor().dtype() == DType::Bool : o.scalar().is_bool();
 }
 
+// Integers cannot be divided by zero: found before the kernel runs, which has no way to raise.
+void check_divisor(OpId op, const Operand& a, const Operand& b) {
+  if (is_floating(result_type(a, b))) return;
+  const bool has_zero = b.is_tensor()
+                            ? !impl::all(b.tensor(), std::nullopt, false).data_as<bool>()[0]
+                            : b.scalar().to_int() == 0;
+  AG_CHECK(!has_zero, Value, op_name(op), ": integer division by zero: argument 'other' ",
+           b.is_tensor() ? "holds a zero" : "is zero");
+}
+
+Tensor launch_division(OpId op, const Operand& a, const Operand& b) {
+  check_divisor(op, a, b);
+  return launch_binary(op, kSame, a, b);
+}
+
+// The bounds of a dtype as numbers that change nothing.
+Scalar lowest_value(DType dtype) {
+  switch (dtype) {
+    case DType::UInt8: return Scalar(0);
+    case DType::Int8: return Scalar(INT8_MIN);
+    case DType::Int16: return Scalar(INT16_MIN);
+    case DType::Int32: return Scalar(INT32_MIN);
+    case DType::Int64: return Scalar(INT64_MIN);
+    default: return Scalar(-std::numeric_limits<double>::infinity());
+  }
+}
+
+Scalar highest_value(DType dtype) {
+  switch (dtype) {
+    case DType::UInt8: return Scalar(UINT8_MAX);
+    case DType::Int8: return Scalar(INT8_MAX);
+    case DType::Int16: return Scalar(INT16_MAX);
+    case DType::Int32: return Scalar(INT32_MAX);
+    case DType::Int64: return Scalar(INT64_MAX);
+    default: return Scalar(std::numeric_limits<double>::infinity());
+  }
+}
+
+Attrs number_attrs(Scalar value) {
+  Attrs attrs;
+  attrs.d[0] = value.to_double();
+  attrs.i[0] = value.to_int();
+  return attrs;
+}
+
+void check_number_fits(OpId op, const char* argument, Scalar value, DType result) {
+  AG_CHECK(is_floating(result) || !value.is_float(), DType, op_name(op), ": argument '", argument,
+           "' must not be a floating point number for integral input tensors");
+}
+
 }  // namespace
 
 Tensor add(const Operand& input, const Operand& other, Scalar alpha) {
@@ -62,10 +117,160 @@ Tensor sub(const Operand& input, const Operand& other, Scalar alpha) {
   return launch_binary(OpId::sub, kSame, input, other, alpha_attrs(OpId::sub, input, other, alpha));
 }
 
+Tensor rsub(const Operand& input, const Operand& other, Scalar alpha) {
+  return ops::sub(other, input, alpha);
+}
+
 Tensor div(const Operand& input, const Operand& other,
-           const std::optional<std::string>& rounding_mode) {
-  AG_CHECK(!rounding_mode.has_value(), NotImplemented, "div: argument 'roundingMode'");
-  return launch_binary(OpId::div, ElementwiseRule::Float, input, other);
+           std::optional<std::string> rounding_mode) {
+  if (!rounding_mode.has_value()) {
+    return launch_binary(OpId::div, ElementwiseRule::Float, input, other);
+  }
+  AG_CHECK(*rounding_mode == "trunc" || *rounding_mode == "floor", Value,
+           "div: argument 'roundingMode' must be null, 'trunc' or 'floor', got '", *rounding_mode,
+           "'");
+  return launch_division(*rounding_mode == "trunc" ? OpId::truncDivide : OpId::floorDivide, input,
+                         other);
+}
+
+Tensor truncDivide(const Operand& input, const Operand& other) {
+  return launch_division(OpId::truncDivide, input, other);
+}
+
+Tensor floorDivide(const Operand& input, const Operand& other) {
+  return launch_division(OpId::floorDivide, input, other);
+}
+
+Tensor remainder(const Operand& input, const Operand& other) {
+  return launch_division(OpId::remainder, input, other);
+}
+
+Tensor fmod(const Operand& input, const Operand& other) {
+  return launch_division(OpId::fmod, input, other);
+}
+
+Tensor pow(const Operand& input, const Operand& exponent) {
+  if (!exponent.is_tensor()) {
+    const Scalar e = exponent.scalar();
+    AG_CHECK(e.is_float() || e.to_int() >= 0 || is_floating(result_type(input, exponent)), Value,
+             "pow: integers to negative integer powers are not allowed, got exponent ", e.to_int());
+  }
+  return launch_binary(OpId::pow, kSame, input, exponent);
+}
+
+Tensor floatPower(const Operand& input, const Operand& exponent) {
+  const auto wide = [](const Operand& o) {
+    return o.is_tensor() ? Operand(ops::to(o.tensor(), DType::Float64))
+                         : Operand(o.scalar().to_double());
+  };
+  Tensor out = ops::pow(wide(input), wide(exponent));
+  return out.dtype() == DType::Float64 ? out : ops::to(out, DType::Float64);
+}
+
+Tensor ldexp(const Operand& input, const Operand& other) {
+  return ops::mul(input, Operand(ops::pow(Operand(2.0), other)));
+}
+
+Tensor isclose(const Tensor& input, const Tensor& other, double rtol, double atol,
+               bool equal_nan) {
+  AG_CHECK(input.dtype() == other.dtype(), DType, "isclose: ", dtype_name(input.dtype()),
+           " did not match ", dtype_name(other.dtype()));
+  AG_CHECK(rtol >= 0, Value, "isclose: argument 'rtol' must be at least zero, got ", rtol);
+  AG_CHECK(atol >= 0, Value, "isclose: argument 'atol' must be at least zero, got ", atol);
+  Attrs attrs;
+  attrs.d[0] = rtol;
+  attrs.d[1] = atol;
+  attrs.i[0] = equal_nan ? 1 : 0;
+  return launch_binary(OpId::isclose, ElementwiseRule::Bool, input, other, attrs);
+}
+
+Tensor round(const Tensor& input, int64_t decimals) {
+  AG_CHECK(decimals == 0 || is_floating(input.dtype()), DType,
+           "round: argument 'decimals' needs a floating point input, got ", describe(input));
+  Attrs attrs;
+  const double scale = std::pow(10.0, static_cast<double>(std::abs(decimals)));
+  attrs.d[0] = decimals > 0 ? scale : 1;
+  attrs.d[1] = decimals < 0 ? scale : 1;
+  return launch_unary(OpId::round, kSame, input, attrs);
+}
+
+Tensor square(const Tensor& input) {
+  return launch_unary(OpId::square, kSame,
+                      input.dtype() == DType::Bool ? as_dtype(input, DType::Int64) : input);
+}
+
+Tensor nanToNum(const Tensor& input, double nan, std::optional<double> posinf,
+                std::optional<double> neginf) {
+  Attrs attrs;
+  const double largest = is_floating(input.dtype()) ? largest_finite(input.dtype()) : 0;
+  attrs.d[0] = nan;
+  attrs.d[1] = posinf.value_or(largest);
+  attrs.d[2] = neginf.value_or(-largest);
+  return launch_unary(OpId::nanToNum, kSame, input, attrs);
+}
+
+Tensor logit(const Tensor& input, std::optional<double> eps) {
+  Attrs attrs;
+  attrs.d[0] = eps.value_or(-std::numeric_limits<double>::infinity());
+  attrs.d[1] = eps.has_value() ? 1 - *eps : std::numeric_limits<double>::infinity();
+  return launch_unary(OpId::logit, ElementwiseRule::Float, input, attrs);
+}
+
+Tensor clamp(const Tensor& input, const std::optional<Operand>& min,
+             const std::optional<Operand>& max) {
+  AG_CHECK(min.has_value() || max.has_value(), Value,
+           "clamp: at least one of 'min' or 'max' must not be null");
+  DType result = input.dtype();
+  if (min.has_value()) result = result_type(Operand(input), *min);
+  if (max.has_value()) {
+    const Operand operands[] = {Operand(input), min.value_or(*max), *max};
+    result = result_type(Span<Operand>(operands, 3));
+  }
+  const Operand operands[] = {Operand(input), min.value_or(Operand(lowest_value(result))),
+                              max.value_or(Operand(highest_value(result)))};
+  const DType compute = compute_dtype(OpId::clamp, kSame, result);
+  return launch_elementwise_as(OpId::clamp, compute, compute, Span<Operand>(operands, 3));
+}
+
+Tensor clampMin(const Tensor& input, const Operand& min) {
+  return ops::clamp(input, std::optional<Operand>(min), std::optional<Operand>());
+}
+
+Tensor clampMax(const Tensor& input, const Operand& max) {
+  return ops::clamp(input, std::optional<Operand>(), std::optional<Operand>(max));
+}
+
+Tensor where(const Tensor& condition, const Operand& input, const Operand& other) {
+  AG_CHECK(condition.dtype() == DType::Bool, DType,
+           "where: argument 'condition' must be a bool tensor, got ", describe(condition));
+  const DType compute = compute_dtype(OpId::where, kSame, result_type(input, other));
+  const Operand operands[] = {Operand(condition), input, other};
+  return launch_elementwise_as(OpId::where, compute, compute, Span<Operand>(operands, 3));
+}
+
+Tensor lerp(const Tensor& input, const Tensor& end, const Operand& weight) {
+  AG_CHECK(input.dtype() == end.dtype(), DType, "lerp: expected dtype ", dtype_name(input.dtype()),
+           " for argument 'end' but got dtype ", dtype_name(end.dtype()));
+  AG_CHECK(!weight.is_tensor() || weight.tensor().dtype() == input.dtype(), DType,
+           "lerp: expected dtype ", dtype_name(input.dtype()),
+           " for argument 'weight' but got another one");
+  const Operand operands[] = {Operand(input), Operand(end), weight};
+  return launch_elementwise(OpId::lerp, kSame, Span<Operand>(operands, 3));
+}
+
+Tensor addcmul(const Tensor& input, const Tensor& tensor1, const Tensor& tensor2, Scalar value) {
+  const Operand operands[] = {Operand(input), Operand(tensor1), Operand(tensor2)};
+  check_number_fits(OpId::addcmul, "value", value, result_type(Span<Operand>(operands, 3)));
+  return launch_elementwise(OpId::addcmul, kSame, Span<Operand>(operands, 3), number_attrs(value));
+}
+
+Tensor addcdiv(const Tensor& input, const Tensor& tensor1, const Tensor& tensor2, Scalar value) {
+  AG_CHECK(is_floating(tensor1.dtype()) || is_floating(tensor2.dtype()), DType,
+           "addcdiv: integer division is not supported; convert the operands or use "
+           "div(..., { roundingMode: 'trunc' }), got ",
+           describe(tensor1), " and ", describe(tensor2));
+  const Operand operands[] = {Operand(input), Operand(tensor1), Operand(tensor2)};
+  return launch_elementwise(OpId::addcdiv, kSame, Span<Operand>(operands, 3), number_attrs(value));
 }
 
 }  // namespace ampgrad::impl

@@ -114,6 +114,7 @@ Value parse_default(ArgKind kind, std::string_view text) {
 constexpr bool is_optional_kind(ArgKind kind) {
   switch (kind) {
     case ArgKind::OptTensor:
+    case ArgKind::OptOperand:
     case ArgKind::OptScalar:
     case ArgKind::OptInt:
     case ArgKind::OptFloat:

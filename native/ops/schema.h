@@ -42,7 +42,8 @@ struct KindName {
 
 inline constexpr KindName kKindNames[] = {
     {"Tensor", ArgKind::Tensor},         {"Tensor?", ArgKind::OptTensor},
-    {"Tensor|Scalar", ArgKind::Operand}, {"Tensor[]", ArgKind::TensorList},
+    {"Tensor|Scalar", ArgKind::Operand}, {"Tensor|Scalar?", ArgKind::OptOperand},
+    {"Tensor[]", ArgKind::TensorList},
     {"Scalar", ArgKind::Scalar},         {"Scalar?", ArgKind::OptScalar},
     {"int", ArgKind::Int},               {"int?", ArgKind::OptInt},
     {"float", ArgKind::Float},           {"float?", ArgKind::OptFloat},

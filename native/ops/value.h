@@ -72,6 +72,7 @@ enum class ArgKind : uint8_t {
   Tensor,       // Tensor              const Tensor&
   OptTensor,    // Tensor?             const Tensor& (may be undefined)
   Operand,      // Tensor|Scalar       const Operand&
+  OptOperand,   // Tensor|Scalar?      const std::optional<Operand>&
   TensorList,   // Tensor[]            const TensorList&
   Scalar,       // Scalar              Scalar
   OptScalar,    // Scalar?             std::optional<Scalar>
@@ -130,6 +131,14 @@ struct ArgTraits<ArgKind::Operand> {
   // By value: binds to the const reference for the duration of the call.
   static Operand unbox(const Value& v) {
     return v.is_tensor() ? Operand(v.get<Tensor>()) : Operand(v.get<Scalar>());
+  }
+};
+template <>
+struct ArgTraits<ArgKind::OptOperand> {
+  using type = const std::optional<Operand>&;
+  static std::optional<Operand> unbox(const Value& v) {
+    if (v.is_none()) return std::nullopt;
+    return ArgTraits<ArgKind::Operand>::unbox(v);
   }
 };
 template <>

@@ -7,13 +7,11 @@ void register_cpu_backend();
 
 namespace cpu {
 void register_elementwise();
+void register_creation();
 void register_gemm();
 void register_reduce();
 void register_softmax();
-void register_loss();
-void register_indexing();
 void register_random();
-void register_optim();
 }  // namespace cpu
 
 }  // namespace ampgrad

@@ -1,0 +1,20 @@
+// Registers every kernel family of the CPU, once a process.
+#include "backend/cpu/register.h"
+
+#include <mutex>
+
+namespace ampgrad {
+
+void register_cpu_backend() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    cpu::register_elementwise();
+    cpu::register_creation();
+    cpu::register_random();
+    cpu::register_gemm();
+    cpu::register_reduce();
+    cpu::register_softmax();
+  });
+}
+
+}  // namespace ampgrad
