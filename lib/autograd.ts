@@ -234,7 +234,10 @@ export abstract class Function {
     if (!records) return result;
     const outputs = asList(result as Tensor | readonly Tensor[]).map((t) => {
       if (!(t instanceof Tensor)) {
-        throw makeError('ERR_TYPE', `${this.name}: forward must return a Tensor or an array of them`);
+        throw makeError(
+          'ERR_TYPE',
+          `${this.name}: forward must return a Tensor or an array of them`,
+        );
       }
       return fresh(t, inputs);
     });

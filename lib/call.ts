@@ -200,7 +200,9 @@ export function wrapList(result: unknown): Tensor[] {
   return (result as Handle[]).map((h) => wrapTensor(h));
 }
 
-/** Several results: an array that also has their names. */
+/** Several results: a tuple whose elements also have names. */
+export type Named<Tuple extends readonly Tensor[], Fields> = Tuple & Fields;
+
 export function wrapNamed<T>(result: unknown, names: readonly string[]): T {
   const list = wrapList(result);
   names.forEach((name, i) => {

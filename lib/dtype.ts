@@ -74,9 +74,7 @@ export function isDevice(value: unknown): value is Device {
   return typeof value === 'string' && /^(cpu|cuda(:\d{1,2})?)$/.test(value);
 }
 
-type Float16ArrayConstructor = new (
-  buffer: ArrayBufferLike,
-) => ArrayBufferView & ArrayLike<number>;
+type Float16ArrayConstructor = new (buffer: ArrayBufferLike) => ArrayBufferView & ArrayLike<number>;
 
 /** Float16Array where the runtime has it (Node 24 and later behind no flag). */
 export const NativeFloat16Array = (globalThis as { Float16Array?: Float16ArrayConstructor })

@@ -88,7 +88,9 @@ function floatFormatter(values: readonly number[]): Formatter {
     scientific = integral ? wide : wide || min < 1e-4;
   }
   if (sciMode !== null) scientific = sciMode;
-  if (scientific) return (v) => (isSpecial(v as number) ? special(v as number) : exponential(v as number, precision));
+  if (scientific)
+    return (v) =>
+      isSpecial(v as number) ? special(v as number) : exponential(v as number, precision);
   if (integral) {
     return (v) => (isSpecial(v as number) ? special(v as number) : `${signed(v as number)}.`);
   }
@@ -135,14 +137,17 @@ function formatRow(row: readonly Shown[], indent: number, format: Formatter): st
   const width = (cells.find((c) => c !== ' ...')?.length ?? 0) + 2;
   const perLine = Math.max(1, Math.floor((current.linewidth - indent) / Math.max(1, width)));
   const lines: string[] = [];
-  for (let i = 0; i < cells.length; i += perLine) lines.push(cells.slice(i, i + perLine).join(', '));
+  for (let i = 0; i < cells.length; i += perLine)
+    lines.push(cells.slice(i, i + perLine).join(', '));
   return `[${lines.join(`,\n${' '.repeat(indent + 1)}`)}]`;
 }
 
 function formatNested(shown: Shown, dims: number, indent: number, format: Formatter): string {
   if (!Array.isArray(shown)) return shown === null ? '...' : format(shown);
   if (dims === 1) return formatRow(shown, indent, format);
-  const parts = shown.map((v) => (v === null ? '...' : formatNested(v, dims - 1, indent + 1, format)));
+  const parts = shown.map((v) =>
+    v === null ? '...' : formatNested(v, dims - 1, indent + 1, format),
+  );
   return `[${parts.join(`,${'\n'.repeat(dims - 1)}${' '.repeat(indent + 1)}`)}]`;
 }
 

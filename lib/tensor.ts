@@ -114,7 +114,9 @@ export class Tensor {
 
   /** Bytes of one element. */
   elementSize(): number {
-    return this.numel() === 0 ? allocateTyped(this.dtype, 1).byteLength : this.nbytes / this.numel();
+    return this.numel() === 0
+      ? allocateTyped(this.dtype, 1).byteLength
+      : this.nbytes / this.numel();
   }
 
   /** Bytes of all elements. */

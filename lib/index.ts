@@ -1,0 +1,19 @@
+/** ampgrad: tensors, automatic differentiation and mixed-precision training for Node.js. */
+import './functions/convert';
+
+export * from './ops.gen';
+export * from './functions/creation';
+export * from './functions/extrema';
+export { type Index, Slice, slice } from './functions/indexing';
+export { type NewOptions, type ToOptions } from './functions/convert';
+export * from './autograd';
+export { callOp, type Named, opSchemas } from './call';
+export { type Device, type DType, dtypes, type Scalar, type TypedArray } from './dtype';
+export { type CodedError, type ErrorCode, TensorError } from './errors';
+export * as memory from './memory';
+export { keep, tidy } from './memory';
+export { type NativeArgument, type OpSchema } from './native';
+export { getPrintOptions, type PrintOptions, setPrintOptions } from './print';
+export * from './random';
+export { type BackwardOptions, type NestedArray, type RemovableHandle, Tensor } from './tensor';
+export { getNumThreads, setNumThreads } from './threads';

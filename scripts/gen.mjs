@@ -1,0 +1,265 @@
+// Writes lib/ops.gen.ts from the op table of the built addon: one typed function an op, one Tensor
+// method where PyTorch has one, option types. With --check it compares instead of writing.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import * as prettier from 'prettier';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const target = join(root, 'lib', 'ops.gen.ts');
+const addon = createRequire(import.meta.url)('node-gyp-build')(root);
+
+// Rows that other rows and derivatives are made of; callOp still reaches them.
+const internal = /(Backward|Forward|Step_)$|^(toCopy|asStridedView|truncDivide|geluTanh)$/;
+// Functions that torch.Tensor does not have as methods (torch.nn.functional).
+const functionOnly =
+  /(Loss|Norm|Dropout|dropout)$|^(linear|bilinear|crossEntropy|embedding|conv|(max|avg|lp|adaptive|fractional)\w*Pool|pad$|interpolate|scaledDot|binaryCrossEntropy|klDiv)/;
+// Written by hand in lib/functions, with overloads that a schema cannot express.
+const byHand = new Set(['to', 'slice', 'index', 'indexPut', 'maxDim', 'minDim']);
+const reserved = new Set(['var', 'in', 'with', 'new', 'delete', 'function', 'import']);
+
+const typeOf = {
+  Tensor: 'Tensor',
+  'Tensor?': 'Tensor | null',
+  'Tensor|Scalar': 'Tensor | Scalar',
+  'Tensor|Scalar?': 'Tensor | Scalar | null',
+  'Tensor[]': 'readonly Tensor[]',
+  Scalar: 'Scalar',
+  'Scalar?': 'Scalar | null',
+  int: 'number',
+  'int?': 'number | null',
+  float: 'number',
+  'float?': 'number | null',
+  bool: 'boolean',
+  'bool?': 'boolean | null',
+  'int[]': 'number | readonly number[]',
+  'int[]?': 'number | readonly number[] | null',
+  'float[]': 'number | readonly number[]',
+  'float[]?': 'number | readonly number[] | null',
+  str: 'string',
+  'str?': 'string | null',
+  ScalarType: 'DType',
+  'ScalarType?': 'DType | null',
+  'Device?': 'Device | null',
+};
+
+const capital = (name) => name[0].toUpperCase() + name.slice(1);
+const safe = (name) => (reserved.has(name) ? `${name}_` : name);
+
+function argument(a) {
+  const type = typeOf[a.type];
+  if (type === undefined) throw new Error(`gen: no TypeScript type for '${a.type}'`);
+  return type;
+}
+
+function returnType(op) {
+  switch (op.returns) {
+    case 'Tensor':
+      return 'Tensor';
+    case 'Tensors':
+      return `Named<[${op.returnNames.map((n) => `${n}: Tensor`).join(', ')}], { ${op.returnNames
+        .map((n) => `readonly ${n}: Tensor`)
+        .join('; ')} }>`;
+    case 'Tensor[]':
+      return 'Tensor[]';
+    case 'bool':
+      return 'boolean';
+    case 'Scalar':
+      return 'number';
+    case 'int':
+      return 'number';
+    default:
+      return 'void';
+  }
+}
+
+function isFactory(op) {
+  const has = (name) => op.args.some((a) => a.name === name);
+  return has('device') && has('dtype') && op.differentiable === 'no';
+}
+
+function optionsType(op) {
+  const optional = op.args.filter((a) => !a.required);
+  const fields = optional.map((a) => `readonly ${a.name}?: ${argument(a)} | undefined;`);
+  if (isFactory(op)) fields.push('readonly requiresGrad?: boolean | undefined;');
+  return fields.length === 0 ? '' : `{ ${fields.join(' ')} }`;
+}
+
+/** Parameter lists of an op's overloads, without the first `skip` arguments. */
+function signatures(op, options, skip) {
+  const positional = op.args.filter((a) => !a.keywordOnly).slice(skip);
+  const required = positional.filter((a) => a.required);
+  const show = (a) => `${safe(a.name)}: ${argument(a)}`;
+  const tail = options === '' ? [] : [`options?: ${options}`];
+  const lists = [[...required.map(show), ...tail]];
+  if (positional.length > required.length) {
+    const all = positional.map((a, i) =>
+      i <= required.length && !a.required && i === required.length
+        ? `${safe(a.name)}: ${argument(a)} | undefined`
+        : a.required
+          ? show(a)
+          : `${safe(a.name)}?: ${argument(a)}`,
+    );
+    lists.push([...all, ...tail]);
+  }
+  const last = positional[positional.length - 1];
+  if (last?.type === 'int[]' && last.required) {
+    const lead = required.slice(0, -1).map(show);
+    lists.push([...lead, `...${safe(last.name)}: number[]`]);
+    if (options !== '') {
+      const types = required.slice(0, -1).map((a) => `${safe(a.name)}: ${argument(a)}`);
+      lists.push([
+        `...args: [${[...types, `...${safe(last.name)}: number[]`, `options: ${options}`].join(', ')}]`,
+      ]);
+    }
+  }
+  return lists.map((list) => `(${list.join(', ')})`);
+}
+
+function finish(op, call, self) {
+  if (op.inplace === 'only')
+    return `${call};\n  return ${self}${self === 'this' ? '' : ' as Tensor'};`;
+  switch (op.returns) {
+    case 'Tensor':
+      return `return wrapOne(${call}, ${self});`;
+    case 'Tensors':
+      return `return wrapNamed(${call}, names_${op.name});`;
+    case 'Tensor[]':
+      return `return wrapList(${call});`;
+    default:
+      return `return ${call} as ${returnType(op)};`;
+  }
+}
+
+/** Calls whose arguments are just what the schema requires skip the sorting of options. */
+function fastPath(op, names, self, fn, inPlace) {
+  const required = op.args.filter((a) => a.required);
+  const plain = required.every((a) =>
+    /^(Tensor|Tensor\|Scalar|Scalar|int|float|str)$/.test(a.type),
+  );
+  if (!plain || required.length > 4 || required.some((a) => a.keywordOnly)) return '';
+  const values = names.map((n) => `unwrap(${n})`);
+  const call = `${fn}(${values.join(', ')})`;
+  const count = names.length - (self === 'this' ? 1 : 0);
+  const result = inPlace ? `${call}; return ${self};` : finish(op, call, self);
+  return `if (arguments.length === ${count}) { ${result} }\n`;
+}
+
+/** Names for what only \`arguments\` reads: optional positions and options. */
+function spareParameters(op) {
+  const last = op.args.filter((a) => !a.keywordOnly).at(-1);
+  if (last?.type === 'int[]' && last.required) return ['..._more: unknown[]'];
+  const optional = op.args.filter((a) => !a.keywordOnly && !a.required).length;
+  const spare = optional + (optionsType(op) === '' ? 0 : 1);
+  return Array.from({ length: spare }, (_, i) => `_${i}?: unknown`);
+}
+
+function implementation(op, name, self, inPlace) {
+  const entry = `op_${name}`;
+  const required = op.args.filter((a) => a.required && !a.keywordOnly).map((a) => safe(a.name));
+  const names = self === 'this' ? ['this', ...required.slice(1)] : required;
+  const first = self === 'this' ? 'this' : (names[0] ?? 'undefined');
+  const all = self === 'this' ? '[this, ...arguments]' : '[...arguments]';
+  const slow = `invoke(${entry}, ${all})`;
+  const returned = inPlace ? `${slow}; return ${first};` : finish(op, slow, first);
+  const own = self === 'this' ? required.slice(1) : required;
+  const parameters = [...own.map((n) => `${n}?: unknown`), ...spareParameters(op)];
+  // `arguments` keeps calls free of arrays; parameters are named for the fast path only.
+  return { parameters, body: `${fastPath(op, names, first, `fn_${name}`, inPlace)}${returned}` };
+}
+
+function generateFunction(op, out) {
+  const options = optionsType(op);
+  const optionName = options === '' ? '' : `${capital(op.name)}Options`;
+  if (options !== '')
+    out.types.push(
+      `/** Options of {@link ${op.name}}. */\nexport interface ${optionName} ${options}\n`,
+    );
+  out.values.push(
+    `const op_${op.name} = opEntry('${op.name}');\nconst fn_${op.name} = op_${op.name}.fn;\n`,
+  );
+  if (op.returns === 'Tensors')
+    out.values.push(`const names_${op.name} = ${JSON.stringify(op.returnNames)};\n`);
+  const result = returnType(op);
+  const overloads = signatures(op, optionName, 0);
+  const { parameters, body } = implementation(op, op.name, 'input', false);
+  const fn = safe(op.name);
+  const lines = overloads.map((s) => `export function ${fn}${s}: ${result};`);
+  const doc = `/** \`${op.schema}\` */\n`;
+  if (op.name !== fn) {
+    out.functions.push(
+      `${doc}${lines.join('\n').replaceAll('export function', 'function')}\nfunction ${fn}(${parameters.join(', ')}): ${result} {\n${body}\n}\nexport { ${fn} as ${op.name} };\n`,
+    );
+    return;
+  }
+  out.functions.push(
+    `${doc}${lines.join('\n')}\nexport function ${fn}(${parameters.join(', ')}): ${result} {\n${body}\n}\n`,
+  );
+}
+
+function isMethod(op) {
+  const first = op.args[0];
+  return (
+    first !== undefined && /^Tensor(\|Scalar)?$/.test(first.type) && !functionOnly.test(op.name)
+  );
+}
+
+function generateMethod(op, name, inPlace, out) {
+  const options = optionsType(op);
+  const optionName = options === '' ? '' : `${capital(op.name)}Options`;
+  const result = inPlace || op.inplace === 'only' ? 'this' : returnType(op);
+  const what = inPlace ? `In-place form of {@link ${op.name}}.` : `\`${op.schema}\``;
+  const overloads = signatures(op, optionName, 1).map((s) => `${name}${s}: ${result};`);
+  out.declarations.push(`/** ${what} */\n${overloads.join('\n')}\n`);
+  if (inPlace)
+    out.values.push(`const op_${name} = opEntry('${name}');\nconst fn_${name} = op_${name}.fn;\n`);
+  const { parameters, body } = implementation(op, name, 'this', inPlace);
+  const list = ['this: Tensor', ...parameters];
+  out.methods.push(`method('${name}', function (${list.join(', ')}) {\n${body}\n});\n`);
+}
+
+async function generate() {
+  const out = { types: [], values: [], functions: [], declarations: [], methods: [] };
+  for (const op of addon.opSchemas()) {
+    if (internal.test(op.name) || byHand.has(op.name)) continue;
+    generateFunction(op, out);
+    if (!isMethod(op)) continue;
+    generateMethod(op, op.name, false, out);
+    if (op.inplace === 'yes') generateMethod(op, `${op.name}_`, true, out);
+  }
+  const text = `// Generated by \`npm run gen\` from native/ops/op_table.def. Do not edit.
+/* eslint-disable prefer-rest-params, max-lines-per-function, @typescript-eslint/no-unused-vars */
+import { invoke, opEntry, unwrap, wrapList, wrapNamed, wrapOne, type Named } from './call';
+import type { Device, DType, Scalar } from './dtype';
+import { Tensor } from './tensor';
+
+${out.types.join('\n')}
+${out.values.join('')}
+function method(name: string, fn: (this: Tensor, ...args: never[]) => unknown): void {
+  Object.defineProperty(fn, 'name', { value: name });
+  Object.defineProperty(Tensor.prototype, name, { value: fn, writable: true, configurable: true });
+}
+
+declare module './tensor' {
+  interface Tensor {
+    ${out.declarations.join('\n')}
+  }
+}
+
+${out.functions.join('\n')}
+${out.methods.join('\n')}`;
+  const config = await prettier.resolveConfig(target);
+  return prettier.format(text, { ...config, filepath: target });
+}
+
+const text = await generate();
+if (process.argv.includes('--check')) {
+  if (readFileSync(target, 'utf8') !== text) {
+    console.error('lib/ops.gen.ts differs from the op table: run npm run gen and commit it');
+    process.exit(1);
+  }
+} else {
+  writeFileSync(target, text);
+}
