@@ -1,0 +1,34 @@
+/** The data of every workload: a counter-based hash that gives the same numbers in any language. */
+import { fromBuffer, type Tensor } from '../../lib';
+
+/** murmur3's finaliser of `i + seed * 0x9E3779B9`, modulo 2^32. */
+function hash(i: number, seed: number): number {
+  let x = (i + Math.imul(seed, 0x9e3779b9)) >>> 0;
+  x ^= x >>> 16;
+  x = Math.imul(x, 0x85ebca6b);
+  x ^= x >>> 13;
+  x = Math.imul(x, 0xc2b2ae35);
+  return (x ^ (x >>> 16)) >>> 0;
+}
+
+function count(shape: readonly number[]): number {
+  return shape.reduce((a, b) => a * b, 1);
+}
+
+/** U(shape, seed, lo, hi): float32 numbers in [lo, hi), computed in double. */
+export function uniform(shape: readonly number[], seed: number, lo = -1, hi = 1): Tensor {
+  const n = count(shape);
+  const data = new Float32Array(n);
+  for (let i = 0; i < n; ++i) data[i] = lo + (hi - lo) * ((hash(i, seed) >>> 8) / 16777216);
+  return fromBuffer(data, { shape });
+}
+
+/** I(shape, seed, n): integers in [0, n), int64. */
+export function integers(shape: readonly number[], seed: number, n: number): Tensor {
+  const total = count(shape);
+  const data = new BigInt64Array(total);
+  for (let i = 0; i < total; ++i) {
+    data[i] = BigInt(Math.floor(((hash(i, seed) >>> 8) / 16777216) * n));
+  }
+  return fromBuffer(data, { shape });
+}

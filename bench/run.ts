@@ -1,0 +1,13 @@
+/**
+ * The benchmark: `npm run bench -- [--only PATTERN,...] [--threads N] [--quick] [--json FILE]
+ * [--mnist DIR] [--list]`. One JSON line a result; bench/README.md explains the fields.
+ */
+import { readSettings, runAll } from './harness/runner';
+import { dispatch } from './workloads/dispatch';
+import { elementwise } from './workloads/elementwise';
+import { gemm } from './workloads/gemm';
+import { mlp, setMnistFolder } from './workloads/mlp';
+
+const settings = readSettings(process.argv.slice(2));
+setMnistFolder(settings.mnist);
+runAll([...gemm, ...elementwise, ...dispatch, ...mlp], settings);

