@@ -95,7 +95,7 @@ struct ViewInfo {
   Tensor replay(const Tensor& from) const;
 };
 
-struct AutogradMeta final : AutogradMetaBase {
+struct AutogradMeta final : AutogradMetaBase, Pooled<AutogradMeta> {
   NodePtr grad_fn;
   uint32_t output_nr = 0;
   bool requires_grad = false;  // of a leaf; a tensor with grad_fn requires grad by that

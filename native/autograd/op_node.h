@@ -28,7 +28,7 @@ class SavedTensor {
   Edge history_;  // of an input that the op overwrites
 };
 
-class OpNode final : public Node {
+class OpNode final : public Node, public Pooled<OpNode> {
  public:
   OpNode(const OpDef& op, const Derivative& derivative) : op_(op), derivative_(derivative) {}
 

@@ -157,7 +157,7 @@ void check_status(napi_env env, napi_status status) {
 }
 
 napi_value wrap_tensor(EnvState* state, const Tensor& t) {
-  auto* handle = new Handle{t, state};
+  auto* handle = new Handle{{}, t, state};
   napi_value external;
   const napi_status status =
       napi_create_external(state->env, handle, release_handle, nullptr, &external);

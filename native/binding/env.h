@@ -45,7 +45,7 @@ struct EnvState {
 EnvState* env_state(napi_env env);
 
 // What a JavaScript Tensor holds through a Node-API external.
-struct Handle {
+struct Handle : Pooled<Handle> {
   Tensor tensor;
   EnvState* state;
 };

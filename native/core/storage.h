@@ -6,10 +6,11 @@
 
 #include "core/allocator.h"
 #include "core/intrusive_ptr.h"
+#include "core/pool.h"
 
 namespace ampgrad {
 
-class Storage final : public RefCounted {
+class Storage final : public RefCounted, public Pooled<Storage> {
  public:
   Storage(Device device, size_t bytes);
   // Adopts foreign memory; `deleter(context)` runs once when the last view is gone.

@@ -7,6 +7,7 @@
 
 #include "core/device.h"
 #include "core/dtype.h"
+#include "core/pool.h"
 #include "core/scalar.h"
 #include "core/shape.h"
 #include "core/storage.h"
@@ -18,7 +19,7 @@ struct AutogradMetaBase {
   virtual ~AutogradMetaBase() = default;
 };
 
-class TensorImpl final : public RefCounted {
+class TensorImpl final : public RefCounted, public Pooled<TensorImpl> {
  public:
   TensorImpl(StoragePtr storage, DType dtype, Dims sizes, Dims strides, int64_t offset);
   ~TensorImpl() override;

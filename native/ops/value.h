@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "core/inline_vector.h"
 #include "core/tensor.h"
 
 namespace ampgrad {
@@ -65,7 +66,7 @@ class Value {
   Storage data_;
 };
 
-using Values = std::vector<Value>;
+using Values = InlineVector<Value, 6>;
 
 // The kinds of argument and result that a schema can name.
 enum class ArgKind : uint8_t {
