@@ -17,7 +17,7 @@ struct MemoryStats {
   uint64_t peak_allocated = 0;  // highest value of the above since the last reset
   uint64_t reserved = 0;        // allocated + bytes cached for reuse
   uint64_t peak_reserved = 0;
-  uint64_t allocations = 0;     // blocks handed out since the start
+  uint64_t allocations = 0;         // blocks handed out since the start
   uint64_t system_allocations = 0;  // blocks that had to come from the operating system
 };
 

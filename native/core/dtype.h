@@ -11,16 +11,16 @@ namespace ampgrad {
 
 // X(enumerator, C++ storage type, JavaScript name). The order is PyTorch's promotion order
 // inside each category: bool < integers < floats.
-#define AG_FOR_EACH_DTYPE(X)      \
-  X(Bool, bool, "bool")           \
-  X(UInt8, uint8_t, "uint8")      \
-  X(Int8, int8_t, "int8")         \
-  X(Int16, int16_t, "int16")      \
-  X(Int32, int32_t, "int32")      \
-  X(Int64, int64_t, "int64")      \
-  X(Float16, Half, "float16")     \
+#define AG_FOR_EACH_DTYPE(X)        \
+  X(Bool, bool, "bool")             \
+  X(UInt8, uint8_t, "uint8")        \
+  X(Int8, int8_t, "int8")           \
+  X(Int16, int16_t, "int16")        \
+  X(Int32, int32_t, "int32")        \
+  X(Int64, int64_t, "int64")        \
+  X(Float16, Half, "float16")       \
   X(BFloat16, BFloat16, "bfloat16") \
-  X(Float32, float, "float32")    \
+  X(Float32, float, "float32")      \
   X(Float64, double, "float64")
 
 enum class DType : uint8_t {
@@ -36,14 +36,14 @@ struct DTypeTraits;
 template <class T>
 struct DTypeOf;
 
-#define AG_TRAITS(name, cpp, text)                 \
-  template <>                                      \
-  struct DTypeTraits<DType::name> {                \
-    using type = cpp;                              \
-  };                                               \
-  template <>                                      \
-  struct DTypeOf<cpp> {                            \
-    static constexpr DType value = DType::name;    \
+#define AG_TRAITS(name, cpp, text)              \
+  template <>                                   \
+  struct DTypeTraits<DType::name> {             \
+    using type = cpp;                           \
+  };                                            \
+  template <>                                   \
+  struct DTypeOf<cpp> {                         \
+    static constexpr DType value = DType::name; \
   };
 AG_FOR_EACH_DTYPE(AG_TRAITS)
 #undef AG_TRAITS
@@ -113,8 +113,6 @@ bool parse_dtype(const char* name, size_t length, DType* out);
 DType promote_types(DType a, DType b);
 
 // torch.can_cast: is a cast from -> to allowed for the result of an in-place operation?
-constexpr bool can_cast(DType from, DType to) {
-  return dtype_category(from) <= dtype_category(to);
-}
+constexpr bool can_cast(DType from, DType to) { return dtype_category(from) <= dtype_category(to); }
 
 }  // namespace ampgrad

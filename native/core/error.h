@@ -13,18 +13,18 @@
 namespace ampgrad {
 
 enum class ErrorCode : uint8_t {
-  Type,      // TypeError, ERR_TYPE: an argument of the wrong kind
-  Range,     // RangeError, ERR_RANGE: axis, index or size out of range
-  Shape,     // ERR_SHAPE
-  DType,     // ERR_DTYPE
-  Device,    // ERR_DEVICE
-  OutOfMemory,  // ERR_OOM
-  Cuda,      // ERR_CUDA
-  Autograd,  // ERR_AUTOGRAD
-  Value,     // RangeError, ERR_VALUE: right kind, meaningless value
-  Disposed,  // ERR_DISPOSED
+  Type,            // TypeError, ERR_TYPE: an argument of the wrong kind
+  Range,           // RangeError, ERR_RANGE: axis, index or size out of range
+  Shape,           // ERR_SHAPE
+  DType,           // ERR_DTYPE
+  Device,          // ERR_DEVICE
+  OutOfMemory,     // ERR_OOM
+  Cuda,            // ERR_CUDA
+  Autograd,        // ERR_AUTOGRAD
+  Value,           // RangeError, ERR_VALUE: right kind, meaningless value
+  Disposed,        // ERR_DISPOSED
   NotImplemented,  // ERR_NOT_IMPLEMENTED: no kernel for this dtype on this device
-  Internal,  // ERR_INTERNAL
+  Internal,        // ERR_INTERNAL
 };
 
 const char* error_code_name(ErrorCode code);
@@ -71,19 +71,18 @@ template <class... Args>
 }  // namespace detail
 
 // AG_CHECK(condition, Shape, "matmul: expected ...", value, ...)
-#define AG_CHECK(condition, code, ...)                                               \
-  do {                                                                               \
-    if (AG_UNLIKELY(!(condition)))                                                   \
-      ::ampgrad::detail::raise_message(::ampgrad::ErrorCode::code, __VA_ARGS__);     \
+#define AG_CHECK(condition, code, ...)                                           \
+  do {                                                                           \
+    if (AG_UNLIKELY(!(condition)))                                               \
+      ::ampgrad::detail::raise_message(::ampgrad::ErrorCode::code, __VA_ARGS__); \
   } while (0)
 
-#define AG_FAIL(code, ...) \
-  ::ampgrad::detail::raise_message(::ampgrad::ErrorCode::code, __VA_ARGS__)
+#define AG_FAIL(code, ...) ::ampgrad::detail::raise_message(::ampgrad::ErrorCode::code, __VA_ARGS__)
 
-#define AG_ASSERT(condition)                                                         \
-  do {                                                                               \
-    if (AG_UNLIKELY(!(condition)))                                                   \
-      ::ampgrad::detail::raise_internal(__FILE__, __LINE__, #condition);             \
+#define AG_ASSERT(condition)                                             \
+  do {                                                                   \
+    if (AG_UNLIKELY(!(condition)))                                       \
+      ::ampgrad::detail::raise_internal(__FILE__, __LINE__, #condition); \
   } while (0)
 
 }  // namespace ampgrad

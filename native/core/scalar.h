@@ -15,7 +15,7 @@ class Scalar {
 
   constexpr Scalar() : Scalar(int64_t{0}) {}
   template <class T>
-    requires std::is_arithmetic_v<T>
+  requires std::is_arithmetic_v<T>
   constexpr Scalar(T v) {
     if constexpr (std::is_same_v<T, bool>) {
       kind_ = Kind::Bool;
@@ -33,9 +33,7 @@ class Scalar {
   constexpr bool is_float() const { return kind_ == Kind::Float; }
   constexpr bool is_int() const { return kind_ == Kind::Int; }
   constexpr bool is_bool() const { return kind_ == Kind::Bool; }
-  constexpr double to_double() const {
-    return is_float() ? float_ : static_cast<double>(int_);
-  }
+  constexpr double to_double() const { return is_float() ? float_ : static_cast<double>(int_); }
   constexpr int64_t to_int() const { return is_float() ? float_to_int(float_) : int_; }
   constexpr bool to_bool() const { return is_float() ? float_ != 0 : int_ != 0; }
 
