@@ -8,8 +8,9 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const maxLines = 600;
 
 // What a backend may know of ops/: the table, kernels and their parameters, not the public callers.
-const kernelInterface = /^ops\/(op|kernels|params\w*|elementwise|\w+_params|op_table)\.(h|def)$/;
-const mathCore = /^core\/(half|dtype|rng|macros)\.h$/;
+const kernelInterface =
+  /^ops\/((op|kernels|params\w*|elementwise|\w+_params|op_table)\.(h|def)|table\/elementwise\.def)$/;
+const mathCore = /^core\/(attrs|half|dtype|rng|macros)\.h$/;
 
 // The first rule whose folder holds the file applies. Folders may always include themselves.
 const layers = [
@@ -40,7 +41,7 @@ const systemRules = [
     header: /^(cuda|cublas|cudnn|nccl|curand|cooperative_groups)/,
     folders: ['backend/cuda/', 'simt/'],
   },
-  { header: /^hwy\//, folders: ['backend/cpu/'] },
+  { header: /^hwy\//, folders: ['backend/cpu/', 'math/'] },
 ];
 
 const problems = [];

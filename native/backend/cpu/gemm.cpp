@@ -126,6 +126,7 @@ void matrix_product(const GemmParams& p, const GemmKernels& kernels) {
 
 // y = A x with A (m x k); a row vector times a matrix is the transposed matrix times it.
 void vector_product(const GemmParams& p, const GemmKernels& kernels) {
+  AG_ASSERT(kernels.gemv != nullptr && kernels.widen != nullptr);
   GemvArgs g;
   g.k = p.k;
   g.alpha = p.alpha;
