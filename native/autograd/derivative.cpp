@@ -13,7 +13,8 @@ const Table& table() {
     auto* t = new Table();
     t->fill(nullptr);
     for (auto family :
-         {derivatives::shape, derivatives::reduce, derivatives::linalg, derivatives::nn}) {
+         {derivatives::elementwise, derivatives::activation, derivatives::shape,
+          derivatives::reduce, derivatives::linalg, derivatives::nn}) {
       auto* list = new std::vector<Derivative>(family());
       for (const Derivative& d : *list) {
         AG_ASSERT((*t)[static_cast<size_t>(d.op)] == nullptr);

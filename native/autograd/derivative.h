@@ -91,6 +91,7 @@ struct Derivative {
 // Every formula, by family (autograd/derivatives/<family>.cpp).
 namespace derivatives {
 std::vector<Derivative> elementwise();
+std::vector<Derivative> activation();
 std::vector<Derivative> shape();
 std::vector<Derivative> indexing();
 std::vector<Derivative> reduce();

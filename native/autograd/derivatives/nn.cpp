@@ -29,24 +29,23 @@ void log_softmax_backward_backward(Backward& b) {
   const Tensor u = b.grad();
   const Tensor p = ops::exp(b.input(1));
   b.set(0, [&] { return ops::sub(u, sum_along(ops::mul(u, p), dim)); });
-  b.set(1, [&] {
-    return ops::neg(ops::mul(ops::mul(u, p), sum_along(b.input(0), dim)));
-  });
+  b.set(1, [&] { return ops::neg(ops::mul(ops::mul(u, p), sum_along(b.input(0), dim))); });
 }
 
 }  // namespace
 
 std::vector<Derivative> nn() {
   return {
-      {OpId::softmax, {out()}, [](Backward& b) {
-         b.set(0, [&] {
-           return ops::softmaxBackward(b.grad(), b.output(), b.attr<int64_t>(1));
-         });
+      {OpId::softmax,
+       {out()},
+       [](Backward& b) {
+         b.set(0, [&] { return ops::softmaxBackward(b.grad(), b.output(), b.attr<int64_t>(1)); });
        }},
-      {OpId::logSoftmax, {out()}, [](Backward& b) {
-         b.set(0, [&] {
-           return ops::logSoftmaxBackward(b.grad(), b.output(), b.attr<int64_t>(1));
-         });
+      {OpId::logSoftmax,
+       {out()},
+       [](Backward& b) {
+         b.set(0,
+               [&] { return ops::logSoftmaxBackward(b.grad(), b.output(), b.attr<int64_t>(1)); });
        }},
       {OpId::softmaxBackward, {in(0).when(1), in(1)}, softmax_backward_backward},
       {OpId::logSoftmaxBackward, {in(0).when(1), in(1)}, log_softmax_backward_backward},

@@ -1,6 +1,6 @@
 // Derivatives of the reductions.
-#include "autograd/derivative.h"
 #include "ops/reduce.h"
+#include "autograd/derivative.h"
 
 namespace ampgrad::derivatives {
 
@@ -70,10 +70,10 @@ void indexed_backward(Backward& b) {
     const bool keepdim = b.attr<bool>(kKeepdim);
     Dims line(sizes.size(), 1);
     line[static_cast<size_t>(dim)] = sizes[static_cast<size_t>(dim)];
-    const Tensor positions = ops::reshape(
-        ops::arange(Scalar(sizes[static_cast<size_t>(dim)]), std::nullopt, Scalar(1), DType::Int64,
-                    b.meta(kInput).device),
-        line);
+    const Tensor positions =
+        ops::reshape(ops::arange(Scalar(sizes[static_cast<size_t>(dim)]), std::nullopt, Scalar(1),
+                                 DType::Int64, b.meta(kInput).device),
+                     line);
     const auto kept = [&](const Tensor& t) { return keepdim ? t : ops::unsqueeze(t, dim); };
     return ops::mul(kept(b.grad()), ops::eq(positions, kept(b.output(1))));
   });

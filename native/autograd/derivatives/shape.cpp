@@ -40,8 +40,7 @@ void cat_backward(Backward& b) {
       if (b.needs(0, i)) b.set(0, i, zeros_like_meta(m));
       continue;
     }
-    const int64_t length =
-        m.sizes[static_cast<size_t>(wrap_dim("cat", dim, m.sizes.size()))];
+    const int64_t length = m.sizes[static_cast<size_t>(wrap_dim("cat", dim, m.sizes.size()))];
     if (b.needs(0, i)) b.set(0, i, ops::narrow(b.grad(), dim, start, length));
     start += length;
   }
@@ -55,15 +54,15 @@ std::vector<Derivative> shape() {
       {OpId::squeeze, {}, squeeze_backward},
       {OpId::unsqueeze, {}, squeeze_backward},
       {OpId::permute, {}, permute_backward},
-      {OpId::transpose, {},
+      {OpId::transpose,
+       {},
        [](Backward& b) {
-         b.set(0, [&] {
-           return ops::transpose(b.grad(), b.attr<int64_t>(1), b.attr<int64_t>(2));
-         });
+         b.set(0, [&] { return ops::transpose(b.grad(), b.attr<int64_t>(1), b.attr<int64_t>(2)); });
        }},
       // The engine sums over the dimensions that were expanded.
       {OpId::expand, {}, [](Backward& b) { b.set(0, b.grad()); }},
-      {OpId::select, {},
+      {OpId::select,
+       {},
        [](Backward& b) {
          b.set(0, [&] {
            return scatter_view(b, [&](const Tensor& whole) {
@@ -71,7 +70,8 @@ std::vector<Derivative> shape() {
            });
          });
        }},
-      {OpId::slice, {},
+      {OpId::slice,
+       {},
        [](Backward& b) {
          b.set(0, [&] {
            return scatter_view(b, [&](const Tensor& whole) {
@@ -80,7 +80,8 @@ std::vector<Derivative> shape() {
            });
          });
        }},
-      {OpId::diagonal, {},
+      {OpId::diagonal,
+       {},
        [](Backward& b) {
          b.set(0, [&] {
            return scatter_view(b, [&](const Tensor& whole) {
@@ -92,12 +93,14 @@ std::vector<Derivative> shape() {
       {OpId::clone, {}, [](Backward& b) { b.set(0, b.grad()); }},
       // The engine casts the gradient to the input's dtype.
       {OpId::toCopy, {}, [](Backward& b) { b.set(0, b.grad()); }},
-      {OpId::copy_, {},
+      {OpId::copy_,
+       {},
        [](Backward& b) {
          b.set(0, [&] { return ops::zerosLike(b.grad()); });
          if (b.is_tensor(1)) b.set(1, [&] { return b.grad(); });
        }},
-      {OpId::fill_, {},
+      {OpId::fill_,
+       {},
        [](Backward& b) {
          b.set(0, [&] { return ops::zerosLike(b.grad()); });
          if (b.is_tensor(1)) b.set(1, [&] { return ops::sum(b.grad()); });
@@ -105,7 +108,8 @@ std::vector<Derivative> shape() {
       {OpId::zero_, {}, [](Backward& b) { b.set(0, [&] { return ops::zerosLike(b.grad()); }); }},
       {OpId::uniform_, {}, [](Backward& b) { b.set(0, [&] { return ops::zerosLike(b.grad()); }); }},
       {OpId::normal_, {}, [](Backward& b) { b.set(0, [&] { return ops::zerosLike(b.grad()); }); }},
-      {OpId::bernoulli_, {},
+      {OpId::bernoulli_,
+       {},
        [](Backward& b) { b.set(0, [&] { return ops::zerosLike(b.grad()); }); }},
       {OpId::cat, {}, cat_backward},
   };
