@@ -365,6 +365,27 @@ export interface LogSoftmaxOptions {
   readonly dtype?: DType | null | undefined;
 }
 
+/** Options of {@link nllLoss}. */
+export interface NllLossOptions {
+  readonly weight?: Tensor | null | undefined;
+  readonly ignoreIndex?: number | undefined;
+  readonly reduction?: string | undefined;
+}
+
+/** Options of {@link crossEntropy}. */
+export interface CrossEntropyOptions {
+  readonly weight?: Tensor | null | undefined;
+  readonly ignoreIndex?: number | undefined;
+  readonly reduction?: string | undefined;
+  readonly labelSmoothing?: number | undefined;
+}
+
+/** Options of {@link mseLoss}. */
+export interface MseLossOptions {
+  readonly reduction?: string | undefined;
+  readonly weight?: Tensor | null | undefined;
+}
+
 const op_add = opEntry('add');
 const fn_add = op_add.fn;
 const op_add_ = opEntry('add_');
@@ -953,6 +974,12 @@ const op_softmax = opEntry('softmax');
 const fn_softmax = op_softmax.fn;
 const op_logSoftmax = opEntry('logSoftmax');
 const fn_logSoftmax = op_logSoftmax.fn;
+const op_nllLoss = opEntry('nllLoss');
+const fn_nllLoss = op_nllLoss.fn;
+const op_crossEntropy = opEntry('crossEntropy');
+const fn_crossEntropy = op_crossEntropy.fn;
+const op_mseLoss = opEntry('mseLoss');
+const fn_mseLoss = op_mseLoss.fn;
 
 function method(name: string, fn: (this: Tensor, ...args: never[]) => unknown): void {
   Object.defineProperty(fn, 'name', { value: name });
@@ -3773,6 +3800,33 @@ export function logSoftmax(input?: unknown, dim?: unknown, _0?: unknown): Tensor
     return wrapOne(fn_logSoftmax(unwrap(input), unwrap(dim)), input);
   }
   return wrapOne(invoke(op_logSoftmax, [...arguments]), input);
+}
+
+/** `nllLoss(Tensor input, Tensor target, *, Tensor? weight=None, int ignoreIndex=-100, str reduction='mean') -> Tensor` */
+export function nllLoss(input: Tensor, target: Tensor, options?: NllLossOptions): Tensor;
+export function nllLoss(input?: unknown, target?: unknown, _0?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_nllLoss(unwrap(input), unwrap(target)), input);
+  }
+  return wrapOne(invoke(op_nllLoss, [...arguments]), input);
+}
+
+/** `crossEntropy(Tensor input, Tensor target, *, Tensor? weight=None, int ignoreIndex=-100, str reduction='mean', float labelSmoothing=0.0) -> Tensor` */
+export function crossEntropy(input: Tensor, target: Tensor, options?: CrossEntropyOptions): Tensor;
+export function crossEntropy(input?: unknown, target?: unknown, _0?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_crossEntropy(unwrap(input), unwrap(target)), input);
+  }
+  return wrapOne(invoke(op_crossEntropy, [...arguments]), input);
+}
+
+/** `mseLoss(Tensor input, Tensor target, *, str reduction='mean', Tensor? weight=None) -> Tensor` */
+export function mseLoss(input: Tensor, target: Tensor, options?: MseLossOptions): Tensor;
+export function mseLoss(input?: unknown, target?: unknown, _0?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_mseLoss(unwrap(input), unwrap(target)), input);
+  }
+  return wrapOne(invoke(op_mseLoss, [...arguments]), input);
 }
 
 method('add', function (this: Tensor, other?: unknown, _0?: unknown) {

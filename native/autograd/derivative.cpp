@@ -14,7 +14,7 @@ const Table& table() {
     t->fill(nullptr);
     for (auto family :
          {derivatives::elementwise, derivatives::activation, derivatives::shape,
-          derivatives::reduce, derivatives::linalg, derivatives::nn}) {
+          derivatives::reduce, derivatives::linalg, derivatives::nn, derivatives::loss}) {
       auto* list = new std::vector<Derivative>(family());
       for (const Derivative& d : *list) {
         AG_ASSERT((*t)[static_cast<size_t>(d.op)] == nullptr);

@@ -14,6 +14,7 @@ void register_cpu_backend() {
     cpu::register_gemm();
     cpu::register_reduce();
     cpu::register_softmax();
+    cpu::register_loss();
   });
 }
 

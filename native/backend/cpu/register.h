@@ -11,6 +11,7 @@ void register_creation();
 void register_gemm();
 void register_reduce();
 void register_softmax();
+void register_loss();
 void register_random();
 }  // namespace cpu
 
