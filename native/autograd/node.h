@@ -98,16 +98,18 @@ struct ViewInfo {
 struct AutogradMeta final : AutogradMetaBase, Pooled<AutogradMeta> {
   NodePtr grad_fn;
   uint32_t output_nr = 0;
-  bool requires_grad = false;  // of a leaf; a tensor with grad_fn requires grad by that
-  Tensor grad;                       // of a leaf
-  std::shared_ptr<Tensor> retained;  // of a non-leaf after retain_grad; shared with its hook
+  bool requires_grad = false;             // of a leaf; a tensor with grad_fn requires grad by that
+  Tensor grad;                            // of a leaf
+  std::shared_ptr<Tensor> retained;       // of a non-leaf after retain_grad; shared with its hook
   AccumulateGrad* accumulator = nullptr;  // cleared by its destructor; it owns the tensor
   HookListPtr hooks;
   HookListPtr post_accumulate_hooks;
   std::unique_ptr<ViewInfo> view;
+
+  const Tensor* accumulated_gradient() const override { return &grad; }
 };
 
-AutogradMeta& autograd_meta(const Tensor& t);               // creates it
+AutogradMeta& autograd_meta(const Tensor& t);  // creates it
 inline AutogradMeta* autograd_meta_or_null(const Tensor& t) {
   return static_cast<AutogradMeta*>(t.impl()->autograd.get());
 }

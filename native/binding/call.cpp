@@ -237,8 +237,13 @@ napi_value wrap_result(const OpBinding& binding, napi_env env, const Value& v, s
     const TensorList& list = v.get<TensorList>();
     check_status(env, napi_create_array_with_length(env, list.size(), &out));
     for (size_t i = 0; i < list.size(); ++i) {
-      check_status(env, napi_set_element(env, out, static_cast<uint32_t>(i),
-                                         wrap_tensor(binding.state, list[i])));
+      napi_value element;
+      if (list[i].defined()) {
+        element = wrap_tensor(binding.state, list[i]);
+      } else {
+        check_status(env, napi_get_null(env, &element));
+      }
+      check_status(env, napi_set_element(env, out, static_cast<uint32_t>(i), element));
     }
     return out;
   }

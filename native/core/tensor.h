@@ -14,9 +14,13 @@
 
 namespace ampgrad {
 
-// Base of what autograd attaches to a tensor; core only knows how to destroy it.
+class Tensor;
+
+// Base of what autograd attaches to a tensor; core only knows how to destroy it and that a leaf may
+// have an accumulated gradient, which optimizer steps read.
 struct AutogradMetaBase {
   virtual ~AutogradMetaBase() = default;
+  virtual const Tensor* accumulated_gradient() const { return nullptr; }
 };
 
 class TensorImpl final : public RefCounted, public Pooled<TensorImpl> {

@@ -145,31 +145,45 @@ struct ClassLossParams {
   double label_smoothing = 0;
 };
 
-// One tensor of a multi-tensor optimizer step; contiguous, `grad` may have another dtype than
-// `param`; the states are opmath dtype of the parameter.
+// One tensor of a multi-tensor optimizer step. Everything is contiguous. States are opmath dtype of
+// the parameter; scalars (step count, ...) are single floats. `grad` may have another dtype than
+// `param`. `model`, where present, is the low-precision tensor that gets the rounded parameter.
 struct OptimTensor {
   void* param = nullptr;
   const void* grad = nullptr;
-  void* state[3] = {nullptr, nullptr, nullptr};
+  void* states[3] = {nullptr, nullptr, nullptr};
+  float* scalars[3] = {nullptr, nullptr, nullptr};
+  void* model = nullptr;
   DType grad_dtype = DType::Float32;
+  DType model_dtype = DType::Float32;
   int64_t numel = 0;
-  double step = 0;      // number of this step, from 1
-  bool first = false;   // the states hold nothing yet
 };
 
+// A step over many tensors of one dtype and device. The step of a functor of math/optim-inl.h reads
+// the options it knows. When `found_inf` is given and not zero nothing at all is written; when
+// `grad_scale` is given gradients are divided by it as they are read.
 struct OptimParams {
   DType dtype = DType::Float32;  // of the parameters
   const OptimTensor* tensors = nullptr;
   int64_t num_tensors = 0;
+  const float* grad_scale = nullptr;
+  const float* found_inf = nullptr;
   double lr = 0;
-  double beta1 = 0;  // sgd: momentum
-  double beta2 = 0;  // sgd: dampening
+  double beta1 = 0;
+  double beta2 = 0;  // also rmsprop's alpha and adadelta's rho
   double eps = 0;
   double weight_decay = 0;
+  double momentum = 0;
+  double dampening = 0;
+  double lr_decay = 0;
+  double momentum_decay = 0;
+  double eta_minus = 0, eta_plus = 0, step_min = 0, step_max = 0;
+  double lambd = 0, alpha = 0, t0 = 0;
   bool nesterov = false;
   bool maximize = false;
   bool amsgrad = false;
-  bool decoupled_decay = false;  // AdamW
+  bool centered = false;
+  bool decoupled_decay = false;
 };
 
 }  // namespace ampgrad

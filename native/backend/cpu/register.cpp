@@ -15,6 +15,7 @@ void register_cpu_backend() {
     cpu::register_reduce();
     cpu::register_softmax();
     cpu::register_loss();
+    cpu::register_optim();
   });
 }
 
