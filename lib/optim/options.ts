@@ -92,6 +92,11 @@ export function flag(fallback: boolean): OptionSpec {
   };
 }
 
+/** An option with one possible value. */
+export function fixed(value: unknown, what: string): OptionSpec {
+  return { default: value, check: (v) => (v === value ? undefined : what) };
+}
+
 /**
  * PyTorch's choice between implementations. Every step here is one fused multi-tensor call, so the
  * value is kept, for state dicts, and changes nothing.

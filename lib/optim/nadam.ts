@@ -1,0 +1,75 @@
+/** NAdam. */
+import { opFunction } from '../call';
+import type { Tensor } from '../tensor';
+import { numberOf, Optimizer, type ParamGroup, type Params } from './optimizer';
+import {
+  betas,
+  flag,
+  implementation,
+  learningRate,
+  nonNegative,
+  notDifferentiable,
+} from './options';
+
+export interface NAdamOptions {
+  /** Learning rate. Default 2e-3. */
+  readonly lr?: number | Tensor;
+  /** Decay rates of the averages of gradients and of their squares. Default [0.9, 0.999]. */
+  readonly betas?: readonly [number, number];
+  /** Added to the denominator. Default 1e-8. */
+  readonly eps?: number;
+  /** Default 0. */
+  readonly weightDecay?: number;
+  /** Default 4e-3. */
+  readonly momentumDecay?: number;
+  /** Decay the parameter instead of adding to the gradient. Default false. */
+  readonly decoupledWeightDecay?: boolean;
+  /** Ascend instead of descend. Default false. */
+  readonly maximize?: boolean;
+  /** Keep float32 copies of half parameters. Default false. */
+  readonly masterWeights?: boolean;
+  readonly foreach?: boolean | null;
+  readonly capturable?: boolean;
+  readonly differentiable?: false;
+}
+
+const specs = {
+  lr: learningRate(2e-3),
+  betas: betas(0.9, 0.999),
+  eps: nonNegative(1e-8),
+  weightDecay: nonNegative(0),
+  momentumDecay: nonNegative(4e-3),
+  decoupledWeightDecay: flag(false),
+  maximize: flag(false),
+  foreach: implementation,
+  capturable: flag(false),
+  differentiable: notDifferentiable,
+  masterWeights: flag(false),
+};
+
+/** Adam with Nesterov momentum (Dozat, 2016), as `torch.optim.NAdam`. */
+export class NAdam extends Optimizer {
+  constructor(params: Params, options: NAdamOptions = {}) {
+    super('NAdam', params, options, specs);
+  }
+
+  protected override updateGroup(group: ParamGroup): void {
+    this.runStep(group, {
+      op: step,
+      scalars: ['step', 'muProduct'],
+      states: ['expAvg', 'expAvgSq'],
+      masters: group['masterWeights'] === true,
+      options: [
+        numberOf(group.lr),
+        group['betas'],
+        group['eps'],
+        group['momentumDecay'],
+        group['weightDecay'],
+        group['maximize'],
+        group['decoupledWeightDecay'],
+      ],
+    });
+  }
+}
+
+const step = opFunction('nadamStep_');
