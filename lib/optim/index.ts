@@ -20,3 +20,4 @@ export { RAdam, type RAdamOptions } from './radam';
 export { RMSprop, type RMSpropOptions } from './rmsprop';
 export { Rprop, type RpropOptions } from './rprop';
 export { Adam, type AdamOptions, AdamW, type AdamWOptions } from './adam';
+export * as lrScheduler from './lrScheduler';

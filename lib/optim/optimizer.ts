@@ -256,9 +256,13 @@ export abstract class Optimizer {
   /** Updates the parameters of one group. */
   protected abstract updateGroup(group: ParamGroup): void;
 
-  /** Called by a gradient scaler for a step that was skipped: schedulers take notice. */
-  noteSkippedStep(): void {
+  /**
+   * Called by a gradient scaler for a step that was skipped: schedulers take notice.
+   * @param called `step` was called and found out by itself ({@link foundInf}).
+   */
+  noteSkippedStep(called = false): void {
     ++this.skippedSteps;
+    if (called) --this.stepCount;
   }
 
   /** The state of a parameter; made when there is none. */
