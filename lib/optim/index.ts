@@ -21,3 +21,4 @@ export { RMSprop, type RMSpropOptions } from './rmsprop';
 export { Rprop, type RpropOptions } from './rprop';
 export { Adam, type AdamOptions, AdamW, type AdamWOptions } from './adam';
 export * as lrScheduler from './lrScheduler';
+export { LBFGS, type LBFGSOptions } from './lbfgs';
