@@ -1,0 +1,227 @@
+/**
+ * Hooks of modules. A module without hooks pays nothing: the first hook puts a wrapper in front of
+ * its `forward`, the removal of the last one takes it away.
+ */
+import { Function as AutogradFunction, type FunctionContext } from '../autograd';
+import { makeError } from '../errors';
+import { type RemovableHandle, Tensor } from '../tensor';
+import { checkNames, show } from './options';
+import type { Module } from './module';
+
+export type GradTuple = readonly (Tensor | null)[];
+
+export type PreHook = (module: Module, args: unknown[]) => unknown;
+export type PostHook = (module: Module, args: unknown[], output: unknown) => unknown;
+export type BackwardPreHook = (module: Module, gradOutput: GradTuple) => unknown;
+export type BackwardHook = (module: Module, gradInput: GradTuple, gradOutput: GradTuple) => unknown;
+
+export interface HookOptions {
+  /** Run before the hooks that are there already. Default false. */
+  readonly prepend?: boolean | undefined;
+}
+
+export interface Hooks {
+  readonly forwardPre: PreHook[];
+  readonly forward: PostHook[];
+  readonly backwardPre: BackwardPreHook[];
+  readonly backward: BackwardHook[];
+}
+
+export type HookKind = keyof Hooks;
+
+export function newHooks(): Hooks {
+  return { forwardPre: [], forward: [], backwardPre: [], backward: [] };
+}
+
+type Forward = (this: Module, ...args: unknown[]) => unknown;
+
+const wrappers = new WeakMap<Module, PropertyDescriptor | null>();
+
+function isEmpty(hooks: Hooks): boolean {
+  return Object.values(hooks).every((list: unknown[]) => list.length === 0);
+}
+
+/** Puts the wrapper in front of `forward`. */
+export function installHooks(module: Module, hooks: Hooks): void {
+  if (wrappers.has(module) || isEmpty(hooks)) return;
+  const own = Object.getOwnPropertyDescriptor(module, 'forward') ?? null;
+  wrappers.set(module, own);
+  Object.defineProperty(module, 'forward', {
+    value: (...args: unknown[]) => runHooked(module, hooks, args),
+    enumerable: false,
+    configurable: true,
+    writable: true,
+  });
+}
+
+function uninstallHooks(module: Module): void {
+  const own = wrappers.get(module);
+  if (own === undefined) return;
+  wrappers.delete(module);
+  if (own === null) Reflect.deleteProperty(module, 'forward');
+  else Object.defineProperty(module, 'forward', own);
+}
+
+/** Adds a hook and returns what removes it. */
+export function addHook(
+  module: Module,
+  hooks: Hooks,
+  kind: HookKind,
+  hook: unknown,
+  options: HookOptions,
+): RemovableHandle {
+  const where = `${module.constructor.name}: ${kind} hook`;
+  if (typeof hook !== 'function') {
+    throw makeError('ERR_TYPE', `${where} must be a function, got ${show(hook)}`);
+  }
+  checkNames(where, options, ['prepend']);
+  const list = hooks[kind] as unknown[];
+  // An entry of its own, so that one function can be registered twice.
+  const entry: unknown = (...args: unknown[]) => (hook as (...a: unknown[]) => unknown)(...args);
+  if (options.prepend === true) list.unshift(entry);
+  else list.push(entry);
+  installHooks(module, hooks);
+  return {
+    remove: () => {
+      const at = list.indexOf(entry);
+      if (at >= 0) list.splice(at, 1);
+      if (isEmpty(hooks)) uninstallHooks(module);
+    },
+  };
+}
+
+function runHooked(module: Module, hooks: Hooks, given: unknown[]): unknown {
+  let args = given;
+  for (const hook of [...hooks.forwardPre]) {
+    const result = hook(module, args);
+    if (result !== undefined && result !== null) args = Array.isArray(result) ? result : [result];
+  }
+  const own = wrappers.get(module);
+  const forward = (own?.value ??
+    (Object.getPrototypeOf(module) as { forward: unknown }).forward) as Forward;
+  const run = (input: unknown[]): unknown => {
+    let output = forward.apply(module, input);
+    for (const hook of [...hooks.forward]) {
+      const result = hook(module, input, output);
+      if (result !== undefined && result !== null) output = result;
+    }
+    return output;
+  };
+  if (hooks.backward.length === 0 && hooks.backwardPre.length === 0) return run(args);
+  const probe = new Probe(module, hooks);
+  return probe.watchOutputs(run(probe.watchInputs(args)));
+}
+
+/** Sees the gradients that enter and leave one call of a module in the backward pass. */
+class Probe {
+  readonly #module: Module;
+  readonly #hooks: Hooks;
+  #gradOutput: GradTuple = [];
+  #inputs = 0;
+  #inputPositions: readonly number[] = [];
+
+  constructor(module: Module, hooks: Hooks) {
+    this.#module = module;
+    this.#hooks = hooks;
+  }
+
+  watchInputs(args: unknown[]): unknown[] {
+    this.#inputs = args.length;
+    const at = args.flatMap((a, i) => (a instanceof Tensor && a.requiresGrad ? [i] : []));
+    this.#inputPositions = at;
+    if (at.length === 0) return args;
+    const watched = InputProbe.apply(this, ...at.map((i) => args[i] as Tensor));
+    const out = [...args];
+    at.forEach((i, k) => {
+      out[i] = watched[k];
+    });
+    return out;
+  }
+
+  watchOutputs(output: unknown): unknown {
+    const single = output instanceof Tensor;
+    if (!single && !Array.isArray(output)) return output;
+    const list: unknown[] = single ? [output] : [...(output as unknown[])];
+    const at = list.flatMap((t, i) => (t instanceof Tensor && t.requiresGrad ? [i] : []));
+    if (at.length === 0) return output;
+    const watched = OutputProbe.apply(this, list.length, at, ...at.map((i) => list[i] as Tensor));
+    at.forEach((i, k) => {
+      list[i] = watched[k];
+    });
+    return single ? list[0] : list;
+  }
+
+  /** Gradients with respect to the outputs have arrived. */
+  enter(grads: readonly Tensor[], count: number, at: readonly number[]): readonly Tensor[] {
+    let tuple = spread(grads, count, at);
+    for (const hook of [...this.#hooks.backwardPre]) {
+      tuple = replaced('backward pre-hook', hook(this.#module, tuple), tuple);
+    }
+    this.#gradOutput = tuple;
+    // Nothing behind this module wants a gradient: its hooks run now.
+    if (this.#inputPositions.length === 0) this.leave([]);
+    return at.map((i) => tuple[i] as Tensor);
+  }
+
+  /** Gradients with respect to the inputs are complete. */
+  leave(grads: readonly Tensor[]): readonly Tensor[] {
+    let tuple = spread(grads, this.#inputs, this.#inputPositions);
+    for (const hook of [...this.#hooks.backward]) {
+      tuple = replaced('backward hook', hook(this.#module, tuple, this.#gradOutput), tuple);
+    }
+    return this.#inputPositions.map((i) => tuple[i] as Tensor);
+  }
+}
+
+function spread(grads: readonly Tensor[], count: number, at: readonly number[]): GradTuple {
+  const out = new Array<Tensor | null>(count).fill(null);
+  at.forEach((i, k) => {
+    out[i] = grads[k] ?? null;
+  });
+  return out;
+}
+
+function replaced(where: string, result: unknown, before: GradTuple): GradTuple {
+  if (result === undefined || result === null) return before;
+  const after = (Array.isArray(result) ? result : [result]) as GradTuple;
+  if (after.length !== before.length) {
+    throw makeError(
+      'ERR_AUTOGRAD',
+      `${where} must return ${before.length} gradients, got ${after.length}`,
+    );
+  }
+  return after;
+}
+
+class InputProbe extends AutogradFunction {
+  static forward(ctx: FunctionContext, probe: Probe, ...inputs: Tensor[]): Tensor[] {
+    ctx.attributes['probe'] = probe;
+    return inputs;
+  }
+
+  static backward(ctx: FunctionContext, ...grads: Tensor[]): readonly Tensor[] {
+    return (ctx.attributes['probe'] as Probe).leave(grads);
+  }
+}
+
+class OutputProbe extends AutogradFunction {
+  static forward(
+    ctx: FunctionContext,
+    probe: Probe,
+    count: number,
+    at: readonly number[],
+    ...outputs: Tensor[]
+  ): Tensor[] {
+    Object.assign(ctx.attributes, { probe, count, at });
+    return outputs;
+  }
+
+  static backward(ctx: FunctionContext, ...grads: Tensor[]): readonly Tensor[] {
+    const { probe, count, at } = ctx.attributes as unknown as {
+      probe: Probe;
+      count: number;
+      at: readonly number[];
+    };
+    return probe.enter(grads, count, at);
+  }
+}
