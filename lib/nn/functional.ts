@@ -1,0 +1,4 @@
+/** Functions of layers without state. PyTorch: `torch.nn.functional`. */
+export * from './functional/activation';
+export * from './functional/dropout';
+export * from './functional/linear';
