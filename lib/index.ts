@@ -12,6 +12,7 @@ export { type Device, type DType, dtypes, type Scalar, type TypedArray } from '.
 export { type CodedError, type ErrorCode, TensorError } from './errors';
 export * as memory from './memory';
 export { keep, tidy } from './memory';
+export * as nn from './nn';
 export { type NativeArgument, type OpSchema } from './native';
 export { getPrintOptions, type PrintOptions, setPrintOptions } from './print';
 export * from './random';

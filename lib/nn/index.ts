@@ -1,0 +1,15 @@
+/** Layers and models. PyTorch: `torch.nn`. */
+export * from './activation';
+export { ModuleList, ParameterList, type TensorModule } from './container';
+export * from './dict';
+export * from './dropout';
+export * from './flatten';
+export * as functional from './functional';
+export type { GradTuple, HookOptions } from './hooks';
+export * as init from './init';
+export * from './linear';
+export { type FieldNames, Module, type NamedOptions, type StateDictOptions } from './module';
+export type { FactoryOptions } from './options';
+export * from './parameter';
+export * from './sequential';
+export type { LoadOptions, LoadResult, StateDict } from './state-dict';
