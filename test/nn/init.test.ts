@@ -40,17 +40,17 @@ describe('init', () => {
   });
 
   test('bounds by fans', () => {
-    const t = empty([40, 60]);
-    const bound = Math.sqrt(6 / 100);
+    const t = empty([400, 600]);
+    const bound = Math.sqrt(6 / 1000);
     const [low, high] = range(init.xavierUniform_(t));
     expect(high).toBeLessThanOrEqual(bound);
     expect(low).toBeLessThan(-0.9 * bound);
-    expect(deviation(init.xavierNormal_(t, 2))).toBeCloseTo(2 * Math.sqrt(2 / 100), 2);
+    expect(deviation(init.xavierNormal_(t, 2))).toBeCloseTo(2 * Math.sqrt(2 / 1000), 3);
     const kaiming = range(init.kaimingUniform_(t, { nonlinearity: 'relu' }));
-    expect(kaiming[1]).toBeLessThanOrEqual(Math.sqrt(6 / 60));
-    expect(kaiming[1]).toBeGreaterThan(0.9 * Math.sqrt(6 / 60));
+    expect(kaiming[1]).toBeLessThanOrEqual(Math.sqrt(6 / 600));
+    expect(kaiming[1]).toBeGreaterThan(0.9 * Math.sqrt(6 / 600));
     init.kaimingNormal_(t, { mode: 'fan_out', nonlinearity: 'linear' });
-    expect(deviation(t)).toBeCloseTo(Math.sqrt(1 / 40), 2);
+    expect(deviation(t)).toBeCloseTo(Math.sqrt(1 / 400), 3);
     expect(init.calculateFanInAndFanOut(empty([8, 4, 3, 3]))).toEqual({ fanIn: 36, fanOut: 72 });
   });
 
