@@ -15,10 +15,12 @@ export type ErrorCode =
   | 'ERR_CUDA'
   | 'ERR_AUTOGRAD'
   | 'ERR_DISPOSED'
+  | 'ERR_FILE'
+  | 'ERR_WORKER'
   | 'ERR_NOT_IMPLEMENTED'
   | 'ERR_INTERNAL';
 
-/** An error about tensors: shapes, dtypes, devices, memory, the autograd graph. */
+/** An error about tensors (shapes, dtypes, devices, memory, the autograd graph) or files of data. */
 export class TensorError extends Error {
   override readonly name = 'TensorError';
   readonly code: ErrorCode;

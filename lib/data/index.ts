@@ -1,0 +1,34 @@
+/** Datasets, samplers and the DataLoader: `ampgrad/data`. */
+export { type Collated, defaultCollate, defaultConvert } from './collate';
+export {
+  ArrayDataset,
+  ChainDataset,
+  ConcatDataset,
+  Dataset,
+  IterableDataset,
+  randomSplit,
+  StackDataset,
+  Subset,
+  TensorDataset,
+} from './dataset';
+export { type Indices } from './gather';
+export { Generator, type RandomOptions } from './generator';
+export {
+  DataLoader,
+  type DataLoaderOptions,
+  type DataLoaderState,
+  type DataSource,
+} from './loader';
+export {
+  BatchSampler,
+  DistributedSampler,
+  type DistributedSamplerOptions,
+  RandomSampler,
+  type RandomSamplerOptions,
+  Sampler,
+  SequentialSampler,
+  type Sized,
+  SubsetRandomSampler,
+  WeightedRandomSampler,
+  type WeightedRandomSamplerOptions,
+} from './sampler';
