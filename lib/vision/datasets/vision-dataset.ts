@@ -1,0 +1,112 @@
+/** What datasets of images share: transforms, and batches without a loop over samples. */
+import { type Collated } from '../../data/collate';
+import { Dataset } from '../../data/dataset';
+import { type Indices } from '../../data/gather';
+import { checkIndex, describe } from '../../data/options';
+import { makeError } from '../../errors';
+import { fromBuffer } from '../../functions/creation';
+import { type Tensor } from '../../tensor';
+import { Image } from '../image';
+import {
+  applyTransform,
+  checkTransform,
+  isBatched,
+  PixelBatch,
+  type TransformLike,
+} from '../transforms/transform';
+
+export interface VisionOptions<X, Y> {
+  /** Makes what the dataset delivers of an Image. Default: the Image itself. */
+  readonly transform?: TransformLike<never, X> | undefined;
+  /** Makes what the dataset delivers of a class number. Default: the number. */
+  readonly targetTransform?: ((target: number) => Y) | undefined;
+}
+
+/** Pixels and labels in memory. */
+export interface InMemory {
+  /** uint8, [n, height, width, channels], row-major. */
+  readonly pixels: Uint8Array;
+  readonly size: readonly [height: number, width: number, channels: number];
+  readonly labels: BigInt64Array;
+}
+
+/** Labelled images of one size, held in memory as bytes. */
+export abstract class InMemoryImages<X = Tensor, Y = number> extends Dataset<[X, Y]> {
+  readonly transform: TransformLike<never, X> | undefined;
+  readonly targetTransform: ((target: number) => Y) | undefined;
+  /** int64 class numbers, shape [n]. */
+  readonly targets: Tensor;
+  /** Names of the classes. */
+  abstract readonly classes: readonly string[];
+  readonly #memory: InMemory;
+
+  protected constructor(memory: InMemory, options: VisionOptions<X, Y>) {
+    super();
+    this.#memory = memory;
+    this.transform = options.transform;
+    this.targetTransform = options.targetTransform;
+    this.targets = fromBuffer(memory.labels);
+  }
+
+  get length(): number {
+    return this.#memory.labels.length;
+  }
+
+  /** Number of each class by its name. */
+  get classToIdx(): Readonly<Record<string, number>> {
+    return Object.fromEntries(this.classes.map((name, i) => [name, i]));
+  }
+
+  #pixelsOf(i: number): Tensor {
+    const { pixels, size } = this.#memory;
+    const n = size[0] * size[1] * size[2];
+    // A copy, so that nothing done to a sample changes the dataset.
+    return fromBuffer(pixels.slice(i * n, (i + 1) * n), { shape: size });
+  }
+
+  getItem(index: number): [X, Y] {
+    const i = checkIndex(`${this.constructor.name}.getItem`, index, this.length);
+    const image = new Image(this.#pixelsOf(i));
+    const { transform, targetTransform } = this;
+    const label = Number(this.#memory.labels[i]);
+    return [
+      (transform === undefined ? image : applyTransform(transform, image)) as X,
+      (targetTransform === undefined ? label : targetTransform(label)) as Y,
+    ];
+  }
+
+  override getBatch(indices: Indices): Collated<[X, Y]> | undefined {
+    const { transform } = this;
+    if (transform === undefined || this.targetTransform !== undefined || !isBatched(transform)) {
+      return undefined;
+    }
+    const { pixels, size, labels } = this.#memory;
+    const n = size[0] * size[1] * size[2];
+    const count = indices.length;
+    const where = `${this.constructor.name}.getBatch`;
+    const chosen = new Uint8Array(count * n);
+    const targets = new BigInt64Array(count);
+    for (let k = 0; k < count; ++k) {
+      const i = checkIndex(where, indices[k], labels.length);
+      chosen.set(pixels.subarray(i * n, (i + 1) * n), k * n);
+      targets[k] = labels[i] as bigint;
+    }
+    const batch = new PixelBatch(fromBuffer(chosen, { shape: [count, ...size] }));
+    const images = transform.callBatch(batch);
+    // Images cannot be collated: let the samples say so.
+    if (images instanceof PixelBatch) return undefined;
+    return [images, fromBuffer(targets)] as unknown as Collated<[X, Y]>;
+  }
+}
+
+/** Reads `transform` and `targetTransform`. */
+export function checkVisionOptions(where: string, options: VisionOptions<unknown, unknown>): void {
+  if (options.transform !== undefined) checkTransform(where, 'transform', options.transform);
+  const { targetTransform } = options;
+  if (targetTransform !== undefined && typeof targetTransform !== 'function') {
+    throw makeError(
+      'ERR_TYPE',
+      `${where}: 'targetTransform' must be a function, got ${describe(targetTransform)}`,
+    );
+  }
+}
