@@ -12,9 +12,11 @@ const Table& table() {
   static const Table* built = [] {
     auto* t = new Table();
     t->fill(nullptr);
-    for (auto family :
-         {derivatives::elementwise, derivatives::activation, derivatives::shape,
-          derivatives::reduce, derivatives::linalg, derivatives::nn, derivatives::loss}) {
+    for (auto family : {
+#define AG_FAMILY(name) derivatives::name,
+#include "autograd/derivatives/families.def"
+#undef AG_FAMILY
+         }) {
       auto* list = new std::vector<Derivative>(family());
       for (const Derivative& d : *list) {
         AG_ASSERT((*t)[static_cast<size_t>(d.op)] == nullptr);

@@ -90,14 +90,9 @@ struct Derivative {
 
 // Every formula, by family (autograd/derivatives/<family>.cpp).
 namespace derivatives {
-std::vector<Derivative> elementwise();
-std::vector<Derivative> activation();
-std::vector<Derivative> shape();
-std::vector<Derivative> indexing();
-std::vector<Derivative> reduce();
-std::vector<Derivative> linalg();
-std::vector<Derivative> nn();
-std::vector<Derivative> loss();
+#define AG_FAMILY(name) std::vector<Derivative> name();
+#include "autograd/derivatives/families.def"
+#undef AG_FAMILY
 }  // namespace derivatives
 
 // nullptr when the op has no formula.

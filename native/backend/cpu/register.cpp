@@ -16,6 +16,8 @@ void register_cpu_backend() {
     cpu::register_softmax();
     cpu::register_loss();
     cpu::register_optim();
+    cpu::register_norm();
+    cpu::register_batch_norm();
   });
 }
 

@@ -13,6 +13,8 @@ void register_reduce();
 void register_softmax();
 void register_loss();
 void register_optim();
+void register_norm();
+void register_batch_norm();
 void register_random();
 }  // namespace cpu
 

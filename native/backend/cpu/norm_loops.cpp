@@ -1,0 +1,241 @@
+// See norm_loops.h. Sums keep several vectors of partial sums; everything else is a plain loop that
+// the compiler vectorises in each target's region.
+#include "backend/cpu/norm_loops.h"
+
+#ifndef HWY_DISABLED_TARGETS
+#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL)
+#endif
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "backend/cpu/norm_loops.cpp"
+#include "hwy/foreach_target.h"
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace ampgrad::cpu::HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+template <class T>
+HWY_INLINE void affine_of(const T* HWY_RESTRICT x, T* HWY_RESTRICT y, int64_t n, T center, T scale,
+                          T shift) {
+  for (int64_t i = 0; i < n; ++i) y[i] = (x[i] - center) * scale + shift;
+}
+
+template <class T>
+HWY_INLINE void normalize_of(const T* HWY_RESTRICT x, const T* HWY_RESTRICT w,
+                             const T* HWY_RESTRICT b, T* HWY_RESTRICT y, int64_t n, T center,
+                             T scale) {
+  if (w == nullptr && b == nullptr) {
+    for (int64_t i = 0; i < n; ++i) y[i] = (x[i] - center) * scale;
+  } else if (b == nullptr) {
+    for (int64_t i = 0; i < n; ++i) y[i] = (x[i] - center) * scale * w[i];
+  } else if (w == nullptr) {
+    for (int64_t i = 0; i < n; ++i) y[i] = (x[i] - center) * scale + b[i];
+  } else {
+    for (int64_t i = 0; i < n; ++i) y[i] = (x[i] - center) * scale * w[i] + b[i];
+  }
+}
+
+template <bool kWeighted, class T>
+HWY_INLINE PairSum grad_moments_of(const T* HWY_RESTRICT g, const T* HWY_RESTRICT x,
+                                   const T* HWY_RESTRICT w, int64_t n, T center) {
+  const hn::ScalableTag<T> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const auto mid = hn::Set(d, center);
+  auto a0 = hn::Zero(d);
+  auto a1 = hn::Zero(d);
+  auto b0 = hn::Zero(d);
+  auto b1 = hn::Zero(d);
+  int64_t i = 0;
+  for (; i + 2 * lanes <= n; i += 2 * lanes) {
+    auto g0 = hn::LoadU(d, g + i);
+    auto g1 = hn::LoadU(d, g + i + lanes);
+    if constexpr (kWeighted) {
+      g0 = hn::Mul(g0, hn::LoadU(d, w + i));
+      g1 = hn::Mul(g1, hn::LoadU(d, w + i + lanes));
+    }
+    a0 = hn::Add(a0, g0);
+    a1 = hn::Add(a1, g1);
+    b0 = hn::MulAdd(g0, hn::Sub(hn::LoadU(d, x + i), mid), b0);
+    b1 = hn::MulAdd(g1, hn::Sub(hn::LoadU(d, x + i + lanes), mid), b1);
+  }
+  PairSum sum;
+  for (; i < n; ++i) {
+    const T v = kWeighted ? g[i] * w[i] : g[i];
+    sum.first += v;
+    sum.second += static_cast<double>(v) * (x[i] - center);
+  }
+  sum.first += hn::GetLane(hn::SumOfLanes(d, hn::Add(a0, a1)));
+  sum.second += hn::GetLane(hn::SumOfLanes(d, hn::Add(b0, b1)));
+  return sum;
+}
+
+template <class T>
+HWY_INLINE void norm_grad_of(const T* HWY_RESTRICT g, const T* HWY_RESTRICT x,
+                             const T* HWY_RESTRICT w, T* HWY_RESTRICT out, int64_t n, T center, T a,
+                             T b, T c) {
+  if (w == nullptr) {
+    for (int64_t i = 0; i < n; ++i) out[i] = g[i] * a + ((x[i] - center) * b + c);
+  } else {
+    for (int64_t i = 0; i < n; ++i) out[i] = g[i] * w[i] * a + ((x[i] - center) * b + c);
+  }
+}
+
+template <class T>
+HWY_INLINE void accumulate_of(const T* HWY_RESTRICT g, const T* HWY_RESTRICT x, T* HWY_RESTRICT dw,
+                              T* HWY_RESTRICT db, int64_t n, T center, T scale) {
+  for (int64_t i = 0; i < n; ++i) {
+    dw[i] += g[i] * ((x[i] - center) * scale);
+    db[i] += g[i];
+  }
+}
+
+template <class T>
+HWY_INLINE void squares_rows_of(const T* x, int64_t stride, int64_t rows, int64_t cols,
+                                const T* HWY_RESTRICT center, double* HWY_RESTRICT acc) {
+  for (int64_t r = 0; r < rows; ++r) {
+    const T* HWY_RESTRICT from = x + r * stride;
+    for (int64_t c = 0; c < cols; ++c) {
+      const double v = static_cast<double>(from[c]) - static_cast<double>(center[c]);
+      acc[c] += v * v;
+    }
+  }
+}
+
+template <class T>
+HWY_INLINE void moments_rows_of(const T* g, const T* x, int64_t stride, int64_t rows, int64_t cols,
+                                const T* HWY_RESTRICT center, double* HWY_RESTRICT first,
+                                double* HWY_RESTRICT second) {
+  for (int64_t r = 0; r < rows; ++r) {
+    const T* HWY_RESTRICT from = x + r * stride;
+    const T* HWY_RESTRICT grad = g + r * stride;
+    for (int64_t c = 0; c < cols; ++c) {
+      const double v = static_cast<double>(grad[c]);
+      first[c] += v;
+      second[c] += v * static_cast<double>(from[c] - center[c]);
+    }
+  }
+}
+
+template <class T>
+HWY_INLINE void affine_rows_of(const T* x, T* y, int64_t stride, int64_t rows, int64_t cols,
+                               const T* HWY_RESTRICT center, const T* HWY_RESTRICT scale,
+                               const T* HWY_RESTRICT shift) {
+  for (int64_t r = 0; r < rows; ++r) {
+    const T* HWY_RESTRICT from = x + r * stride;
+    T* HWY_RESTRICT to = y + r * stride;
+    for (int64_t c = 0; c < cols; ++c) to[c] = (from[c] - center[c]) * scale[c] + shift[c];
+  }
+}
+
+template <class T>
+HWY_INLINE void grad_rows_of(const T* g, const T* x, T* out, int64_t stride, int64_t rows,
+                             int64_t cols, const T* HWY_RESTRICT center, const T* HWY_RESTRICT a,
+                             const T* HWY_RESTRICT b, const T* HWY_RESTRICT e) {
+  for (int64_t r = 0; r < rows; ++r) {
+    const T* HWY_RESTRICT from = x + r * stride;
+    const T* HWY_RESTRICT grad = g + r * stride;
+    T* HWY_RESTRICT to = out + r * stride;
+    for (int64_t c = 0; c < cols; ++c) {
+      to[c] = grad[c] * a[c] + ((from[c] - center[c]) * b[c] + e[c]);
+    }
+  }
+}
+
+#define AG_NORM_TARGET(T, suffix)                                                                  \
+  HWY_ATTR void affine_##suffix(const T* x, T* y, int64_t n, T center, T scale, T shift) {         \
+    affine_of(x, y, n, center, scale, shift);                                                      \
+  }                                                                                                \
+  HWY_ATTR void normalize_##suffix(const T* x, const T* w, const T* b, T* y, int64_t n, T center,  \
+                                   T scale) {                                                      \
+    normalize_of(x, w, b, y, n, center, scale);                                                    \
+  }                                                                                                \
+  HWY_ATTR PairSum moments_##suffix(const T* g, const T* x, const T* w, int64_t n, T center) {     \
+    return w == nullptr ? grad_moments_of<false>(g, x, w, n, center)                               \
+                        : grad_moments_of<true>(g, x, w, n, center);                               \
+  }                                                                                                \
+  HWY_ATTR void grad_##suffix(const T* g, const T* x, const T* w, T* out, int64_t n, T center,     \
+                              T a, T b, T c) {                                                     \
+    norm_grad_of(g, x, w, out, n, center, a, b, c);                                                \
+  }                                                                                                \
+  HWY_ATTR void accumulate_##suffix(const T* g, const T* x, T* dw, T* db, int64_t n, T center,     \
+                                    T scale) {                                                     \
+    accumulate_of(g, x, dw, db, n, center, scale);                                                 \
+  }                                                                                                \
+  HWY_ATTR void squares_rows_##suffix(const T* x, int64_t stride, int64_t rows, int64_t cols,      \
+                                      const T* center, double* acc) {                              \
+    squares_rows_of(x, stride, rows, cols, center, acc);                                           \
+  }                                                                                                \
+  HWY_ATTR void moments_rows_##suffix(const T* g, const T* x, int64_t stride, int64_t rows,        \
+                                      int64_t cols, const T* center, double* first,                \
+                                      double* second) {                                            \
+    moments_rows_of(g, x, stride, rows, cols, center, first, second);                              \
+  }                                                                                                \
+  HWY_ATTR void affine_rows_##suffix(const T* x, T* y, int64_t stride, int64_t rows, int64_t cols, \
+                                     const T* center, const T* scale, const T* shift) {            \
+    affine_rows_of(x, y, stride, rows, cols, center, scale, shift);                                \
+  }                                                                                                \
+  HWY_ATTR void grad_rows_##suffix(const T* g, const T* x, T* out, int64_t stride, int64_t rows,   \
+                                   int64_t cols, const T* center, const T* a, const T* b,          \
+                                   const T* e) {                                                   \
+    grad_rows_of(g, x, out, stride, rows, cols, center, a, b, e);                                  \
+  }
+AG_NORM_TARGET(float, f32)
+AG_NORM_TARGET(double, f64)
+#undef AG_NORM_TARGET
+
+}  // namespace ampgrad::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace ampgrad::cpu {
+
+#define AG_NORM_EXPORT(T, suffix)                                                                 \
+  HWY_EXPORT(affine_##suffix);                                                                    \
+  HWY_EXPORT(normalize_##suffix);                                                                 \
+  HWY_EXPORT(moments_##suffix);                                                                   \
+  HWY_EXPORT(grad_##suffix);                                                                      \
+  HWY_EXPORT(accumulate_##suffix);                                                                \
+  HWY_EXPORT(squares_rows_##suffix);                                                              \
+  HWY_EXPORT(moments_rows_##suffix);                                                              \
+  HWY_EXPORT(affine_rows_##suffix);                                                               \
+  HWY_EXPORT(grad_rows_##suffix);                                                                 \
+  void affine_run(const T* x, T* y, int64_t n, T center, T scale, T shift) {                      \
+    HWY_DYNAMIC_DISPATCH(affine_##suffix)(x, y, n, center, scale, shift);                         \
+  }                                                                                               \
+  void normalize_run(const T* x, const T* w, const T* b, T* y, int64_t n, T center, T scale) {    \
+    HWY_DYNAMIC_DISPATCH(normalize_##suffix)(x, w, b, y, n, center, scale);                       \
+  }                                                                                               \
+  PairSum grad_moments_run(const T* g, const T* x, const T* w, int64_t n, T center) {             \
+    return HWY_DYNAMIC_DISPATCH(moments_##suffix)(g, x, w, n, center);                            \
+  }                                                                                               \
+  void norm_grad_run(const T* g, const T* x, const T* w, T* out, int64_t n, T center, T a, T b,   \
+                     T c) {                                                                       \
+    HWY_DYNAMIC_DISPATCH(grad_##suffix)(g, x, w, out, n, center, a, b, c);                        \
+  }                                                                                               \
+  void accumulate_grads_run(const T* g, const T* x, T* dw, T* db, int64_t n, T center, T scale) { \
+    HWY_DYNAMIC_DISPATCH(accumulate_##suffix)(g, x, dw, db, n, center, scale);                    \
+  }                                                                                               \
+  void sum_squares_rows(const T* x, int64_t stride, int64_t rows, int64_t cols, const T* center,  \
+                        double* acc) {                                                            \
+    HWY_DYNAMIC_DISPATCH(squares_rows_##suffix)(x, stride, rows, cols, center, acc);              \
+  }                                                                                               \
+  void grad_moments_rows(const T* g, const T* x, int64_t stride, int64_t rows, int64_t cols,      \
+                         const T* center, double* first, double* second) {                        \
+    HWY_DYNAMIC_DISPATCH(moments_rows_##suffix)                                                   \
+    (g, x, stride, rows, cols, center, first, second);                                            \
+  }                                                                                               \
+  void affine_rows(const T* x, T* y, int64_t stride, int64_t rows, int64_t cols, const T* center, \
+                   const T* scale, const T* shift) {                                              \
+    HWY_DYNAMIC_DISPATCH(affine_rows_##suffix)(x, y, stride, rows, cols, center, scale, shift);   \
+  }                                                                                               \
+  void norm_grad_rows(const T* g, const T* x, T* out, int64_t stride, int64_t rows, int64_t cols, \
+                      const T* center, const T* a, const T* b, const T* e) {                      \
+    HWY_DYNAMIC_DISPATCH(grad_rows_##suffix)(g, x, out, stride, rows, cols, center, a, b, e);     \
+  }
+AG_NORM_EXPORT(float, f32)
+AG_NORM_EXPORT(double, f64)
+#undef AG_NORM_EXPORT
+
+}  // namespace ampgrad::cpu
+#endif
