@@ -4,6 +4,7 @@
 #include <queue>
 #include <unordered_map>
 
+#include "autograd/anomaly.h"
 #include "autograd/grad_mode.h"
 #include "ops/ops.h"
 
@@ -12,9 +13,9 @@ namespace ampgrad {
 namespace {
 
 struct NodeState {
-  int waiting = 0;      // edges that will still deliver a gradient
-  bool needed = true;   // lies on a path to a requested input
-  TensorList buffer;    // gradients of the outputs gathered so far
+  int waiting = 0;                                    // edges that will still deliver a gradient
+  bool needed = true;                                 // lies on a path to a requested input
+  TensorList buffer;                                  // gradients of the outputs gathered so far
   std::vector<std::pair<uint32_t, size_t>> captures;  // (output, index of the requested input)
 };
 
@@ -129,8 +130,8 @@ class Engine {
     NodeState& state = states_[node.get()];
     TensorList grads = std::move(state.buffer);
     grads.resize(node->outputs.size());
-    const bool any = std::any_of(grads.begin(), grads.end(),
-                                 [](const Tensor& t) { return t.defined(); });
+    const bool any =
+        std::any_of(grads.begin(), grads.end(), [](const Tensor& t) { return t.defined(); });
     TensorList results;
     if (state.needed && any) {
       run_hooks(*node, grads);
@@ -139,7 +140,8 @@ class Engine {
       }
       const bool is_leaf_node = node->edges.empty();
       if (is_leaf_node ? captured_ == nullptr : continues(*node)) {
-        results = node->apply(std::move(grads));
+        results = AG_UNLIKELY(AnomalyMode::enabled()) ? apply_watched(*node, std::move(grads))
+                                                      : node->apply(std::move(grads));
         if (!options_.retain_graph) node->release_saved();
       }
     }
@@ -149,9 +151,8 @@ class Engine {
   // Whether anything behind this node is wanted.
   bool continues(const Node& node) {
     if (!selective_) return true;
-    return std::any_of(node.edges.begin(), node.edges.end(), [&](const Edge& e) {
-      return e.valid() && states_[e.node.get()].needed;
-    });
+    return std::any_of(node.edges.begin(), node.edges.end(),
+                       [&](const Edge& e) { return e.valid() && states_[e.node.get()].needed; });
   }
 
   void propagate(Node& node, TensorList&& results) {
@@ -218,9 +219,8 @@ Tensor fit_gradient(Tensor gradient, const TensorMeta& meta, const Node& produce
   if (gradient.dtype() != meta.dtype) {
     gradient = ops::to(gradient, meta.dtype);
   }
-  AG_CHECK(gradient.device() == meta.device, Autograd, producer.name(),
-           " returned a gradient on ", to_string(gradient.device()), " but expected one on ",
-           to_string(meta.device));
+  AG_CHECK(gradient.device() == meta.device, Autograd, producer.name(), " returned a gradient on ",
+           to_string(gradient.device()), " but expected one on ", to_string(meta.device));
   return gradient;
 }
 
@@ -231,9 +231,8 @@ void backward(const TensorList& tensors, const TensorList& grads, const TensorLi
   Engine engine(options, nullptr);
   std::vector<Edge> edges;  // keeps accumulators alive
   for (size_t i = 0; i < inputs.size(); ++i) {
-    AG_CHECK(is_leaf(inputs[i]) && requires_grad(inputs[i]), Autograd,
-             "backward: element ", static_cast<int64_t>(i),
-             " of inputs must be a leaf that requires grad");
+    AG_CHECK(is_leaf(inputs[i]) && requires_grad(inputs[i]), Autograd, "backward: element ",
+             static_cast<int64_t>(i), " of inputs must be a leaf that requires grad");
     edges.push_back(gradient_edge(inputs[i]));
     engine.capture(edges.back(), i);
   }

@@ -61,6 +61,7 @@ class Node : public RefCounted {
   std::vector<TensorMeta> outputs;  // one per output
   std::vector<std::pair<uint32_t, HookListPtr>> tensor_hooks;
   uint64_t sequence;  // creation order: a node is always newer than what it depends on
+  std::unique_ptr<std::string> origin;  // where it was recorded, under anomaly detection
 
   bool needs_edge(size_t i) const { return edges[i].valid(); }
 

@@ -2,6 +2,7 @@
 
 #include <cctype>
 
+#include "autograd/anomaly.h"
 #include "autograd/grad_mode.h"
 #include "autograd/view.h"
 
@@ -115,6 +116,7 @@ NodePtr record_op(const OpDef& op, const Values& args, const Values& results, bo
   const Derivative* derivative = find_derivative(op.id);
   AG_ASSERT(derivative != nullptr);
   auto node = make_intrusive<OpNode>(op, *derivative);
+  if (AG_UNLIKELY(AnomalyMode::enabled())) AnomalyMode::note_origin(*node);
   node->inputs_.resize(args.size());
   node->args_.resize(args.size());
   uint16_t needed = 0;
@@ -184,9 +186,7 @@ const Tensor& Backward::grad(size_t i) {
   return g;
 }
 
-Tensor Backward::input(int arg) {
-  return node_.saved(false, arg).unpack(NodePtr(&node_));
-}
+Tensor Backward::input(int arg) { return node_.saved(false, arg).unpack(NodePtr(&node_)); }
 
 Tensor Backward::output(int i) { return node_.saved(true, i).unpack(NodePtr(&node_)); }
 

@@ -16,6 +16,7 @@ NAPI_MODULE_INIT(/* napi_env env, napi_value exports */) {
     export_data_functions(env, exports);
     export_autograd_functions(env, exports);
     export_runtime_functions(env, exports);
+    export_amp_functions(env, exports);
   } catch (...) {
     rethrow_as_js(env);
     return nullptr;

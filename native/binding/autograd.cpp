@@ -1,5 +1,7 @@
 // Exports of autograd: flags, gradients, backward, hooks and custom functions written in
 // JavaScript.
+#include "amp/autocast.h"
+#include "autograd/anomaly.h"
 #include "autograd/engine.h"
 #include "autograd/grad_mode.h"
 #include "autograd/op_node.h"
@@ -115,6 +117,7 @@ napi_value custom_function(const Call& c) {
   const TensorList inputs = c.tensors(1, "Function.apply: inputs");
   const TensorList outputs = c.tensors(2, "Function.apply: outputs");
   auto node = make_intrusive<JsNode>(c.state, c.argv[3], c.string(0));
+  if (AnomalyMode::enabled()) AnomalyMode::note_origin(*node);
   for (const Tensor& t : inputs) node->edges.push_back(gradient_edge(t));
   for (size_t i = 0; i < outputs.size(); ++i) {
     AG_CHECK(outputs[i].defined(), Type, node->name(), ": forward must return Tensors");
@@ -179,7 +182,9 @@ napi_value grads_of(const Call& c) {
   return c.wrap_list(out);
 }
 
+// Backward passes run outside autocast: every formula keeps to the dtypes of the forward pass.
 napi_value run_backward(const Call& c) {
+  const AutocastOff no_casts;
   backward(c.tensors(0, "backward: tensors"), c.tensors(1, "backward: gradient"),
            c.tensors(2, "backward: inputs"),
            {.retain_graph = c.boolean(3), .create_graph = c.boolean(4)});
@@ -187,11 +192,11 @@ napi_value run_backward(const Call& c) {
 }
 
 napi_value run_grad(const Call& c) {
-  return c.wrap_list(grad(c.tensors(0, "grad: outputs"), c.tensors(1, "grad: gradOutputs"),
-                          c.tensors(2, "grad: inputs"),
-                          {.retain_graph = c.boolean(3),
-                           .create_graph = c.boolean(4),
-                           .allow_unused = c.boolean(5)}));
+  const AutocastOff no_casts;
+  return c.wrap_list(grad(
+      c.tensors(0, "grad: outputs"), c.tensors(1, "grad: gradOutputs"),
+      c.tensors(2, "grad: inputs"),
+      {.retain_graph = c.boolean(3), .create_graph = c.boolean(4), .allow_unused = c.boolean(5)}));
 }
 
 napi_value hook_add(const Call& c) {
@@ -229,6 +234,20 @@ napi_value bump_version(const Call& c) {
   return c.undefined();
 }
 
+// (check for NaN, () => where the program is)
+napi_value enable_anomaly(const Call& c) {
+  auto fn = std::make_shared<JsFunction>(c.state, c.argv[1]);
+  AnomalyMode::enable(c.boolean(0), [fn] {
+    const HandleScope scope(fn->env());
+    return string_of(fn->env(), fn->call(0, nullptr));
+  });
+  return c.undefined();
+}
+napi_value disable_anomaly(const Call& c) {
+  AnomalyMode::disable();
+  return c.undefined();
+}
+
 napi_value inconsistent(const Call& c) {
   napi_value out;
   const auto names = inconsistent_derivatives();
@@ -263,6 +282,8 @@ void export_autograd_functions(napi_env env, napi_value exports) {
       {"setGradEnabled", entry<set_grad_enabled>},
       {"customFunction", entry<custom_function>},
       {"bumpVersion", entry<bump_version>},
+      {"enableAnomaly", entry<enable_anomaly>},
+      {"disableAnomaly", entry<disable_anomaly>},
       {"inconsistentDerivatives", entry<inconsistent>},
   };
   export_functions(env, exports, kExports, std::size(kExports));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "amp/autocast.h"
 #include "ops/kernels.h"
 #include "ops/ops.h"
 
@@ -147,9 +148,8 @@ std::string read_string(const Argument& a) {
 DType read_dtype(const Argument& a) {
   const std::string name = read_string(a);
   DType dtype{};
-  AG_CHECK(parse_dtype(name.data(), name.size(), &dtype), DType, a.binding.op->name,
-           ": argument '", a.def.name, "' must be a dtype name such as 'float32', got string \"",
-           name, "\"");
+  AG_CHECK(parse_dtype(name.data(), name.size(), &dtype), DType, a.binding.op->name, ": argument '",
+           a.def.name, "' must be a dtype name such as 'float32', got string \"", name, "\"");
   return dtype;
 }
 
@@ -227,9 +227,12 @@ napi_value wrap_result(const OpBinding& binding, napi_env env, const Value& v, s
   napi_value out;
   if (v.is_tensor()) {
     const Tensor& t = v.get<Tensor>();
-    // An op may return an argument itself (contiguous, to, ...): so does its JavaScript form.
+    // An op may return an argument itself (contiguous, to, ...): so does its JavaScript form,
+    // unless autocast put another tensor in the argument's place.
     for (size_t i = 0; i < argc; ++i) {
-      if (args[i].is_tensor() && args[i].get<Tensor>().is_same(t)) return argv[i];
+      if (!args[i].is_tensor() || !args[i].get<Tensor>().is_same(t)) continue;
+      const Handle* given = handle_of(env, argv[i]);
+      if (given != nullptr && given->tensor.is_same(t)) return argv[i];
     }
     return wrap_tensor(binding.state, t);
   }
@@ -295,6 +298,24 @@ napi_value run_op(napi_env env, const OpBinding& binding, size_t argc, const nap
   return wrap_results(binding, env, results, argc, argv, args);
 }
 
+// A mixture of dtypes is the usual sign of a tensor that left its autocast region.
+void throw_with_hint(napi_env env, const Error& e) {
+  const bool mixture = e.code() == ErrorCode::DType && Autocast::ever_used();
+  try {
+    if (!mixture) throw Error(e);
+    throw Error(e.code(),
+                e.message() +
+                    (Autocast::active() ? " (inside an autocast region: ops that PyTorch's "
+                                          "lists do not name run in the dtypes of their inputs"
+                                        : " (outside autocast: a result of a region keeps its "
+                                          "dtype") +
+                    "; convert with .float(), or give a custom function "
+                    "amp.customFwd({ castInputs }))");
+  } catch (...) {
+    rethrow_as_js(env);
+  }
+}
+
 napi_value op_callback(napi_env env, napi_callback_info info) {
   size_t argc = kMaxArgs + 1;
   napi_value argv[kMaxArgs + 1];
@@ -304,6 +325,9 @@ napi_value op_callback(napi_env env, napi_callback_info info) {
   if (AG_UNLIKELY(!binding.state->dead_refs.empty())) binding.state->drop_dead_refs();
   try {
     return run_op(env, binding, std::min<size_t>(argc, kMaxArgs + 1), argv);
+  } catch (const Error& e) {
+    throw_with_hint(env, e);
+    return nullptr;
   } catch (...) {
     rethrow_as_js(env);
     return nullptr;
@@ -392,7 +416,7 @@ napi_value schema_arguments(napi_env env, const OpDef& op) {
   return list;
 }
 
-constexpr const char* kCastNames[] = {"none", "lower", "fp32", "promote", "banned"};
+constexpr const char* kCastNames[] = {"none", "lower", "fp32", "fp32Dtype", "promote", "banned"};
 constexpr const char* kDiffNames[] = {"yes", "no", "composite"};
 constexpr const char* kInplaceNames[] = {"no", "yes", "only"};
 
@@ -427,7 +451,11 @@ napi_value op_schemas(napi_env env) {
     set_string(env, item, "name", op.name);
     set_string(env, item, "schema", op.schema);
     set_string(env, item, "returns", return_text(op));
-    set_string(env, item, "autocast", kCastNames[static_cast<int>(op.cast)]);
+    napi_value policy;
+    check_status(env, napi_create_object(env, &policy));
+    set_string(env, policy, "cpu", kCastNames[static_cast<int>(op.cast.cpu)]);
+    set_string(env, policy, "cuda", kCastNames[static_cast<int>(op.cast.cuda)]);
+    check_status(env, napi_set_named_property(env, item, "autocast", policy));
     set_string(env, item, "differentiable", kDiffNames[static_cast<int>(op.diff)]);
     set_string(env, item, "inplace", kInplaceNames[static_cast<int>(op.inplace)]);
     set_bool(env, item, "view", op.is_view);

@@ -4,6 +4,9 @@
 #include <cmath>
 #include <new>
 
+#include "amp/cast_cache.h"
+#include "autograd/anomaly.h"
+
 namespace ampgrad::binding {
 
 namespace {
@@ -22,9 +25,7 @@ void release_handle(napi_env, void* data, void*) {
   if (--state->live_handles == 0 && state->closed) delete state;
 }
 
-int64_t live_bytes() {
-  return thread_memory_account()->live_bytes.load(std::memory_order_relaxed);
-}
+int64_t live_bytes() { return thread_memory_account()->live_bytes.load(std::memory_order_relaxed); }
 
 void run_collector(EnvState* state, bool major) {
   napi_handle_scope scope;
@@ -85,6 +86,9 @@ EnvState* env_state(napi_env env) {
 
 void close_env(napi_env, void* data, void*) {
   auto* state = static_cast<EnvState*>(data);
+  // Both may hold what belongs to this environment.
+  AnomalyMode::disable();
+  CastCache::get().clear();
   remove_pressure_hook(state);
   state->closed = true;
   state->dead_refs.clear();

@@ -20,6 +20,8 @@ class Storage final : public RefCounted, public Pooled<Storage> {
   void* data() const { return data_; }
   size_t bytes() const { return bytes_; }
   Device device() const { return device_; }
+  // Memory that someone else owns, and may write to unseen.
+  bool adopted() const { return deleter_ != nullptr; }
 
   uint32_t version() const { return version_; }
   void bump_version() { ++version_; }

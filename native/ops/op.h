@@ -3,6 +3,7 @@
 // reads this: the pipeline, the JavaScript exports, the TypeScript types, the tests, the docs.
 #pragma once
 
+#include "core/device.h"
 #include "ops/schema.h"
 
 namespace ampgrad {
@@ -16,8 +17,38 @@ enum class OpId : uint16_t {
 
 inline constexpr int kNumOps = static_cast<int>(OpId::kCount);
 
-// Autocast policy, the column of amp: which dtype floating inputs are cast to inside autocast.
-enum class Cast : uint8_t { None, Lower, Fp32, Promote, Banned };
+// What autocast does with the floating-point tensors of a call on one kind of device.
+enum class Cast : uint8_t {
+  None,       // not listed: runs in the dtypes of its inputs
+  Lower,      // cast to the region's dtype
+  Fp32,       // cast to float32
+  Fp32DType,  // inputs stay; a missing `dtype` argument becomes float32
+  Promote,    // cast to the widest of the region's dtype and float32 that is present
+  Banned,     // raises
+};
+
+// The column `cast` of the op table. PyTorch's lists for the CPU and for CUDA differ, so every word of
+// the column stands for a pair.
+struct CastPolicy {
+  Cast cpu;
+  Cast cuda;
+  constexpr Cast on(DeviceType device) const { return device == DeviceType::Cpu ? cpu : cuda; }
+};
+
+namespace casts {
+inline constexpr CastPolicy None{Cast::None, Cast::None};
+inline constexpr CastPolicy Lower{Cast::Lower, Cast::Lower};
+inline constexpr CastPolicy Fp32{Cast::Fp32, Cast::Fp32};
+inline constexpr CastPolicy LowerOnCuda{Cast::None, Cast::Lower};
+inline constexpr CastPolicy Fp32OnCuda{Cast::None, Cast::Fp32};
+inline constexpr CastPolicy Fp32OnCpu{Cast::Fp32, Cast::None};
+inline constexpr CastPolicy DTypeOnCuda{Cast::None, Cast::Fp32DType};
+inline constexpr CastPolicy PromoteOnCuda{Cast::None, Cast::Promote};
+inline constexpr CastPolicy PromoteOnCpu{Cast::Promote, Cast::None};
+inline constexpr CastPolicy Fp32OrDType{Cast::Fp32, Cast::Fp32DType};   // CPU Fp32, CUDA Fp32DType
+inline constexpr CastPolicy Fp32OrPromote{Cast::Fp32, Cast::Promote};   // CPU Fp32, CUDA Promote
+inline constexpr CastPolicy Banned{Cast::Fp32, Cast::Banned};           // CPU Fp32, CUDA Banned
+}  // namespace casts
 
 enum class Diff : uint8_t {
   Yes,        // has an entry in derivatives.cpp
@@ -52,7 +83,7 @@ struct OpDef {
   std::vector<std::string> return_names;
   bool is_view;
   DTypeSet dtypes;  // of the main input, after promotion
-  Cast cast;
+  CastPolicy cast;
   Diff diff;
   Inplace inplace;
   BoxedFn fn;

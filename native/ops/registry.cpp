@@ -131,7 +131,7 @@ constexpr bool is_optional_kind(ArgKind kind) {
 }
 
 OpDef make_def(OpId id, const char* name, const char* text, const ParsedSchema& parsed,
-               DTypeSet dtypes, Cast cast, Diff diff, Inplace inplace, BoxedFn fn) {
+               DTypeSet dtypes, CastPolicy cast, Diff diff, Inplace inplace, BoxedFn fn) {
   OpDef def{id,     name, text,   {},   parsed.num_positional, parsed.return_kind, parsed.num_returns,
             {},     parsed.is_view, dtypes, cast, diff, inplace, fn};
   for (int i = 0; i < parsed.num_args; ++i) {
@@ -153,7 +153,7 @@ const std::vector<OpDef>& registry() {
     list->reserve(kNumOps);
 #define AG_ROW(name, text, dtypes, cast, diff, inplace)                                        \
   list->push_back(make_def(OpId::name, #name, text, SchemaText<OpId::name>::parsed, dtypes,    \
-                           Cast::cast, Diff::diff, Inplace::inplace,                           \
+                           casts::cast, Diff::diff, Inplace::inplace,                           \
                            &Boxed<OpId::name, OpSignature<OpId::name>>::call<&impl::name>));
 #include "ops/op_table.def"
 #undef AG_ROW

@@ -1,10 +1,13 @@
 // The one pipeline every op call goes through, from JavaScript, from C++ and from derivatives:
-// run the implementation (which checks, promotes, infers and launches) and record it on the tape.
+// cast the arguments inside autocast, run the implementation (which checks, promotes, infers and
+// launches) and record it on the tape.
+#include "amp/autocast.h"
 #include "autograd/grad_mode.h"
 #include "autograd/op_node.h"
 #include "autograd/view.h"
 #include "ops/elementwise.h"
 #include "ops/ops.h"
+#include "runtime/autocast.h"
 
 namespace ampgrad {
 
@@ -57,9 +60,7 @@ void run_self_writing_op(const OpDef& op, Values& args, Values& results) {
   finish_inplace(op, args, self, record);
 }
 
-}  // namespace
-
-void call_op(const OpDef& op, Values& args, Values& results) {
+void run_op(const OpDef& op, Values& args, Values& results) {
   if (op.diff == Diff::Composite) {
     op.fn(args, results);
     return;
@@ -80,7 +81,7 @@ void call_op(const OpDef& op, Values& args, Values& results) {
   if (op.is_view && GradMode::enabled()) attach_views(op, args, results);
 }
 
-void call_op_inplace(const OpDef& op, Values& args) {
+void run_op_inplace(const OpDef& op, Values& args) {
   Values results;
   if (op.inplace == Inplace::Only) {
     run_self_writing_op(op, args, results);
@@ -96,7 +97,7 @@ void call_op_inplace(const OpDef& op, Values& args) {
     const Tensor& result = results[0].get<Tensor>();
     AG_CHECK(result.sizes() == self.sizes() && can_cast(result.dtype(), self.dtype()), Shape,
              op.name, "_: a result of ", describe(result), " does not fit into ", describe(self));
-    call_op_inplace(op_def(OpId::copy_), copy);
+    run_op_inplace(op_def(OpId::copy_), copy);
     return;
   }
   const bool record = should_record_inplace(op, args, self);
@@ -107,6 +108,31 @@ void call_op_inplace(const OpDef& op, Values& args) {
     if (!slot.taken()) copy_result_into(op, self, results[0].get<Tensor>());
   }
   finish_inplace(op, args, self, record);
+}
+
+}  // namespace
+
+void call_op(const OpDef& op, Values& args, Values& results) {
+  if (AG_UNLIKELY(Autocast::active())) {
+    // An op that isn't listed and is made of others leaves the decision to them.
+    const bool listed = autocast_arguments(op, args);
+    if (listed || op.diff != Diff::Composite) {
+      const AutocastOff below;
+      run_op(op, args, results);
+      return;
+    }
+  }
+  run_op(op, args, results);
+}
+
+// In-place forms are never cast: they keep the dtype of what they write.
+void call_op_inplace(const OpDef& op, Values& args) {
+  if (AG_UNLIKELY(Autocast::active())) {
+    const AutocastOff below;
+    run_op_inplace(op, args);
+    return;
+  }
+  run_op_inplace(op, args);
 }
 
 }  // namespace ampgrad

@@ -3,11 +3,14 @@
 
 #include <mutex>
 
+#include "backend/cpu/amp.h"
+
 namespace ampgrad {
 
 void register_cpu_backend() {
   static std::once_flag once;
   std::call_once(once, [] {
+    cpu::register_amp();
     cpu::register_elementwise();
     cpu::register_creation();
     cpu::register_random();

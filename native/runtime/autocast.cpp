@@ -1,0 +1,65 @@
+#include "runtime/autocast.h"
+
+#include "amp/cast_cache.h"
+#include "amp/policy.h"
+#include "autograd/grad_mode.h"
+#include "autograd/node.h"
+#include "ops/ops.h"
+
+namespace ampgrad {
+
+namespace {
+
+// Only float32 leaves that want gradients: others are used once, or would pile up. Memory that
+// JavaScript owns can change without a new version.
+bool cacheable(const Tensor& t, DType target, const CastPlan& plan) {
+  const AutocastState& state = Autocast::state();
+  if (!state.cache_enabled || t.dtype() != DType::Float32) return false;
+  if (target != state.on(plan.device).dtype || t.storage()->adopted()) return false;
+  const AutogradMeta* meta = autograd_meta_or_null(t);
+  return meta != nullptr && meta->requires_grad && !meta->grad_fn && !meta->view;
+}
+
+Tensor cast_tensor(const Tensor& t, DType target, const CastPlan& plan) {
+  if (!cacheable(t, target, plan)) return ops::to(t, target);
+  CastCache& cache = CastCache::get();
+  Tensor cast = cache.find(t, target);
+  if (cast.defined()) return cast;
+  // Recorded even under noGrad: a later use of the cached cast may need its history.
+  const GradModeGuard recording(true);
+  cast = ops::to(t, target);
+  cache.insert(t, cast);
+  return cast;
+}
+
+bool wants_cast(const Tensor& t, const CastPlan& plan) {
+  return autocast_eligible(t, plan.device) && t.dtype() != *plan.target;
+}
+
+}  // namespace
+
+bool autocast_arguments(const OpDef& op, Values& args) {
+  const CastPlan plan = plan_casts(op, args, Autocast::state());
+  if (!plan.listed) return false;
+  if (plan.dtype_argument >= 0) {
+    args[static_cast<size_t>(plan.dtype_argument)] = Value(DType::Float32);
+  }
+  if (!plan.target) return true;
+  const AutocastOff off;
+  for (Value& v : args) {
+    if (v.is_tensor()) {
+      if (wants_cast(v.get<Tensor>(), plan)) v = cast_tensor(v.get<Tensor>(), *plan.target, plan);
+    } else if (v.is<TensorList>()) {
+      for (Tensor& t : v.get<TensorList>()) {
+        if (wants_cast(t, plan)) t = cast_tensor(t, *plan.target, plan);
+      }
+    }
+  }
+  return true;
+}
+
+void exit_autocast_region() {
+  if (Autocast::exit()) CastCache::get().clear();
+}
+
+}  // namespace ampgrad
