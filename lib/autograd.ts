@@ -1,4 +1,5 @@
 /** Automatic differentiation: grad modes, `grad()`, and custom functions. */
+import { outsideAutocast } from './autocastState';
 import { makeError } from './errors';
 import { native, type Handle } from './native';
 import { handleOf, Tensor, wrapTensor } from './tensor';
@@ -126,16 +127,17 @@ export function grad(
   }
   const { createGraph = false, retainGraph = createGraph, allowUnused = false } = options;
   const gradients = options.gradOutputs === undefined ? [] : asList(options.gradOutputs);
-  return native
-    .runGrad(
+  const result = outsideAutocast(() =>
+    native.runGrad(
       handles('grad: outputs', asList(outputs)),
       gradients.map((g) => (g === null ? null : handleOf(g as Tensor))),
       handles('grad: inputs', asList(inputs)),
       retainGraph,
       createGraph,
       allowUnused,
-    )
-    .map((h) => (h === null ? null : wrapTensor(h)));
+    ),
+  );
+  return result.map((h) => (h === null ? null : wrapTensor(h)));
 }
 
 /** What `forward` leaves for `backward`. */

@@ -1,6 +1,8 @@
 /** ampgrad: tensors, automatic differentiation and mixed-precision training for Node.js. */
 import './functions/convert';
 
+export * as amp from './amp';
+export * from './anomaly';
 export * from './ops.gen';
 export * from './functions/creation';
 export * from './functions/extrema';
@@ -8,6 +10,7 @@ export { type Index, Slice, slice } from './functions/indexing';
 export { type NewOptions, type ToOptions } from './functions/convert';
 export * from './autograd';
 export { callOp, type Named, opSchemas } from './call';
+export * from './numberFormats';
 export { type Device, type DType, dtypes, type Scalar, type TypedArray } from './dtype';
 export { type CodedError, type ErrorCode, TensorError } from './errors';
 export * as data from './data';

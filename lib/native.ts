@@ -22,6 +22,9 @@ export interface NativeArgument {
   readonly keywordOnly: boolean;
 }
 
+/** `fp32Dtype`: a missing `dtype` becomes float32; `promote`: to the widest dtype present. */
+export type AutocastPolicy = 'none' | 'lower' | 'fp32' | 'fp32Dtype' | 'promote' | 'banned';
+
 /** A row of the op table as data. */
 export interface OpSchema {
   readonly name: string;
@@ -34,7 +37,8 @@ export interface OpSchema {
   readonly dtypes: readonly string[];
   /** dtypes that have a kernel of their own on the CPU. */
   readonly cpu: readonly string[];
-  readonly autocast: 'none' | 'lower' | 'fp32' | 'promote' | 'banned';
+  /** What autocast does with floating-point arguments, by PyTorch's list for each device. */
+  readonly autocast: Readonly<Record<'cpu' | 'cuda', AutocastPolicy>>;
   readonly differentiable: 'yes' | 'no' | 'composite';
   readonly inplace: 'no' | 'yes' | 'only';
   readonly view: boolean;
@@ -117,7 +121,14 @@ export interface Native {
     backward: (grads: (Handle | null)[]) => Nullable[],
   ): void;
   bumpVersion(h: Handle): void;
+  enableAnomaly(checkNan: boolean, where: () => string): void;
+  disableAnomaly(): void;
   inconsistentDerivatives(): string[];
+  /** States packed by lib/autocastState.ts; `entered` 1 opens a region, -1 ends one. */
+  setAutocast(cpu: number, cuda: number, cacheEnabled: boolean, entered: -1 | 0 | 1): void;
+  clearAutocastCache(): void;
+  autocastCacheStats(): { depth: number; entries: number; bytes: number };
+  deviceAvailable(device: string): boolean;
   memoryStats(): MemoryStats;
   emptyCache(): void;
   resetPeakStats(): void;

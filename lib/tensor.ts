@@ -2,6 +2,7 @@
  * The Tensor class: a handle on a strided window of native memory. Ops are added to its prototype
  * by ops.gen.ts; this file holds what is not an op: geometry, data out, autograd state, lifetime.
  */
+import { outsideAutocast, syncAutocast } from './autocastState';
 import { type DType, type Device, type TypedArray, allocateTyped } from './dtype';
 import { makeError } from './errors';
 import { native, type Handle } from './native';
@@ -258,13 +259,15 @@ export class Tensor {
     const options = gradient === undefined && a !== undefined && !(a instanceof Tensor) ? a : b;
     checkKeys('backward', options ?? {}, backwardKeys);
     const { createGraph = false, retainGraph = createGraph, inputs = [] } = options ?? {};
-    native.runBackward(
-      [this.#handle],
-      [gradient ? gradient.#handle : null],
-      inputs.map((t) => t.#handle),
-      retainGraph,
-      createGraph,
-    );
+    outsideAutocast(() => {
+      native.runBackward(
+        [this.#handle],
+        [gradient ? gradient.#handle : null],
+        inputs.map((t) => t.#handle),
+        retainGraph,
+        createGraph,
+      );
+    });
   }
 
   /** Calls `hook` with the gradient of this tensor; what it returns replaces the gradient. */
@@ -336,6 +339,7 @@ function checkKeys(where: string, options: object, known: ReadonlySet<string>): 
 
 /** The native handle of a tensor; for this package only. */
 export function handleOf(t: Tensor): Handle {
+  syncAutocast();
   return getHandle(t);
 }
 

@@ -300,7 +300,8 @@ napi_value run_op(napi_env env, const OpBinding& binding, size_t argc, const nap
 
 // A mixture of dtypes is the usual sign of a tensor that left its autocast region.
 void throw_with_hint(napi_env env, const Error& e) {
-  const bool mixture = e.code() == ErrorCode::DType && Autocast::ever_used();
+  const bool mixture = e.code() == ErrorCode::DType && Autocast::ever_used() &&
+                       e.message().find("autocast") == std::string::npos;
   try {
     if (!mixture) throw Error(e);
     throw Error(e.code(),
