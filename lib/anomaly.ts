@@ -2,7 +2,7 @@
 import { makeError } from './errors';
 import { native } from './native';
 import { isfinite } from './ops.gen';
-import { Tensor } from './tensor';
+import { type Tensor } from './tensor';
 
 export interface AnomalyOptions {
   /** Look for NaN in every gradient. False: only note where ops were called. Default true. */

@@ -14,4 +14,11 @@ export {
   setAutocastEnabled,
 } from './autocast';
 export { customBwd, customFwd, type CustomFwdOptions } from './customFunction';
+export {
+  GradScaler,
+  type GradScalerOptions,
+  type GradScalerState,
+  type Scalable,
+} from './gradScaler';
+export { type ScalableOptimizer } from './scalerGradients';
 export { type AutocastDeviceType, type AutocastDType } from '../autocastState';

@@ -1,0 +1,153 @@
+/** The gradients of an optimizer as a {@link GradScaler} sees them. */
+import { countNonFinite } from '../anomaly';
+import { opFunction } from '../call';
+import { makeError } from '../errors';
+import { tensor } from '../functions/creation';
+import { handleOf, type Tensor } from '../tensor';
+import { warnOnce } from '../warnings';
+
+/** What a scaler needs of an optimizer. */
+export interface ScalableOptimizer {
+  readonly paramGroups: readonly {
+    readonly params: readonly Tensor[];
+    readonly paramNames?: readonly string[];
+    /** The optimizer works on float32 copies of half parameters. */
+    readonly masterWeights?: unknown;
+  }[];
+  step(...args: readonly never[]): unknown;
+  /**
+   * The optimizer honours `gradScale` (gradients are divided by it) and `foundInf` (a step with a
+   * nonzero flag writes nothing) by itself.
+   */
+  readonly supportsGradScale?: boolean;
+  gradScale?: Tensor | null;
+  foundInf?: Tensor | null;
+  /** Told of a skipped step; `called`: `step` ran and found out by itself. */
+  noteSkippedStep?(called: boolean): void;
+}
+
+export interface ScaledGradient {
+  readonly gradient: Tensor;
+  readonly param: Tensor;
+}
+export type ScaledGradients = readonly ScaledGradient[];
+
+interface Place {
+  readonly param: Tensor;
+  readonly group: number;
+  readonly index: number;
+  readonly name: string | undefined;
+  readonly masters: boolean;
+}
+
+function* places(optimizer: ScalableOptimizer): Generator<Place> {
+  for (const [group, g] of optimizer.paramGroups.entries()) {
+    for (const [index, param] of g.params.entries()) {
+      yield { param, group, index, name: g.paramNames?.[index], masters: g.masterWeights === true };
+    }
+  }
+}
+
+function describePlace({ param, group, index, name }: Place): string {
+  const what = `${param.dtype}[${param.shape.join(', ')}]`;
+  const where = `parameter ${String(index)} of group ${String(group)}`;
+  return name === undefined ? `${where} (${what})` : `'${name}' (${where}, ${what})`;
+}
+
+/** The gradients that are there. Raises where they cannot be unscaled without loss. */
+export function checkGradients(optimizer: ScalableOptimizer, where: string): ScaledGradients {
+  const found: ScaledGradient[] = [];
+  for (const place of places(optimizer)) {
+    const gradient = place.param.grad;
+    if (gradient === null) continue;
+    // In the optimizer's kernel the division is done in float32, for masters.
+    if (gradient.dtype === 'float16' && !(where === 'step' && place.masters)) {
+      throw makeError(
+        'ERR_DTYPE',
+        `GradScaler: Attempting to unscale FP16 gradients, the first of ${describePlace(place)}. ` +
+          'Either keep the parameters in float32 and run the model under autocast (do not call .half()), ' +
+          'or use an optimizer with masterWeights: true and leave unscaling to step().',
+      );
+    }
+    if (gradient.dtype === 'bfloat16') {
+      warnOnce(
+        'GradScalerWarning',
+        'GradScaler: gradients are bfloat16, whose range is that of float32; loss scaling is not needed.',
+      );
+    }
+    found.push({ gradient, param: place.param });
+  }
+  return found;
+}
+
+/** Why an optimizer has no gradients, as far as its parameters tell. */
+export function explainMissingGradients(optimizer: ScalableOptimizer): string {
+  const all = [...places(optimizer)];
+  const frozen = all.filter((p) => !p.param.requiresGrad).length;
+  const first = all[0] === undefined ? '' : ` The first is ${describePlace(all[0])}.`;
+  return (
+    `None of its ${String(all.length)} parameters has a gradient (${String(frozen)} do not require one): ` +
+    'was backward() called on the scaled loss, does the loss depend on these parameters, and are ' +
+    `they those of the model that computed it?${first}`
+  );
+}
+
+/** The first parameter whose gradient is not finite, in words. */
+export function firstNonFinite(optimizer: ScalableOptimizer): string {
+  for (const place of places(optimizer)) {
+    const { grad } = place.param;
+    if (grad !== null && countNonFinite(grad) > 0) return describePlace(place);
+  }
+  return 'a parameter whose gradient has changed since';
+}
+
+const unscale = opFunction('ampUnscaleStep_');
+const update = opFunction('ampUpdateStep_');
+
+/**
+ * Multiplies all gradients by `inverse` in one native call a device (only looks at them when there is
+ * none) and returns a flag a device: 1 if any of them was not finite.
+ */
+export function unscaleStep(
+  gradients: ScaledGradients,
+  inverse: Tensor | undefined,
+): Map<string, Tensor> {
+  const byDevice = new Map<string, Tensor[]>();
+  for (const { gradient } of gradients) {
+    const list = byDevice.get(gradient.device);
+    if (list === undefined) byDevice.set(gradient.device, [gradient]);
+    else list.push(gradient);
+  }
+  const flags = new Map<string, Tensor>();
+  for (const [device, list] of byDevice) {
+    const on = { device: device as 'cpu', dtype: 'float32' } as const;
+    const flag = tensor(0, on);
+    const factor = inverse === undefined ? tensor(1, on) : inverse.to({ device: on.device });
+    unscale(list.map(handleOf), handleOf(flag), handleOf(factor));
+    flags.set(device, flag);
+  }
+  return flags;
+}
+
+/** Moves scale and tracker on; nothing is read to the host. */
+export function updateStep(
+  scale: Tensor,
+  tracker: Tensor,
+  foundInf: Tensor,
+  options: {
+    readonly growthFactor: number;
+    readonly backoffFactor: number;
+    readonly growthInterval: number;
+    readonly minScale: number;
+  },
+): void {
+  update(
+    handleOf(scale),
+    handleOf(tracker),
+    handleOf(foundInf),
+    options.growthFactor,
+    options.backoffFactor,
+    options.growthInterval,
+    options.minScale,
+  );
+}
