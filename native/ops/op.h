@@ -27,8 +27,8 @@ enum class Cast : uint8_t {
   Banned,     // raises
 };
 
-// The column `cast` of the op table. PyTorch's lists for the CPU and for CUDA differ, so every word of
-// the column stands for a pair.
+// The column `cast` of the op table. PyTorch's lists for the CPU and for CUDA differ, so every word
+// of the column stands for a pair.
 struct CastPolicy {
   Cast cpu;
   Cast cuda;
@@ -45,9 +45,9 @@ inline constexpr CastPolicy Fp32OnCpu{Cast::Fp32, Cast::None};
 inline constexpr CastPolicy DTypeOnCuda{Cast::None, Cast::Fp32DType};
 inline constexpr CastPolicy PromoteOnCuda{Cast::None, Cast::Promote};
 inline constexpr CastPolicy PromoteOnCpu{Cast::Promote, Cast::None};
-inline constexpr CastPolicy Fp32OrDType{Cast::Fp32, Cast::Fp32DType};   // CPU Fp32, CUDA Fp32DType
-inline constexpr CastPolicy Fp32OrPromote{Cast::Fp32, Cast::Promote};   // CPU Fp32, CUDA Promote
-inline constexpr CastPolicy Banned{Cast::Fp32, Cast::Banned};           // CPU Fp32, CUDA Banned
+inline constexpr CastPolicy Fp32OrDType{Cast::Fp32, Cast::Fp32DType};  // CPU Fp32, CUDA Fp32DType
+inline constexpr CastPolicy Fp32OrPromote{Cast::Fp32, Cast::Promote};  // CPU Fp32, CUDA Promote
+inline constexpr CastPolicy Banned{Cast::Fp32, Cast::Banned};          // CPU Fp32, CUDA Banned
 }  // namespace casts
 
 enum class Diff : uint8_t {

@@ -132,8 +132,20 @@ constexpr bool is_optional_kind(ArgKind kind) {
 
 OpDef make_def(OpId id, const char* name, const char* text, const ParsedSchema& parsed,
                DTypeSet dtypes, CastPolicy cast, Diff diff, Inplace inplace, BoxedFn fn) {
-  OpDef def{id,     name, text,   {},   parsed.num_positional, parsed.return_kind, parsed.num_returns,
-            {},     parsed.is_view, dtypes, cast, diff, inplace, fn};
+  OpDef def{id,
+            name,
+            text,
+            {},
+            parsed.num_positional,
+            parsed.return_kind,
+            parsed.num_returns,
+            {},
+            parsed.is_view,
+            dtypes,
+            cast,
+            diff,
+            inplace,
+            fn};
   for (int i = 0; i < parsed.num_args; ++i) {
     const bool required = parsed.defaults[i].empty();
     AG_ASSERT(!(parsed.defaults[i] == "None" && !is_optional_kind(parsed.kinds[i])));
@@ -151,9 +163,9 @@ const std::vector<OpDef>& registry() {
   static const std::vector<OpDef>* defs = [] {
     auto* list = new std::vector<OpDef>();
     list->reserve(kNumOps);
-#define AG_ROW(name, text, dtypes, cast, diff, inplace)                                        \
-  list->push_back(make_def(OpId::name, #name, text, SchemaText<OpId::name>::parsed, dtypes,    \
-                           casts::cast, Diff::diff, Inplace::inplace,                           \
+#define AG_ROW(name, text, dtypes, cast, diff, inplace)                                     \
+  list->push_back(make_def(OpId::name, #name, text, SchemaText<OpId::name>::parsed, dtypes, \
+                           casts::cast, Diff::diff, Inplace::inplace,                       \
                            &Boxed<OpId::name, OpSignature<OpId::name>>::call<&impl::name>));
 #include "ops/op_table.def"
 #undef AG_ROW
