@@ -22,8 +22,12 @@ export interface NativeArgument {
   readonly keywordOnly: boolean;
 }
 
-/** `fp32Dtype`: a missing `dtype` becomes float32; `promote`: to the widest dtype present. */
-export type AutocastPolicy = 'none' | 'lower' | 'fp32' | 'fp32Dtype' | 'promote' | 'banned';
+/**
+ * `fp32Dtype`: a missing `dtype` becomes float32; `promote`: to the widest dtype present; `keep`: not
+ * listed, like `none`, and neither are the ops it is made of.
+ */
+export type AutocastPolicy =
+  'none' | 'lower' | 'fp32' | 'fp32Dtype' | 'promote' | 'banned' | 'keep';
 
 /** A row of the op table as data. */
 export interface OpSchema {

@@ -115,6 +115,8 @@ CastPlan plan_casts(const OpDef& op, const Values& args, const AutocastState& st
       break;
     case Cast::Banned:
       raise_banned(op);
+    case Cast::Keep:
+      break;
   }
   plan.listed = true;
   return plan;

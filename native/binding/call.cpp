@@ -417,7 +417,8 @@ napi_value schema_arguments(napi_env env, const OpDef& op) {
   return list;
 }
 
-constexpr const char* kCastNames[] = {"none", "lower", "fp32", "fp32Dtype", "promote", "banned"};
+constexpr const char* kCastNames[] = {"none",    "lower",  "fp32", "fp32Dtype",
+                                      "promote", "banned", "keep"};
 constexpr const char* kDiffNames[] = {"yes", "no", "composite"};
 constexpr const char* kInplaceNames[] = {"no", "yes", "only"};
 

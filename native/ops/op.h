@@ -25,6 +25,7 @@ enum class Cast : uint8_t {
   Fp32DType,  // inputs stay; a missing `dtype` argument becomes float32
   Promote,    // cast to the widest of the region's dtype and float32 that is present
   Banned,     // raises
+  Keep,       // not listed, and neither is what it is made of here: a single op in PyTorch
 };
 
 // The column `cast` of the op table. PyTorch's lists for the CPU and for CUDA differ, so every word
@@ -47,7 +48,10 @@ inline constexpr CastPolicy PromoteOnCuda{Cast::None, Cast::Promote};
 inline constexpr CastPolicy PromoteOnCpu{Cast::Promote, Cast::None};
 inline constexpr CastPolicy Fp32OrDType{Cast::Fp32, Cast::Fp32DType};  // CPU Fp32, CUDA Fp32DType
 inline constexpr CastPolicy Fp32OrPromote{Cast::Fp32, Cast::Promote};  // CPU Fp32, CUDA Promote
-inline constexpr CastPolicy Banned{Cast::Fp32, Cast::Banned};          // CPU Fp32, CUDA Banned
+inline constexpr CastPolicy Keep{Cast::Keep, Cast::Keep};
+inline constexpr CastPolicy KeepOrLower{Cast::Keep, Cast::Lower};
+inline constexpr CastPolicy KeepOrPromote{Cast::Keep, Cast::Promote};
+inline constexpr CastPolicy Banned{Cast::Fp32, Cast::Banned};  // CPU Fp32, CUDA Banned
 }  // namespace casts
 
 enum class Diff : uint8_t {
