@@ -18,6 +18,7 @@ export * as memory from './memory';
 export { keep, tidy } from './memory';
 export * as nn from './nn';
 export { type NativeArgument, type OpSchema } from './native';
+export * as optim from './optim';
 export { getPrintOptions, type PrintOptions, setPrintOptions } from './print';
 export * from './random';
 export { type BackwardOptions, type NestedArray, type RemovableHandle, Tensor } from './tensor';

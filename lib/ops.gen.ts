@@ -365,6 +365,46 @@ export interface LogSoftmaxOptions {
   readonly dtype?: DType | null | undefined;
 }
 
+/** Options of {@link layerNorm}. */
+export interface LayerNormOptions {
+  readonly weight?: Tensor | null | undefined;
+  readonly bias?: Tensor | null | undefined;
+  readonly eps?: number | undefined;
+}
+
+/** Options of {@link groupNorm}. */
+export interface GroupNormOptions {
+  readonly weight?: Tensor | null | undefined;
+  readonly bias?: Tensor | null | undefined;
+  readonly eps?: number | undefined;
+}
+
+/** Options of {@link rmsNorm}. */
+export interface RmsNormOptions {
+  readonly weight?: Tensor | null | undefined;
+  readonly eps?: number | null | undefined;
+}
+
+/** Options of {@link batchNorm}. */
+export interface BatchNormOptions {
+  readonly weight?: Tensor | null | undefined;
+  readonly bias?: Tensor | null | undefined;
+  readonly training?: boolean | undefined;
+  readonly momentum?: number | undefined;
+  readonly eps?: number | undefined;
+}
+
+/** Options of {@link instanceNorm}. */
+export interface InstanceNormOptions {
+  readonly runningMean?: Tensor | null | undefined;
+  readonly runningVar?: Tensor | null | undefined;
+  readonly weight?: Tensor | null | undefined;
+  readonly bias?: Tensor | null | undefined;
+  readonly useInputStats?: boolean | undefined;
+  readonly momentum?: number | undefined;
+  readonly eps?: number | undefined;
+}
+
 /** Options of {@link nllLoss}. */
 export interface NllLossOptions {
   readonly weight?: Tensor | null | undefined;
@@ -974,6 +1014,28 @@ const op_softmax = opEntry('softmax');
 const fn_softmax = op_softmax.fn;
 const op_logSoftmax = opEntry('logSoftmax');
 const fn_logSoftmax = op_logSoftmax.fn;
+const op_layerNorm = opEntry('layerNorm');
+const fn_layerNorm = op_layerNorm.fn;
+const op_groupNorm = opEntry('groupNorm');
+const fn_groupNorm = op_groupNorm.fn;
+const op_rmsNorm = opEntry('rmsNorm');
+const fn_rmsNorm = op_rmsNorm.fn;
+const op_batchNorm = opEntry('batchNorm');
+const fn_batchNorm = op_batchNorm.fn;
+const op_instanceNorm = opEntry('instanceNorm');
+const fn_instanceNorm = op_instanceNorm.fn;
+const op_nativeLayerNorm = opEntry('nativeLayerNorm');
+const fn_nativeLayerNorm = op_nativeLayerNorm.fn;
+const names_nativeLayerNorm = ['output', 'mean', 'rstd'];
+const op_nativeRmsNorm = opEntry('nativeRmsNorm');
+const fn_nativeRmsNorm = op_nativeRmsNorm.fn;
+const names_nativeRmsNorm = ['output', 'rstd'];
+const op_nativeGroupNorm = opEntry('nativeGroupNorm');
+const fn_nativeGroupNorm = op_nativeGroupNorm.fn;
+const names_nativeGroupNorm = ['output', 'mean', 'rstd'];
+const op_nativeBatchNorm = opEntry('nativeBatchNorm');
+const fn_nativeBatchNorm = op_nativeBatchNorm.fn;
+const names_nativeBatchNorm = ['output', 'mean', 'rstd'];
 const op_nllLoss = opEntry('nllLoss');
 const fn_nllLoss = op_nllLoss.fn;
 const op_crossEntropy = opEntry('crossEntropy');
@@ -3800,6 +3862,234 @@ export function logSoftmax(input?: unknown, dim?: unknown, _0?: unknown): Tensor
     return wrapOne(fn_logSoftmax(unwrap(input), unwrap(dim)), input);
   }
   return wrapOne(invoke(op_logSoftmax, [...arguments]), input);
+}
+
+/** `layerNorm(Tensor input, int[] normalizedShape, Tensor? weight=None, Tensor? bias=None, float eps=1e-05) -> Tensor` */
+export function layerNorm(
+  input: Tensor,
+  normalizedShape: number | readonly number[],
+  options?: LayerNormOptions,
+): Tensor;
+export function layerNorm(
+  input: Tensor,
+  normalizedShape: number | readonly number[],
+  weight: Tensor | null | undefined,
+  bias?: Tensor | null,
+  eps?: number,
+  options?: LayerNormOptions,
+): Tensor;
+export function layerNorm(
+  input?: unknown,
+  normalizedShape?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+  _3?: unknown,
+): Tensor {
+  return wrapOne(invoke(op_layerNorm, [...arguments]), input);
+}
+
+/** `groupNorm(Tensor input, int numGroups, Tensor? weight=None, Tensor? bias=None, float eps=1e-05) -> Tensor` */
+export function groupNorm(input: Tensor, numGroups: number, options?: GroupNormOptions): Tensor;
+export function groupNorm(
+  input: Tensor,
+  numGroups: number,
+  weight: Tensor | null | undefined,
+  bias?: Tensor | null,
+  eps?: number,
+  options?: GroupNormOptions,
+): Tensor;
+export function groupNorm(
+  input?: unknown,
+  numGroups?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+  _3?: unknown,
+): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_groupNorm(unwrap(input), unwrap(numGroups)), input);
+  }
+  return wrapOne(invoke(op_groupNorm, [...arguments]), input);
+}
+
+/** `rmsNorm(Tensor input, int[] normalizedShape, Tensor? weight=None, float? eps=None) -> Tensor` */
+export function rmsNorm(
+  input: Tensor,
+  normalizedShape: number | readonly number[],
+  options?: RmsNormOptions,
+): Tensor;
+export function rmsNorm(
+  input: Tensor,
+  normalizedShape: number | readonly number[],
+  weight: Tensor | null | undefined,
+  eps?: number | null,
+  options?: RmsNormOptions,
+): Tensor;
+export function rmsNorm(
+  input?: unknown,
+  normalizedShape?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+): Tensor {
+  return wrapOne(invoke(op_rmsNorm, [...arguments]), input);
+}
+
+/** `batchNorm(Tensor input, Tensor? runningMean, Tensor? runningVar, Tensor? weight=None, Tensor? bias=None, bool training=False, float momentum=0.1, float eps=1e-05) -> Tensor` */
+export function batchNorm(
+  input: Tensor,
+  runningMean: Tensor | null,
+  runningVar: Tensor | null,
+  options?: BatchNormOptions,
+): Tensor;
+export function batchNorm(
+  input: Tensor,
+  runningMean: Tensor | null,
+  runningVar: Tensor | null,
+  weight: Tensor | null | undefined,
+  bias?: Tensor | null,
+  training?: boolean,
+  momentum?: number,
+  eps?: number,
+  options?: BatchNormOptions,
+): Tensor;
+export function batchNorm(
+  input?: unknown,
+  runningMean?: unknown,
+  runningVar?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+  _3?: unknown,
+  _4?: unknown,
+  _5?: unknown,
+): Tensor {
+  return wrapOne(invoke(op_batchNorm, [...arguments]), input);
+}
+
+/** `instanceNorm(Tensor input, Tensor? runningMean=None, Tensor? runningVar=None, Tensor? weight=None, Tensor? bias=None, bool useInputStats=True, float momentum=0.1, float eps=1e-05) -> Tensor` */
+export function instanceNorm(input: Tensor, options?: InstanceNormOptions): Tensor;
+export function instanceNorm(
+  input: Tensor,
+  runningMean: Tensor | null | undefined,
+  runningVar?: Tensor | null,
+  weight?: Tensor | null,
+  bias?: Tensor | null,
+  useInputStats?: boolean,
+  momentum?: number,
+  eps?: number,
+  options?: InstanceNormOptions,
+): Tensor;
+export function instanceNorm(
+  input?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+  _3?: unknown,
+  _4?: unknown,
+  _5?: unknown,
+  _6?: unknown,
+  _7?: unknown,
+): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_instanceNorm(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_instanceNorm, [...arguments]), input);
+}
+
+/** `nativeLayerNorm(Tensor input, int[] normalizedShape, Tensor? weight, Tensor? bias, float eps) -> (Tensor output, Tensor mean, Tensor rstd)` */
+export function nativeLayerNorm(
+  input: Tensor,
+  normalizedShape: number | readonly number[],
+  weight: Tensor | null,
+  bias: Tensor | null,
+  eps: number,
+): Named<
+  [output: Tensor, mean: Tensor, rstd: Tensor],
+  { readonly output: Tensor; readonly mean: Tensor; readonly rstd: Tensor }
+>;
+export function nativeLayerNorm(
+  input?: unknown,
+  normalizedShape?: unknown,
+  weight?: unknown,
+  bias?: unknown,
+  eps?: unknown,
+): Named<
+  [output: Tensor, mean: Tensor, rstd: Tensor],
+  { readonly output: Tensor; readonly mean: Tensor; readonly rstd: Tensor }
+> {
+  return wrapNamed(invoke(op_nativeLayerNorm, [...arguments]), names_nativeLayerNorm);
+}
+
+/** `nativeRmsNorm(Tensor input, int[] normalizedShape, Tensor? weight, float eps) -> (Tensor output, Tensor rstd)` */
+export function nativeRmsNorm(
+  input: Tensor,
+  normalizedShape: number | readonly number[],
+  weight: Tensor | null,
+  eps: number,
+): Named<[output: Tensor, rstd: Tensor], { readonly output: Tensor; readonly rstd: Tensor }>;
+export function nativeRmsNorm(
+  input?: unknown,
+  normalizedShape?: unknown,
+  weight?: unknown,
+  eps?: unknown,
+): Named<[output: Tensor, rstd: Tensor], { readonly output: Tensor; readonly rstd: Tensor }> {
+  return wrapNamed(invoke(op_nativeRmsNorm, [...arguments]), names_nativeRmsNorm);
+}
+
+/** `nativeGroupNorm(Tensor input, int numGroups, Tensor? weight, Tensor? bias, float eps) -> (Tensor output, Tensor mean, Tensor rstd)` */
+export function nativeGroupNorm(
+  input: Tensor,
+  numGroups: number,
+  weight: Tensor | null,
+  bias: Tensor | null,
+  eps: number,
+): Named<
+  [output: Tensor, mean: Tensor, rstd: Tensor],
+  { readonly output: Tensor; readonly mean: Tensor; readonly rstd: Tensor }
+>;
+export function nativeGroupNorm(
+  input?: unknown,
+  numGroups?: unknown,
+  weight?: unknown,
+  bias?: unknown,
+  eps?: unknown,
+): Named<
+  [output: Tensor, mean: Tensor, rstd: Tensor],
+  { readonly output: Tensor; readonly mean: Tensor; readonly rstd: Tensor }
+> {
+  return wrapNamed(invoke(op_nativeGroupNorm, [...arguments]), names_nativeGroupNorm);
+}
+
+/** `nativeBatchNorm(Tensor input, Tensor? weight, Tensor? bias, Tensor? runningMean, Tensor? runningVar, bool training, float momentum, float eps) -> (Tensor output, Tensor mean, Tensor rstd)` */
+export function nativeBatchNorm(
+  input: Tensor,
+  weight: Tensor | null,
+  bias: Tensor | null,
+  runningMean: Tensor | null,
+  runningVar: Tensor | null,
+  training: boolean,
+  momentum: number,
+  eps: number,
+): Named<
+  [output: Tensor, mean: Tensor, rstd: Tensor],
+  { readonly output: Tensor; readonly mean: Tensor; readonly rstd: Tensor }
+>;
+export function nativeBatchNorm(
+  input?: unknown,
+  weight?: unknown,
+  bias?: unknown,
+  runningMean?: unknown,
+  runningVar?: unknown,
+  training?: unknown,
+  momentum?: unknown,
+  eps?: unknown,
+): Named<
+  [output: Tensor, mean: Tensor, rstd: Tensor],
+  { readonly output: Tensor; readonly mean: Tensor; readonly rstd: Tensor }
+> {
+  return wrapNamed(invoke(op_nativeBatchNorm, [...arguments]), names_nativeBatchNorm);
 }
 
 /** `nllLoss(Tensor input, Tensor target, *, Tensor? weight=None, int ignoreIndex=-100, str reduction='mean') -> Tensor` */

@@ -2,3 +2,4 @@
 export * from './functional/activation';
 export * from './functional/dropout';
 export * from './functional/linear';
+export * from './functional/loss';

@@ -8,6 +8,7 @@ export * as functional from './functional';
 export type { GradTuple, HookOptions } from './hooks';
 export * as init from './init';
 export * from './linear';
+export * from './loss';
 export { type FieldNames, Module, type NamedOptions, type StateDictOptions } from './module';
 export type { FactoryOptions } from './options';
 export * from './parameter';

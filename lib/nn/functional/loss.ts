@@ -1,0 +1,2 @@
+/** Losses. Rows of the op table: see their schemas. */
+export { crossEntropy, mseLoss, nllLoss } from '../../ops.gen';
