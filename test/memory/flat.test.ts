@@ -1,0 +1,32 @@
+/** Memory stays flat in synchronous loops, under every supported Node, from one binary. */
+import { join } from 'node:path';
+
+import { runProgram, runtimes } from '../support/runtimes';
+
+const limitMB = 400;
+const programs = join(__dirname, 'programs');
+const onLinux = process.platform === 'linux' ? test : test.skip;
+if (process.platform !== 'linux') console.warn('skipped: peak memory is read from /proc');
+
+describe.each(runtimes)('$name', (runtime) => {
+  onLinux('20,000 iterations on 1 MB tensors', () => {
+    const result = runProgram<{ value: number; peakRssMB: number; collections: number }>(
+      runtime,
+      join(programs, 'elementwise.cjs'),
+      ['20000'],
+    );
+    expect(result.value).toBe(3);
+    expect(result.collections).toBeGreaterThan(0);
+    expect(result.peakRssMB).toBeLessThan(limitMB);
+  });
+
+  onLinux('2,000 training steps without an await', () => {
+    const result = runProgram<{ first: number; last: number; peakRssMB: number }>(
+      runtime,
+      join(programs, 'mlp.cjs'),
+      ['2000'],
+    );
+    expect(result.last).toBeLessThan(result.first / 10);
+    expect(result.peakRssMB).toBeLessThan(limitMB);
+  });
+});
