@@ -83,7 +83,7 @@ struct EluBackward {
   template <class V>
   AG_MATH static V apply(V grad, V x, const Attrs& a) {
     const V negative = m::exp(x * m::attr<V>(a, 2)) * (m::attr<V>(a, 0) * m::attr<V>(a, 2));
-    return grad * m::select(x > m::k<V>(0), m::attr<V>(a, 1), negative);
+    return grad * m::select(x <= m::k<V>(0), negative, m::attr<V>(a, 1));
   }
 };
 

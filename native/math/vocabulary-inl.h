@@ -108,7 +108,7 @@ AG_MATH PackMask<T> operator==(Pack<T> a, Pack<T> b) {
 }
 template <class T>
 AG_MATH PackMask<T> operator!=(Pack<T> a, Pack<T> b) {
-  return {hn::Ne(a.v, b.v)};
+  return {hn::Not(hn::Eq(a.v, b.v))};  // Ne is false for NaN on some targets
 }
 template <class T>
 AG_MATH PackMask<T> operator&(PackMask<T> a, PackMask<T> b) {
@@ -252,7 +252,7 @@ AG_MATH Pack<T> copysign(Pack<T> x, Pack<T> s) {
 }
 template <class T>
 AG_MATH PackMask<T> is_nan(Pack<T> x) {
-  return {hn::Ne(x.v, x.v)};
+  return {hn::IsNaN(x.v)};
 }
 
 // A function without a vector form, lane by lane.

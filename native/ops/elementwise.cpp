@@ -57,9 +57,11 @@ bool is_bool(const Operand& o) {
 // Integers cannot be divided by zero: found before the kernel runs, which has no way to raise.
 void check_divisor(OpId op, const Operand& a, const Operand& b) {
   if (is_floating(result_type(a, b))) return;
-  const bool has_zero = b.is_tensor()
-                            ? !impl::all(b.tensor(), std::nullopt, false).data_as<bool>()[0]
-                            : b.scalar().to_int() == 0;
+  // `all` answers in uint8 for uint8: one byte either way.
+  const bool has_zero =
+      b.is_tensor() ? *static_cast<const uint8_t*>(
+                          impl::all(b.tensor(), std::nullopt, false).data()) == 0
+                    : b.scalar().to_int() == 0;
   AG_CHECK(!has_zero, Value, op_name(op), ": integer division by zero: argument 'other' ",
            b.is_tensor() ? "holds a zero" : "is zero");
 }
@@ -232,11 +234,14 @@ Tensor clamp(const Tensor& input, const std::optional<Operand>& min,
   return launch_elementwise_as(OpId::clamp, compute, compute, Span<Operand>(operands, 3));
 }
 
+// Truth values have no range to clamp to, but a tensor of bounds is just another operand.
 Tensor clampMin(const Tensor& input, const Operand& min) {
+  if (result_type(Operand(input), min) == DType::Bool) return ops::maximum(Operand(input), min);
   return ops::clamp(input, std::optional<Operand>(min), std::optional<Operand>());
 }
 
 Tensor clampMax(const Tensor& input, const Operand& max) {
+  if (result_type(Operand(input), max) == DType::Bool) return ops::minimum(Operand(input), max);
   return ops::clamp(input, std::optional<Operand>(), std::optional<Operand>(max));
 }
 

@@ -111,7 +111,7 @@ HWY_INLINE T extreme_run_of(const T* p, int64_t n) {
     auto nan_bits = hn::Zero(d);
     auto* nan = &nan_bits;
     i = fold_groups(p, n, kInit, lanes, [d, nan](auto acc, auto v) HWY_ATTR {
-      *nan = hn::Or(*nan, hn::VecFromMask(d, hn::Ne(v, v)));
+      *nan = hn::Or(*nan, hn::VecFromMask(d, hn::IsNaN(v)));
       return kMax ? hn::Max(v, acc) : hn::Min(v, acc);
     });
     has_nan = !hn::AllFalse(d, hn::MaskFromVec(nan_bits));
