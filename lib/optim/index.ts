@@ -22,3 +22,5 @@ export { Rprop, type RpropOptions } from './rprop';
 export { Adam, type AdamOptions, AdamW, type AdamWOptions } from './adam';
 export * as lrScheduler from './lrScheduler';
 export { LBFGS, type LBFGSOptions } from './lbfgs';
+export { Adafactor, type AdafactorOptions } from './adafactor';
+export { Muon, type MuonOptions } from './muon';

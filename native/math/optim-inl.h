@@ -347,5 +347,22 @@ struct LionStep {
   }
 };
 
+// The direction of Adafactor (Shazeer and Stern): the gradient over the root of the estimated mean
+// square, which for matrices is an outer product. `floor` is the square of eps1.
+struct AdafactorStep {
+  template <class V>
+  AG_MATH static V update(V g, V mean_square, V floor) {
+    return g / m::sqrt(m::max(mean_square, floor));
+  }
+};
+
+// x * scale within bounds; NaN stays NaN.
+struct ScaleAndClamp {
+  template <class V>
+  AG_MATH static V apply(V x, V scale, V low, V high) {
+    return m::min(m::max(x * scale, low), high);
+  }
+};
+
 AG_MATH_END
 #endif

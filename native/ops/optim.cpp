@@ -228,6 +228,28 @@ TensorList lionStep_(const TensorList& params, const TensorList& grads, const Te
                         gradScale, foundInf);
 }
 
+TensorList adafactorStep_(const TensorList& params, const TensorList& grads,
+                          const TensorList& scalars, const TensorList& states,
+                          const TensorList& masters, double lr, double beta2Decay, double eps2,
+                          double d, std::optional<double> eps1, double weightDecay, bool maximize,
+                          const Tensor& gradScale, const Tensor& foundInf) {
+  OptimParams p;
+  p.lr = lr;
+  p.beta2_decay = beta2Decay;
+  p.eps = eps1.value_or(0);
+  p.default_eps = !eps1.has_value();
+  p.eps2 = eps2;
+  p.clip = d;
+  p.weight_decay = weightDecay;
+  p.maximize = maximize;
+  OptimSpec spec;
+  spec.num_scalars = 1;
+  spec.num_states = 3;
+  spec.factored = true;
+  return run_optim_step(OpId::adafactorStep_, {params, grads, scalars, states, masters}, spec, p,
+                        gradScale, foundInf);
+}
+
 }  // namespace impl
 
 }  // namespace ampgrad

@@ -26,6 +26,8 @@ struct OptimSpec {
   int num_states = 0;
   int slots[3] = {0, 1, 2};  // of OptimTensor::states
   double state_init[3] = {0, 0, 0};
+  // States are those of Adafactor: rows' and columns' mean squares of matrices, or mean squares.
+  bool factored = false;
 };
 
 // Checks, creates what is missing, runs the kernels (one per dtype and device among the

@@ -94,7 +94,7 @@ class StepBuilder {
     AG_CHECK(is_non_overlapping(param.sizes(), param.strides()), Value, name_,
              argument("params", i), " has elements that share memory (shape ", param.sizes(),
              ", strides ", param.strides(), "); update a clone() of it instead");
-    check_companion("grads", i, grad, param);
+    check_companion("grads", i, grad, param.sizes(), param.device());
     AG_CHECK(is_floating(grad.dtype()), DType, name_, argument("grads", i),
              " must be of floating point dtype, got ", describe(grad));
 
@@ -129,17 +129,34 @@ class StepBuilder {
     }
   }
 
+  // The shape of state k of a parameter; false when the parameter has no such state.
+  bool state_sizes(int k, const Tensor& param, Dims* sizes) const {
+    *sizes = param.sizes();
+    if (!spec_.factored) return true;
+    const size_t ndim = param.ndim();
+    if (ndim < 2) return k == 2;
+    if (k == 2) return false;
+    (*sizes)[ndim - (k == 0 ? 1 : 2)] = 1;
+    return true;
+  }
+
   void add_states(size_t i, const Tensor& param, OptimTensor* out) {
     const DType dtype = opmath_dtype(param.dtype());
+    if (spec_.factored && param.ndim() >= 2) {
+      out->rows = param.size(-2);
+      out->cols = param.size(-1);
+    }
     for (int k = 0; k < spec_.num_states; ++k) {
+      Dims sizes;
+      if (!state_sizes(k, param, &sizes)) continue;
       const size_t at = static_cast<size_t>(k) * n_ + i;
       Tensor t = lists_.states[at];
       if (!t.defined()) {
-        t = new_tensor(name_, param.sizes(), dtype, param.device());
+        t = new_tensor(name_, sizes, dtype, param.device());
         fill_tensor(t, Scalar(spec_.state_init[k]));
         note_created(lists_.scalars.size() + at, t);
       }
-      check_companion("states", at, t, param);
+      check_companion("states", at, t, sizes, param.device());
       AG_CHECK(t.dtype() == dtype, DType, name_, argument("states", at), " must have dtype ",
                dtype_name(dtype), ", got ", dtype_name(t.dtype()));
       AG_CHECK(is_non_overlapping(t.sizes(), t.strides()), Value, name_, argument("states", at),
@@ -157,7 +174,7 @@ class StepBuilder {
       master = contiguous_copy(as_dtype(param, DType::Float32));
       note_created(lists_.scalars.size() + lists_.states.size() + i, master);
     }
-    check_companion("masters", i, master, param);
+    check_companion("masters", i, master, param.sizes(), param.device());
     AG_CHECK(master.dtype() == DType::Float32, DType, name_, argument("masters", i),
              " must have dtype float32, got ", dtype_name(master.dtype()));
     AG_CHECK(is_non_overlapping(master.sizes(), master.strides()), Value, name_,
@@ -169,11 +186,12 @@ class StepBuilder {
     return master;
   }
 
-  void check_companion(const char* list, size_t i, const Tensor& t, const Tensor& param) const {
-    AG_CHECK(t.sizes() == param.sizes(), Shape, name_, argument(list, i), " has shape ", t.sizes(),
-             " but the parameter has shape ", param.sizes());
-    AG_CHECK(t.device() == param.device(), Device, name_, argument(list, i), " is on ",
-             to_string(t.device()), " but the parameter is on ", to_string(param.device()));
+  void check_companion(const char* list, size_t i, const Tensor& t, DimsView sizes,
+                       Device device) const {
+    AG_CHECK(DimsView(t.sizes()) == sizes, Shape, name_, argument(list, i), " has shape ",
+             t.sizes(), " but for its parameter it must have shape ", sizes);
+    AG_CHECK(t.device() == device, Device, name_, argument(list, i), " is on ",
+             to_string(t.device()), " but the parameter is on ", to_string(device));
   }
 
   // What a kernel may write: the tensor, or a contiguous copy that is written back afterwards.

@@ -157,6 +157,7 @@ struct OptimTensor {
   DType grad_dtype = DType::Float32;
   DType model_dtype = DType::Float32;
   int64_t numel = 0;
+  int64_t rows = 0, cols = 0;  // of each matrix, for factored states; 0: not factored
 };
 
 // A step over many tensors of one dtype and device. The step of a functor of math/optim-inl.h reads
@@ -179,11 +180,33 @@ struct OptimParams {
   double momentum_decay = 0;
   double eta_minus = 0, eta_plus = 0, step_min = 0, step_max = 0;
   double lambd = 0, alpha = 0, t0 = 0;
+  double beta2_decay = 0, eps2 = 0, clip = 0;
+  bool default_eps = false;  // eps is that of the dtype
   bool nesterov = false;
   bool maximize = false;
   bool amsgrad = false;
   bool centered = false;
   bool decoupled_decay = false;
+};
+
+// A list of contiguous tensors of any floating point dtypes.
+struct MultiTensor {
+  void* data = nullptr;
+  DType dtype = DType::Float32;
+  int64_t numel = 0;
+};
+
+// Norm: order `ord` into one value `out`. Scale: x = clamp(x * scale, min, max) in place; NaN
+// stays.
+struct MultiTensorParams {
+  const MultiTensor* tensors = nullptr;
+  int64_t num_tensors = 0;
+  double ord = 2;
+  void* out = nullptr;
+  DType out_dtype = DType::Float32;
+  const void* scale = nullptr;  // one value; nullptr: 1
+  DType scale_dtype = DType::Float32;
+  double min = 0, max = 0;  // infinite where there is no bound
 };
 
 }  // namespace ampgrad

@@ -144,12 +144,8 @@ void prepare_of(const OptimParams& p, float* const* scalars, double* factors,
 
 template <class F>
 void set(OpId op, OptimKind kind) {
-  static const Cell cell = [kind] {
-    OptimLoops loops;
-    fill_optim_loops(&loops);
-    return Cell{loops.float32[static_cast<int>(kind)], loops.float64[static_cast<int>(kind)],
-                prepare_of<F>};
-  }();
+  static const Cell cell{optim_loops().float32.steps[static_cast<int>(kind)],
+                         optim_loops().float64.steps[static_cast<int>(kind)], prepare_of<F>};
   for (DType dtype : {DType::Float16, DType::BFloat16, DType::Float32, DType::Float64}) {
     KernelTable::set<OptimParams>(op, DeviceType::Cpu, dtype, step_kernel, &cell);
   }

@@ -74,12 +74,75 @@ HWY_ATTR void step_run(const OptimRun& run) {
   step_values<F, T>(run, rest);
 }
 
-void fill(OptimLoops* loops) {
-#define AG_FILL(name)                                                                    \
-  loops->float32[static_cast<int>(OptimKind::name)] = step_run<math::name##Step, float>; \
-  loops->float64[static_cast<int>(OptimKind::name)] = step_run<math::name##Step, double>;
+template <class V, class Body>
+HWY_INLINE int64_t each(int64_t i, int64_t n, Body body) {
+  int64_t width = 1;
+  if constexpr (!math::kIsScalar<V>) width = static_cast<int64_t>(hn::Lanes(typename V::Tag()));
+  for (; i + width <= n; i += width) body(i);
+  return i;
+}
+
+// `body` twice: on vectors, then on the scalars that are left.
+#define AG_VECTORS_AND_REST(T, n, body)                                  \
+  const int64_t rest = each<math::Pack<T>>(0, n, body(math::Pack<T>())); \
+  each<T>(rest, n, body(T()));
+
+template <class T>
+HWY_ATTR void scale_run(T* x, int64_t n, T scale, T low, T high) {
+  const auto body = [=](auto v) HWY_ATTR {
+    using V = decltype(v);
+    return [=](int64_t i) HWY_ATTR {
+      const V y = math::ScaleAndClamp::apply(load<V>(x + i), math::m::k<V>(scale),
+                                             math::m::k<V>(low), math::m::k<V>(high));
+      store(y, x + i);
+    };
+  };
+  AG_VECTORS_AND_REST(T, n, body)
+}
+
+template <class V, class T>
+HWY_INLINE V factored_at(const FactoredRun<T>& run, int64_t i) {
+  return math::AdafactorStep::update(load<V>(run.grad + i),
+                                     math::m::k<V>(run.row) * load<V>(run.col + i),
+                                     math::m::k<V>(run.floor));
+}
+
+template <class T>
+HWY_ATTR void factored_update_run(const FactoredRun<T>& run, T* out) {
+  const auto body = [&](auto v) HWY_ATTR {
+    using V = decltype(v);
+    return [&](int64_t i) HWY_ATTR { store(factored_at<V>(run, i), out + i); };
+  };
+  AG_VECTORS_AND_REST(T, run.n, body)
+}
+
+template <class T>
+HWY_ATTR void factored_apply_run(const FactoredRun<T>& run, T* p, T keep, T rate) {
+  const auto body = [&](auto v) HWY_ATTR {
+    using V = decltype(v);
+    return [&, p](int64_t i) HWY_ATTR {
+      const V kept = load<V>(p + i) * math::m::k<V>(keep);
+      store(math::m::fma(math::m::k<V>(rate), factored_at<V>(run, i), kept), p + i);
+    };
+  };
+  AG_VECTORS_AND_REST(T, run.n, body)
+}
+#undef AG_VECTORS_AND_REST
+
+template <class T>
+void fill_of(OptimLoopsOf<T>* loops) {
+#define AG_FILL(name) \
+  loops->steps[static_cast<int>(OptimKind::name)] = step_run<math::name##Step, T>;
   AG_FOR_EACH_OPTIM(AG_FILL)
 #undef AG_FILL
+  loops->scale = scale_run<T>;
+  loops->factored_update = factored_update_run<T>;
+  loops->factored_apply = factored_apply_run<T>;
+}
+
+void fill(OptimLoops* loops) {
+  fill_of(&loops->float32);
+  fill_of(&loops->float64);
 }
 
 }  // namespace ampgrad::cpu::HWY_NAMESPACE
@@ -89,5 +152,14 @@ HWY_AFTER_NAMESPACE();
 namespace ampgrad::cpu {
 HWY_EXPORT(fill);
 void fill_optim_loops(OptimLoops* loops) { HWY_DYNAMIC_DISPATCH(fill)(loops); }
+
+const OptimLoops& optim_loops() {
+  static const OptimLoops loops = [] {
+    OptimLoops filled;
+    fill_optim_loops(&filled);
+    return filled;
+  }();
+  return loops;
+}
 }  // namespace ampgrad::cpu
 #endif

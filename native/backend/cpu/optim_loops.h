@@ -35,11 +35,50 @@ struct OptimRun {
 
 using OptimLoop = void (*)(const OptimRun& run);
 
+// x[i] = clamp(x[i] * scale, low, high)
+template <class T>
+using ScaleLoop = void (*)(T* x, int64_t n, T scale, T low, T high);
+
+// Adafactor on a run of one row: the estimated mean square of element i is row * col[i].
+template <class T>
+struct FactoredRun {
+  const T* grad = nullptr;
+  const T* col = nullptr;
+  T row = 1;
+  T floor = 0;
+  int64_t n = 0;
+};
+// out[i] = the update of element i
+template <class T>
+using FactoredUpdate = void (*)(const FactoredRun<T>& run, T* out);
+// p[i] = keep * p[i] + rate * update[i]
+template <class T>
+using FactoredApply = void (*)(const FactoredRun<T>& run, T* p, T keep, T rate);
+
+template <class T>
+struct OptimLoopsOf {
+  OptimLoop steps[kNumOptimKinds];
+  ScaleLoop<T> scale;
+  FactoredUpdate<T> factored_update;
+  FactoredApply<T> factored_apply;
+};
+
 struct OptimLoops {
-  OptimLoop float32[kNumOptimKinds];
-  OptimLoop float64[kNumOptimKinds];
+  OptimLoopsOf<float> float32;
+  OptimLoopsOf<double> float64;
 };
 
 void fill_optim_loops(OptimLoops* loops);
+
+// The loops for the instruction set in use, filled once.
+const OptimLoops& optim_loops();
+template <class T>
+const OptimLoopsOf<T>& optim_loops_of() {
+  if constexpr (sizeof(T) == 4) {
+    return optim_loops().float32;
+  } else {
+    return optim_loops().float64;
+  }
+}
 
 }  // namespace ampgrad::cpu

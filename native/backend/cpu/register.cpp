@@ -21,6 +21,9 @@ void register_cpu_backend() {
     cpu::register_optim();
     cpu::register_norm();
     cpu::register_batch_norm();
+    cpu::register_optim();
+    cpu::register_optim_factored();
+    cpu::register_multi_tensor();
   });
 }
 

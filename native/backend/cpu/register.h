@@ -15,6 +15,9 @@ void register_loss();
 void register_optim();
 void register_norm();
 void register_batch_norm();
+void register_optim();
+void register_optim_factored();
+void register_multi_tensor();
 void register_random();
 }  // namespace cpu
 
