@@ -241,6 +241,5 @@ export abstract class LRScheduler {
 }
 
 function copied(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(copied);
-  return value instanceof Map ? new Map(value) : value;
+  return Array.isArray(value) ? value.map(copied) : value;
 }

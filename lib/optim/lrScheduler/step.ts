@@ -1,8 +1,14 @@
 /** Rates that fall by a factor: at regular intervals, at milestones, in every epoch. */
 import { makeError } from '../../errors';
 import type { Optimizer } from '../optimizer';
-import { anyNumber, number } from '../options';
-import { currentLrs, LRScheduler, readArguments, type SchedulerOptions } from './base';
+import { anyNumber, number, show } from '../options';
+import {
+  currentLrs,
+  LRScheduler,
+  readArguments,
+  type SchedulerOptions,
+  type SchedulerStateDict,
+} from './base';
 
 const lastEpoch = number(-1, 'an integer >= -1', (v) => Number.isInteger(v) && v >= -1);
 
@@ -115,14 +121,25 @@ export class MultiStepLR extends LRScheduler {
     return ['milestones', 'gamma', ...super.stateNames];
   }
 
-  override loadStateDict(dict: Readonly<Record<string, unknown>>): void {
-    super.loadStateDict(dict);
-    const loaded: unknown = this.milestones;
-    if (loaded instanceof Map) return;
-    if (typeof loaded !== 'object' || loaded === null) {
-      throw makeError('ERR_TYPE', "MultiStepLR: loadStateDict: 'milestones' must be a Map");
+  override stateDict(): SchedulerStateDict {
+    return { ...super.stateDict(), milestones: Object.fromEntries(this.milestones) };
+  }
+
+  override loadStateDict(dict: Readonly<SchedulerStateDict>): void {
+    const { milestones, ...rest } = dict;
+    super.loadStateDict(rest);
+    if (milestones === undefined) return;
+    if (typeof milestones !== 'object' || milestones === null) {
+      throw makeError(
+        'ERR_TYPE',
+        `MultiStepLR: loadStateDict: 'milestones' must be an object, got ${show(milestones)}`,
+      );
     }
-    this.milestones = new Map(Object.entries(loaded).map(([k, v]) => [Number(k), Number(v)]));
+    const pairs =
+      Symbol.iterator in milestones
+        ? (milestones as Iterable<[number, number]>)
+        : Object.entries(milestones);
+    this.milestones = new Map([...pairs].map(([epoch, count]) => [Number(epoch), Number(count)]));
   }
 }
 
