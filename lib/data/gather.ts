@@ -5,7 +5,16 @@ import { type Tensor } from '../tensor';
 /** The indices of one batch. */
 export type Indices = readonly number[] | Int32Array;
 
+/** A copy of the entries `indices` of `x` along a dimension. */
+export function gatherAlong(x: Tensor, dim: number, indices: Indices): Tensor {
+  const d = dim < 0 ? dim + x.ndim : dim;
+  return stack(
+    Array.from(indices, (i) => select(x, d, i)),
+    d,
+  );
+}
+
 /** A copy of the rows `indices` of `x` along its first dimension. */
 export function gatherRows(x: Tensor, indices: Indices): Tensor {
-  return stack(Array.from(indices, (i) => select(x, 0, i)));
+  return gatherAlong(x, 0, indices);
 }

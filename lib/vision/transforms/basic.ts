@@ -58,11 +58,8 @@ export class Compose extends Transform<unknown, Tensor> {
 const inByte = 255;
 
 /** Channels last to channels first, dense. */
-function channelsFirst(pixels: Tensor, dims: number[]): Tensor {
-  const { shape } = pixels;
-  // One channel: the same bytes in the same order.
-  if (shape.at(-1) === 1) return view(pixels, [...shape.slice(0, -3), 1, ...shape.slice(-3, -1)]);
-  return contiguous(permute(pixels, dims));
+function channelsFirst(pixels: Tensor): Tensor {
+  return contiguous(permute(pixels, pixels.ndim === 3 ? [2, 0, 1] : [0, 3, 1, 2]));
 }
 
 /**
@@ -71,8 +68,7 @@ function channelsFirst(pixels: Tensor, dims: number[]): Tensor {
  */
 export class ToTensor extends Transform<Image | Tensor, Tensor> {
   override call(input: Image | Tensor): Tensor {
-    if (input instanceof Image)
-      return div(channelsFirst(contiguous(input.pixels), [2, 0, 1]), inByte);
+    if (input instanceof Image) return div(channelsFirst(input.pixels), inByte);
     if (!(input instanceof Tensor)) {
       throw makeError(
         'ERR_TYPE',
@@ -85,8 +81,7 @@ export class ToTensor extends Transform<Image | Tensor, Tensor> {
         `ToTensor: input must have 2 or 3 dimensions, got shape [${input.shape.join(', ')}]`,
       );
     }
-    const pixels = contiguous(input.ndim === 2 ? unsqueeze(input, 2) : input);
-    const planes = channelsFirst(pixels, [2, 0, 1]);
+    const planes = channelsFirst(input.ndim === 2 ? unsqueeze(input, 2) : input);
     if (input.dtype === 'uint8') return div(planes, inByte);
     return planes.sharesStorage(input) ? clone(planes) : planes;
   }
@@ -98,12 +93,11 @@ export class ToTensor extends Transform<Image | Tensor, Tensor> {
   override callBatch(batch: PixelBatch | Tensor): Tensor {
     if (!(batch instanceof PixelBatch)) {
       // [n, height, width] or [n, height, width, channels]
-      const pixels = contiguous(batch.ndim === 3 ? unsqueeze(batch, 3) : batch);
-      const planes = channelsFirst(pixels, [0, 3, 1, 2]);
+      const planes = channelsFirst(batch.ndim === 3 ? unsqueeze(batch, 3) : batch);
       if (batch.dtype === 'uint8') return div(planes, inByte);
       return planes.sharesStorage(batch) ? clone(planes) : planes;
     }
-    return div(channelsFirst(contiguous(batch.pixels), [0, 3, 1, 2]), inByte);
+    return div(channelsFirst(batch.pixels), inByte);
   }
 }
 

@@ -8,4 +8,26 @@ export {
   PILToTensor,
   ToTensor,
 } from './basic';
+export {
+  type Borders,
+  CenterCrop,
+  Pad,
+  type Padding,
+  type PaddingMode,
+  type PadOptions,
+  RandomCrop,
+  type RandomCropOptions,
+  RandomErasing,
+  type RandomErasingOptions,
+  RandomHorizontalFlip,
+  RandomVerticalFlip,
+  type Size,
+} from './geometry';
+export {
+  type InterpolationMode,
+  RandomResizedCrop,
+  type RandomResizedCropOptions,
+  Resize,
+  type ResizeOptions,
+} from './resize';
 export { PixelBatch, Transform, type TransformLike } from './transform';
