@@ -8,7 +8,16 @@ export * as functional from './functional';
 export type { GradTuple, HookOptions } from './hooks';
 export * as init from './init';
 export * from './linear';
-export * from './loss';
+export {
+  CrossEntropyLoss,
+  type CrossEntropyLossOptions,
+  Loss,
+  type LossOptions,
+  MSELoss,
+  NLLLoss,
+  type NLLLossOptions,
+  type Reduction,
+} from './loss';
 export { type FieldNames, Module, type NamedOptions, type StateDictOptions } from './module';
 export type { FactoryOptions } from './options';
 export * from './parameter';

@@ -1,51 +1,57 @@
-/** Losses as modules: options at construction, `(input, target)` at each call. */
+/** Losses as modules. */
 import { crossEntropy, mseLoss, nllLoss } from '../ops.gen';
 import type { Tensor } from '../tensor';
+import type { Reduction } from './functional/loss';
 import { Module } from './module';
 import { choice, int, num, optionalTensor, readOptions } from './options';
 
-/** How the losses of the elements become the result. */
-export type LossReduction = 'none' | 'mean' | 'sum';
-
-const reduction = choice<LossReduction>(['none', 'mean', 'sum'], 'mean');
+export type { Reduction } from './functional/loss';
 
 export interface LossOptions {
-  /** Default `'mean'`. */
-  readonly reduction?: LossReduction | undefined;
+  /** Mean or sum of the elements' losses, or all of them. Default 'mean'. */
+  readonly reduction?: Reduction | undefined;
+}
+
+/** For this package: the check of `reduction`. */
+export const reduction = choice<Reduction>(['none', 'mean', 'sum'], 'mean');
+
+/** Base of losses: they print nothing and keep how to reduce. */
+export abstract class Loss extends Module {
+  abstract readonly reduction: string;
+}
+
+/** Base of losses with a weight for each class or element, a buffer. */
+export abstract class WeightedLoss extends Loss {
+  weight: Tensor | null = null;
+
+  constructor(weight: Tensor | null) {
+    super();
+    this.registerBuffer('weight', weight);
+  }
 }
 
 export interface NLLLossOptions extends LossOptions {
-  /** One weight a class, shape [C]. Default none. */
+  /** One weight for each class. */
   readonly weight?: Tensor | null | undefined;
-  /** Targets of this class count for nothing. Default -100. */
+  /** Targets of this value are left out. Default -100. */
   readonly ignoreIndex?: number | undefined;
 }
 
-const classSpec = { weight: optionalTensor, ignoreIndex: int(-100, -Infinity), reduction };
-
-/** Base of losses over class indices; `weight` moves and is saved with the module. */
-abstract class ClassLoss extends Module {
-  weight: Tensor | null = null;
-  readonly ignoreIndex: number;
-  readonly reduction: LossReduction;
-
-  constructor(options: { weight: Tensor | null; ignoreIndex: number; reduction: LossReduction }) {
-    super();
-    this.ignoreIndex = options.ignoreIndex;
-    this.reduction = options.reduction;
-    this.registerBuffer('weight', options.weight);
-  }
-
-  abstract override forward(input: Tensor, target: Tensor): Tensor;
-}
+const nllSpec = { weight: optionalTensor, ignoreIndex: int(-100, -Infinity), reduction };
 
 /**
- * Negative log-likelihood of class indices. Input: log-probabilities [N, C, ...] or [C]; target:
- * integers in [0, C), [N, ...] or []. PyTorch: `torch.nn.NLLLoss`.
+ * Negative log-likelihood of classes: input [N, C, ...] of log-probabilities, target [N, ...] of
+ * class indices.
  */
-export class NLLLoss extends ClassLoss {
-  constructor(options?: NLLLossOptions) {
-    super(readOptions(new.target.name, classSpec, options));
+export class NLLLoss extends WeightedLoss {
+  readonly ignoreIndex: number;
+  readonly reduction: Reduction;
+
+  constructor(options: NLLLossOptions = {}) {
+    const read = readOptions(new.target.name, nllSpec, options);
+    super(read.weight);
+    this.ignoreIndex = read.ignoreIndex;
+    this.reduction = read.reduction;
   }
 
   override forward(input: Tensor, target: Tensor): Tensor {
@@ -55,21 +61,24 @@ export class NLLLoss extends ClassLoss {
 }
 
 export interface CrossEntropyLossOptions extends NLLLossOptions {
-  /** Share of the target that is spread evenly over the classes, in [0, 1]. Default 0. */
+  /** Share of the target's probability spread over all classes. Default 0. */
   readonly labelSmoothing?: number | undefined;
 }
 
 /**
- * Cross entropy of logits. Input: [N, C, ...] or [C]; target: class indices [N, ...] or [], or
- * probabilities of the input's shape. PyTorch: `torch.nn.CrossEntropyLoss`.
+ * Cross entropy of logits: input [N, C, ...], target [N, ...] of class indices or [N, C, ...] of
+ * probabilities.
  */
-export class CrossEntropyLoss extends ClassLoss {
+export class CrossEntropyLoss extends WeightedLoss {
+  readonly ignoreIndex: number;
+  readonly reduction: Reduction;
   readonly labelSmoothing: number;
 
-  constructor(options?: CrossEntropyLossOptions) {
-    const spec = { ...classSpec, labelSmoothing: num(0) };
-    const read = readOptions(new.target.name, spec, options);
-    super(read);
+  constructor(options: CrossEntropyLossOptions = {}) {
+    const read = readOptions(new.target.name, { ...nllSpec, labelSmoothing: num(0) }, options);
+    super(read.weight);
+    this.ignoreIndex = read.ignoreIndex;
+    this.reduction = read.reduction;
     this.labelSmoothing = read.labelSmoothing;
   }
 
@@ -79,11 +88,11 @@ export class CrossEntropyLoss extends ClassLoss {
   }
 }
 
-/** Squared difference. PyTorch: `torch.nn.MSELoss`. */
-export class MSELoss extends Module {
-  readonly reduction: LossReduction;
+/** Squared difference. */
+export class MSELoss extends Loss {
+  readonly reduction: Reduction;
 
-  constructor(options?: LossOptions) {
+  constructor(options: LossOptions = {}) {
     super();
     this.reduction = readOptions(new.target.name, { reduction }, options).reduction;
   }
