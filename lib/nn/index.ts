@@ -22,4 +22,4 @@ export { type FieldNames, Module, type NamedOptions, type StateDictOptions } fro
 export type { FactoryOptions } from './options';
 export * from './parameter';
 export * from './sequential';
-export type { LoadOptions, LoadResult, StateDict } from './state-dict';
+export type { LoadOptions, LoadResult, StateDict } from './stateDict';

@@ -10,7 +10,7 @@ import { keep } from '../memory';
 import { native } from '../native';
 import { handleOf, type RemovableHandle, Tensor } from '../tensor';
 import { convertModule } from './convert';
-import { deepCopy } from './deepcopy';
+import { deepCopy } from './deepCopy';
 import {
   addHook,
   type BackwardHook,
@@ -24,7 +24,7 @@ import {
 import { bool, checkNames, readOptions, show } from './options';
 import { Parameter } from './parameter';
 import { formatModule } from './repr';
-import { type LoadOptions, type LoadResult, loadState, type StateDict } from './state-dict';
+import { type LoadOptions, type LoadResult, loadState, type StateDict } from './stateDict';
 
 export interface NamedOptions {
   /** Text in front of every name. Default none. */
