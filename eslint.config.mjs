@@ -3,9 +3,19 @@ import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
 const nodeGlobals = Object.fromEntries(
-  ['__dirname', 'Buffer', 'console', 'module', 'performance', 'process', 'require', 'URL'].map(
-    (name) => [name, 'readonly'],
-  ),
+  [
+    '__dirname',
+    '__filename',
+    'Buffer',
+    'clearTimeout',
+    'console',
+    'module',
+    'performance',
+    'process',
+    'require',
+    'setTimeout',
+    'URL',
+  ].map((name) => [name, 'readonly']),
 );
 
 export default defineConfig(
