@@ -300,6 +300,55 @@ export interface UnbindOptions {
   readonly dim?: number | undefined;
 }
 
+/** Options of {@link gather}. */
+export interface GatherOptions {
+  readonly sparseGrad?: boolean | undefined;
+}
+
+/** Options of {@link scatter}. */
+export interface ScatterOptions {
+  readonly reduce?: string | null | undefined;
+}
+
+/** Options of {@link scatterReduce}. */
+export interface ScatterReduceOptions {
+  readonly includeSelf?: boolean | undefined;
+}
+
+/** Options of {@link indexAdd}. */
+export interface IndexAddOptions {
+  readonly alpha?: Scalar | undefined;
+}
+
+/** Options of {@link indexReduce}. */
+export interface IndexReduceOptions {
+  readonly includeSelf?: boolean | undefined;
+}
+
+/** Options of {@link takeAlongDim}. */
+export interface TakeAlongDimOptions {
+  readonly dim?: number | null | undefined;
+}
+
+/** Options of {@link put}. */
+export interface PutOptions {
+  readonly accumulate?: boolean | undefined;
+}
+
+/** Options of {@link oneHot}. */
+export interface OneHotOptions {
+  readonly numClasses?: number | undefined;
+}
+
+/** Options of {@link embedding}. */
+export interface EmbeddingOptions {
+  readonly paddingIdx?: number | null | undefined;
+  readonly maxNorm?: number | null | undefined;
+  readonly normType?: number | undefined;
+  readonly scaleGradByFreq?: boolean | undefined;
+  readonly sparse?: boolean | undefined;
+}
+
 /** Options of {@link sum}. */
 export interface SumOptions {
   readonly dim?: number | readonly number[] | null | undefined;
@@ -986,6 +1035,66 @@ const op_chunk = opEntry('chunk');
 const fn_chunk = op_chunk.fn;
 const op_unbind = opEntry('unbind');
 const fn_unbind = op_unbind.fn;
+const op_indexSelect = opEntry('indexSelect');
+const fn_indexSelect = op_indexSelect.fn;
+const op_gather = opEntry('gather');
+const fn_gather = op_gather.fn;
+const op_scatter = opEntry('scatter');
+const fn_scatter = op_scatter.fn;
+const op_scatter_ = opEntry('scatter_');
+const fn_scatter_ = op_scatter_.fn;
+const op_scatterAdd = opEntry('scatterAdd');
+const fn_scatterAdd = op_scatterAdd.fn;
+const op_scatterAdd_ = opEntry('scatterAdd_');
+const fn_scatterAdd_ = op_scatterAdd_.fn;
+const op_scatterReduce = opEntry('scatterReduce');
+const fn_scatterReduce = op_scatterReduce.fn;
+const op_scatterReduce_ = opEntry('scatterReduce_');
+const fn_scatterReduce_ = op_scatterReduce_.fn;
+const op_indexAdd = opEntry('indexAdd');
+const fn_indexAdd = op_indexAdd.fn;
+const op_indexAdd_ = opEntry('indexAdd_');
+const fn_indexAdd_ = op_indexAdd_.fn;
+const op_indexCopy = opEntry('indexCopy');
+const fn_indexCopy = op_indexCopy.fn;
+const op_indexCopy_ = opEntry('indexCopy_');
+const fn_indexCopy_ = op_indexCopy_.fn;
+const op_indexFill = opEntry('indexFill');
+const fn_indexFill = op_indexFill.fn;
+const op_indexFill_ = opEntry('indexFill_');
+const fn_indexFill_ = op_indexFill_.fn;
+const op_indexReduce = opEntry('indexReduce');
+const fn_indexReduce = op_indexReduce.fn;
+const op_indexReduce_ = opEntry('indexReduce_');
+const fn_indexReduce_ = op_indexReduce_.fn;
+const op_maskedFill = opEntry('maskedFill');
+const fn_maskedFill = op_maskedFill.fn;
+const op_maskedFill_ = opEntry('maskedFill_');
+const fn_maskedFill_ = op_maskedFill_.fn;
+const op_maskedSelect = opEntry('maskedSelect');
+const fn_maskedSelect = op_maskedSelect.fn;
+const op_maskedScatter = opEntry('maskedScatter');
+const fn_maskedScatter = op_maskedScatter.fn;
+const op_maskedScatter_ = opEntry('maskedScatter_');
+const fn_maskedScatter_ = op_maskedScatter_.fn;
+const op_take = opEntry('take');
+const fn_take = op_take.fn;
+const op_takeAlongDim = opEntry('takeAlongDim');
+const fn_takeAlongDim = op_takeAlongDim.fn;
+const op_put = opEntry('put');
+const fn_put = op_put.fn;
+const op_put_ = opEntry('put_');
+const fn_put_ = op_put_.fn;
+const op_nonzero = opEntry('nonzero');
+const fn_nonzero = op_nonzero.fn;
+const op_argwhere = opEntry('argwhere');
+const fn_argwhere = op_argwhere.fn;
+const op_oneHot = opEntry('oneHot');
+const fn_oneHot = op_oneHot.fn;
+const op_embedding = opEntry('embedding');
+const fn_embedding = op_embedding.fn;
+const op_embeddingLookup = opEntry('embeddingLookup');
+const fn_embeddingLookup = op_embeddingLookup.fn;
 const op_sum = opEntry('sum');
 const fn_sum = op_sum.fn;
 const op_mean = opEntry('mean');
@@ -1937,6 +2046,132 @@ declare module './tensor' {
     /** `unbind(Tensor input, int dim=0) -> Tensor[]` */
     unbind(options?: UnbindOptions): Tensor[];
     unbind(dim: number | undefined, options?: UnbindOptions): Tensor[];
+
+    /** `indexSelect(Tensor input, int dim, Tensor index) -> Tensor` */
+    indexSelect(dim: number, index: Tensor): Tensor;
+
+    /** `gather(Tensor input, int dim, Tensor index, *, bool sparseGrad=False) -> Tensor` */
+    gather(dim: number, index: Tensor, options?: GatherOptions): Tensor;
+
+    /** `scatter(Tensor input, int dim, Tensor index, Tensor|Scalar src, *, str? reduce=None) -> Tensor` */
+    scatter(dim: number, index: Tensor, src: Tensor | Scalar, options?: ScatterOptions): Tensor;
+
+    /** In-place form of {@link scatter}. */
+    scatter_(dim: number, index: Tensor, src: Tensor | Scalar, options?: ScatterOptions): this;
+
+    /** `scatterAdd(Tensor input, int dim, Tensor index, Tensor src) -> Tensor` */
+    scatterAdd(dim: number, index: Tensor, src: Tensor): Tensor;
+
+    /** In-place form of {@link scatterAdd}. */
+    scatterAdd_(dim: number, index: Tensor, src: Tensor): this;
+
+    /** `scatterReduce(Tensor input, int dim, Tensor index, Tensor src, str reduce, *, bool includeSelf=True) -> Tensor` */
+    scatterReduce(
+      dim: number,
+      index: Tensor,
+      src: Tensor,
+      reduce: string,
+      options?: ScatterReduceOptions,
+    ): Tensor;
+
+    /** In-place form of {@link scatterReduce}. */
+    scatterReduce_(
+      dim: number,
+      index: Tensor,
+      src: Tensor,
+      reduce: string,
+      options?: ScatterReduceOptions,
+    ): this;
+
+    /** `indexAdd(Tensor input, int dim, Tensor index, Tensor source, *, Scalar alpha=1) -> Tensor` */
+    indexAdd(dim: number, index: Tensor, source: Tensor, options?: IndexAddOptions): Tensor;
+
+    /** In-place form of {@link indexAdd}. */
+    indexAdd_(dim: number, index: Tensor, source: Tensor, options?: IndexAddOptions): this;
+
+    /** `indexCopy(Tensor input, int dim, Tensor index, Tensor source) -> Tensor` */
+    indexCopy(dim: number, index: Tensor, source: Tensor): Tensor;
+
+    /** In-place form of {@link indexCopy}. */
+    indexCopy_(dim: number, index: Tensor, source: Tensor): this;
+
+    /** `indexFill(Tensor input, int dim, Tensor index, Tensor|Scalar value) -> Tensor` */
+    indexFill(dim: number, index: Tensor, value: Tensor | Scalar): Tensor;
+
+    /** In-place form of {@link indexFill}. */
+    indexFill_(dim: number, index: Tensor, value: Tensor | Scalar): this;
+
+    /** `indexReduce(Tensor input, int dim, Tensor index, Tensor source, str reduce, *, bool includeSelf=True) -> Tensor` */
+    indexReduce(
+      dim: number,
+      index: Tensor,
+      source: Tensor,
+      reduce: string,
+      options?: IndexReduceOptions,
+    ): Tensor;
+
+    /** In-place form of {@link indexReduce}. */
+    indexReduce_(
+      dim: number,
+      index: Tensor,
+      source: Tensor,
+      reduce: string,
+      options?: IndexReduceOptions,
+    ): this;
+
+    /** `maskedFill(Tensor input, Tensor mask, Tensor|Scalar value) -> Tensor` */
+    maskedFill(mask: Tensor, value: Tensor | Scalar): Tensor;
+
+    /** In-place form of {@link maskedFill}. */
+    maskedFill_(mask: Tensor, value: Tensor | Scalar): this;
+
+    /** `maskedSelect(Tensor input, Tensor mask) -> Tensor` */
+    maskedSelect(mask: Tensor): Tensor;
+
+    /** `maskedScatter(Tensor input, Tensor mask, Tensor source) -> Tensor` */
+    maskedScatter(mask: Tensor, source: Tensor): Tensor;
+
+    /** In-place form of {@link maskedScatter}. */
+    maskedScatter_(mask: Tensor, source: Tensor): this;
+
+    /** `take(Tensor input, Tensor index) -> Tensor` */
+    take(index: Tensor): Tensor;
+
+    /** `takeAlongDim(Tensor input, Tensor indices, int? dim=None) -> Tensor` */
+    takeAlongDim(indices: Tensor, options?: TakeAlongDimOptions): Tensor;
+    takeAlongDim(
+      indices: Tensor,
+      dim: number | null | undefined,
+      options?: TakeAlongDimOptions,
+    ): Tensor;
+
+    /** `put(Tensor input, Tensor index, Tensor source, bool accumulate=False) -> Tensor` */
+    put(index: Tensor, source: Tensor, options?: PutOptions): Tensor;
+    put(
+      index: Tensor,
+      source: Tensor,
+      accumulate: boolean | undefined,
+      options?: PutOptions,
+    ): Tensor;
+
+    /** In-place form of {@link put}. */
+    put_(index: Tensor, source: Tensor, options?: PutOptions): this;
+    put_(
+      index: Tensor,
+      source: Tensor,
+      accumulate: boolean | undefined,
+      options?: PutOptions,
+    ): this;
+
+    /** `nonzero(Tensor input) -> Tensor` */
+    nonzero(): Tensor;
+
+    /** `argwhere(Tensor input) -> Tensor` */
+    argwhere(): Tensor;
+
+    /** `oneHot(Tensor input, int numClasses=-1) -> Tensor` */
+    oneHot(options?: OneHotOptions): Tensor;
+    oneHot(numClasses: number | undefined, options?: OneHotOptions): Tensor;
 
     /** `sum(Tensor input, int[]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor` */
     sum(options?: SumOptions): Tensor;
@@ -3682,6 +3917,283 @@ export function unbind(input?: unknown, _0?: unknown, _1?: unknown): Tensor[] {
     return wrapList(fn_unbind(unwrap(input)));
   }
   return wrapList(invoke(op_unbind, [...arguments]));
+}
+
+/** `indexSelect(Tensor input, int dim, Tensor index) -> Tensor` */
+export function indexSelect(input: Tensor, dim: number, index: Tensor): Tensor;
+export function indexSelect(input?: unknown, dim?: unknown, index?: unknown): Tensor {
+  if (arguments.length === 3) {
+    return wrapOne(fn_indexSelect(unwrap(input), unwrap(dim), unwrap(index)), input);
+  }
+  return wrapOne(invoke(op_indexSelect, [...arguments]), input);
+}
+
+/** `gather(Tensor input, int dim, Tensor index, *, bool sparseGrad=False) -> Tensor` */
+export function gather(input: Tensor, dim: number, index: Tensor, options?: GatherOptions): Tensor;
+export function gather(input?: unknown, dim?: unknown, index?: unknown, _0?: unknown): Tensor {
+  if (arguments.length === 3) {
+    return wrapOne(fn_gather(unwrap(input), unwrap(dim), unwrap(index)), input);
+  }
+  return wrapOne(invoke(op_gather, [...arguments]), input);
+}
+
+/** `scatter(Tensor input, int dim, Tensor index, Tensor|Scalar src, *, str? reduce=None) -> Tensor` */
+export function scatter(
+  input: Tensor,
+  dim: number,
+  index: Tensor,
+  src: Tensor | Scalar,
+  options?: ScatterOptions,
+): Tensor;
+export function scatter(
+  input?: unknown,
+  dim?: unknown,
+  index?: unknown,
+  src?: unknown,
+  _0?: unknown,
+): Tensor {
+  if (arguments.length === 4) {
+    return wrapOne(fn_scatter(unwrap(input), unwrap(dim), unwrap(index), unwrap(src)), input);
+  }
+  return wrapOne(invoke(op_scatter, [...arguments]), input);
+}
+
+/** `scatterAdd(Tensor input, int dim, Tensor index, Tensor src) -> Tensor` */
+export function scatterAdd(input: Tensor, dim: number, index: Tensor, src: Tensor): Tensor;
+export function scatterAdd(input?: unknown, dim?: unknown, index?: unknown, src?: unknown): Tensor {
+  if (arguments.length === 4) {
+    return wrapOne(fn_scatterAdd(unwrap(input), unwrap(dim), unwrap(index), unwrap(src)), input);
+  }
+  return wrapOne(invoke(op_scatterAdd, [...arguments]), input);
+}
+
+/** `scatterReduce(Tensor input, int dim, Tensor index, Tensor src, str reduce, *, bool includeSelf=True) -> Tensor` */
+export function scatterReduce(
+  input: Tensor,
+  dim: number,
+  index: Tensor,
+  src: Tensor,
+  reduce: string,
+  options?: ScatterReduceOptions,
+): Tensor;
+export function scatterReduce(
+  input?: unknown,
+  dim?: unknown,
+  index?: unknown,
+  src?: unknown,
+  reduce?: unknown,
+  _0?: unknown,
+): Tensor {
+  return wrapOne(invoke(op_scatterReduce, [...arguments]), input);
+}
+
+/** `indexAdd(Tensor input, int dim, Tensor index, Tensor source, *, Scalar alpha=1) -> Tensor` */
+export function indexAdd(
+  input: Tensor,
+  dim: number,
+  index: Tensor,
+  source: Tensor,
+  options?: IndexAddOptions,
+): Tensor;
+export function indexAdd(
+  input?: unknown,
+  dim?: unknown,
+  index?: unknown,
+  source?: unknown,
+  _0?: unknown,
+): Tensor {
+  if (arguments.length === 4) {
+    return wrapOne(fn_indexAdd(unwrap(input), unwrap(dim), unwrap(index), unwrap(source)), input);
+  }
+  return wrapOne(invoke(op_indexAdd, [...arguments]), input);
+}
+
+/** `indexCopy(Tensor input, int dim, Tensor index, Tensor source) -> Tensor` */
+export function indexCopy(input: Tensor, dim: number, index: Tensor, source: Tensor): Tensor;
+export function indexCopy(
+  input?: unknown,
+  dim?: unknown,
+  index?: unknown,
+  source?: unknown,
+): Tensor {
+  if (arguments.length === 4) {
+    return wrapOne(fn_indexCopy(unwrap(input), unwrap(dim), unwrap(index), unwrap(source)), input);
+  }
+  return wrapOne(invoke(op_indexCopy, [...arguments]), input);
+}
+
+/** `indexFill(Tensor input, int dim, Tensor index, Tensor|Scalar value) -> Tensor` */
+export function indexFill(
+  input: Tensor,
+  dim: number,
+  index: Tensor,
+  value: Tensor | Scalar,
+): Tensor;
+export function indexFill(
+  input?: unknown,
+  dim?: unknown,
+  index?: unknown,
+  value?: unknown,
+): Tensor {
+  if (arguments.length === 4) {
+    return wrapOne(fn_indexFill(unwrap(input), unwrap(dim), unwrap(index), unwrap(value)), input);
+  }
+  return wrapOne(invoke(op_indexFill, [...arguments]), input);
+}
+
+/** `indexReduce(Tensor input, int dim, Tensor index, Tensor source, str reduce, *, bool includeSelf=True) -> Tensor` */
+export function indexReduce(
+  input: Tensor,
+  dim: number,
+  index: Tensor,
+  source: Tensor,
+  reduce: string,
+  options?: IndexReduceOptions,
+): Tensor;
+export function indexReduce(
+  input?: unknown,
+  dim?: unknown,
+  index?: unknown,
+  source?: unknown,
+  reduce?: unknown,
+  _0?: unknown,
+): Tensor {
+  return wrapOne(invoke(op_indexReduce, [...arguments]), input);
+}
+
+/** `maskedFill(Tensor input, Tensor mask, Tensor|Scalar value) -> Tensor` */
+export function maskedFill(input: Tensor, mask: Tensor, value: Tensor | Scalar): Tensor;
+export function maskedFill(input?: unknown, mask?: unknown, value?: unknown): Tensor {
+  if (arguments.length === 3) {
+    return wrapOne(fn_maskedFill(unwrap(input), unwrap(mask), unwrap(value)), input);
+  }
+  return wrapOne(invoke(op_maskedFill, [...arguments]), input);
+}
+
+/** `maskedSelect(Tensor input, Tensor mask) -> Tensor` */
+export function maskedSelect(input: Tensor, mask: Tensor): Tensor;
+export function maskedSelect(input?: unknown, mask?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_maskedSelect(unwrap(input), unwrap(mask)), input);
+  }
+  return wrapOne(invoke(op_maskedSelect, [...arguments]), input);
+}
+
+/** `maskedScatter(Tensor input, Tensor mask, Tensor source) -> Tensor` */
+export function maskedScatter(input: Tensor, mask: Tensor, source: Tensor): Tensor;
+export function maskedScatter(input?: unknown, mask?: unknown, source?: unknown): Tensor {
+  if (arguments.length === 3) {
+    return wrapOne(fn_maskedScatter(unwrap(input), unwrap(mask), unwrap(source)), input);
+  }
+  return wrapOne(invoke(op_maskedScatter, [...arguments]), input);
+}
+
+/** `take(Tensor input, Tensor index) -> Tensor` */
+export function take(input: Tensor, index: Tensor): Tensor;
+export function take(input?: unknown, index?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_take(unwrap(input), unwrap(index)), input);
+  }
+  return wrapOne(invoke(op_take, [...arguments]), input);
+}
+
+/** `takeAlongDim(Tensor input, Tensor indices, int? dim=None) -> Tensor` */
+export function takeAlongDim(input: Tensor, indices: Tensor, options?: TakeAlongDimOptions): Tensor;
+export function takeAlongDim(
+  input: Tensor,
+  indices: Tensor,
+  dim: number | null | undefined,
+  options?: TakeAlongDimOptions,
+): Tensor;
+export function takeAlongDim(
+  input?: unknown,
+  indices?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_takeAlongDim(unwrap(input), unwrap(indices)), input);
+  }
+  return wrapOne(invoke(op_takeAlongDim, [...arguments]), input);
+}
+
+/** `put(Tensor input, Tensor index, Tensor source, bool accumulate=False) -> Tensor` */
+export function put(input: Tensor, index: Tensor, source: Tensor, options?: PutOptions): Tensor;
+export function put(
+  input: Tensor,
+  index: Tensor,
+  source: Tensor,
+  accumulate: boolean | undefined,
+  options?: PutOptions,
+): Tensor;
+export function put(
+  input?: unknown,
+  index?: unknown,
+  source?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+): Tensor {
+  if (arguments.length === 3) {
+    return wrapOne(fn_put(unwrap(input), unwrap(index), unwrap(source)), input);
+  }
+  return wrapOne(invoke(op_put, [...arguments]), input);
+}
+
+/** `nonzero(Tensor input) -> Tensor` */
+export function nonzero(input: Tensor): Tensor;
+export function nonzero(input?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_nonzero(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_nonzero, [...arguments]), input);
+}
+
+/** `argwhere(Tensor input) -> Tensor` */
+export function argwhere(input: Tensor): Tensor;
+export function argwhere(input?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_argwhere(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_argwhere, [...arguments]), input);
+}
+
+/** `oneHot(Tensor input, int numClasses=-1) -> Tensor` */
+export function oneHot(input: Tensor, options?: OneHotOptions): Tensor;
+export function oneHot(
+  input: Tensor,
+  numClasses: number | undefined,
+  options?: OneHotOptions,
+): Tensor;
+export function oneHot(input?: unknown, _0?: unknown, _1?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_oneHot(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_oneHot, [...arguments]), input);
+}
+
+/** `embedding(Tensor input, Tensor weight, *, int? paddingIdx=None, float? maxNorm=None, float normType=2.0, bool scaleGradByFreq=False, bool sparse=False) -> Tensor` */
+export function embedding(input: Tensor, weight: Tensor, options?: EmbeddingOptions): Tensor;
+export function embedding(input?: unknown, weight?: unknown, _0?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_embedding(unwrap(input), unwrap(weight)), input);
+  }
+  return wrapOne(invoke(op_embedding, [...arguments]), input);
+}
+
+/** `embeddingLookup(Tensor weight, Tensor indices, int paddingIdx, bool scaleGradByFreq) -> Tensor` */
+export function embeddingLookup(
+  weight: Tensor,
+  indices: Tensor,
+  paddingIdx: number,
+  scaleGradByFreq: boolean,
+): Tensor;
+export function embeddingLookup(
+  weight?: unknown,
+  indices?: unknown,
+  paddingIdx?: unknown,
+  scaleGradByFreq?: unknown,
+): Tensor {
+  return wrapOne(invoke(op_embeddingLookup, [...arguments]), weight);
 }
 
 /** `sum(Tensor input, int[]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor` */
@@ -6218,6 +6730,266 @@ method('unbind', function (this: Tensor, _0?: unknown, _1?: unknown) {
     return wrapList(fn_unbind(unwrap(this)));
   }
   return wrapList(invoke(op_unbind, [this, ...arguments]));
+});
+
+method('indexSelect', function (this: Tensor, dim?: unknown, index?: unknown) {
+  if (arguments.length === 2) {
+    return wrapOne(fn_indexSelect(unwrap(this), unwrap(dim), unwrap(index)), this);
+  }
+  return wrapOne(invoke(op_indexSelect, [this, ...arguments]), this);
+});
+
+method('gather', function (this: Tensor, dim?: unknown, index?: unknown, _0?: unknown) {
+  if (arguments.length === 2) {
+    return wrapOne(fn_gather(unwrap(this), unwrap(dim), unwrap(index)), this);
+  }
+  return wrapOne(invoke(op_gather, [this, ...arguments]), this);
+});
+
+method(
+  'scatter',
+  function (this: Tensor, dim?: unknown, index?: unknown, src?: unknown, _0?: unknown) {
+    if (arguments.length === 3) {
+      return wrapOne(fn_scatter(unwrap(this), unwrap(dim), unwrap(index), unwrap(src)), this);
+    }
+    return wrapOne(invoke(op_scatter, [this, ...arguments]), this);
+  },
+);
+
+method(
+  'scatter_',
+  function (this: Tensor, dim?: unknown, index?: unknown, src?: unknown, _0?: unknown) {
+    if (arguments.length === 3) {
+      fn_scatter_(unwrap(this), unwrap(dim), unwrap(index), unwrap(src));
+      return this;
+    }
+    invoke(op_scatter_, [this, ...arguments]);
+    return this;
+  },
+);
+
+method('scatterAdd', function (this: Tensor, dim?: unknown, index?: unknown, src?: unknown) {
+  if (arguments.length === 3) {
+    return wrapOne(fn_scatterAdd(unwrap(this), unwrap(dim), unwrap(index), unwrap(src)), this);
+  }
+  return wrapOne(invoke(op_scatterAdd, [this, ...arguments]), this);
+});
+
+method('scatterAdd_', function (this: Tensor, dim?: unknown, index?: unknown, src?: unknown) {
+  if (arguments.length === 3) {
+    fn_scatterAdd_(unwrap(this), unwrap(dim), unwrap(index), unwrap(src));
+    return this;
+  }
+  invoke(op_scatterAdd_, [this, ...arguments]);
+  return this;
+});
+
+method(
+  'scatterReduce',
+  function (
+    this: Tensor,
+    dim?: unknown,
+    index?: unknown,
+    src?: unknown,
+    reduce?: unknown,
+    _0?: unknown,
+  ) {
+    return wrapOne(invoke(op_scatterReduce, [this, ...arguments]), this);
+  },
+);
+
+method(
+  'scatterReduce_',
+  function (
+    this: Tensor,
+    dim?: unknown,
+    index?: unknown,
+    src?: unknown,
+    reduce?: unknown,
+    _0?: unknown,
+  ) {
+    invoke(op_scatterReduce_, [this, ...arguments]);
+    return this;
+  },
+);
+
+method(
+  'indexAdd',
+  function (this: Tensor, dim?: unknown, index?: unknown, source?: unknown, _0?: unknown) {
+    if (arguments.length === 3) {
+      return wrapOne(fn_indexAdd(unwrap(this), unwrap(dim), unwrap(index), unwrap(source)), this);
+    }
+    return wrapOne(invoke(op_indexAdd, [this, ...arguments]), this);
+  },
+);
+
+method(
+  'indexAdd_',
+  function (this: Tensor, dim?: unknown, index?: unknown, source?: unknown, _0?: unknown) {
+    if (arguments.length === 3) {
+      fn_indexAdd_(unwrap(this), unwrap(dim), unwrap(index), unwrap(source));
+      return this;
+    }
+    invoke(op_indexAdd_, [this, ...arguments]);
+    return this;
+  },
+);
+
+method('indexCopy', function (this: Tensor, dim?: unknown, index?: unknown, source?: unknown) {
+  if (arguments.length === 3) {
+    return wrapOne(fn_indexCopy(unwrap(this), unwrap(dim), unwrap(index), unwrap(source)), this);
+  }
+  return wrapOne(invoke(op_indexCopy, [this, ...arguments]), this);
+});
+
+method('indexCopy_', function (this: Tensor, dim?: unknown, index?: unknown, source?: unknown) {
+  if (arguments.length === 3) {
+    fn_indexCopy_(unwrap(this), unwrap(dim), unwrap(index), unwrap(source));
+    return this;
+  }
+  invoke(op_indexCopy_, [this, ...arguments]);
+  return this;
+});
+
+method('indexFill', function (this: Tensor, dim?: unknown, index?: unknown, value?: unknown) {
+  if (arguments.length === 3) {
+    return wrapOne(fn_indexFill(unwrap(this), unwrap(dim), unwrap(index), unwrap(value)), this);
+  }
+  return wrapOne(invoke(op_indexFill, [this, ...arguments]), this);
+});
+
+method('indexFill_', function (this: Tensor, dim?: unknown, index?: unknown, value?: unknown) {
+  if (arguments.length === 3) {
+    fn_indexFill_(unwrap(this), unwrap(dim), unwrap(index), unwrap(value));
+    return this;
+  }
+  invoke(op_indexFill_, [this, ...arguments]);
+  return this;
+});
+
+method(
+  'indexReduce',
+  function (
+    this: Tensor,
+    dim?: unknown,
+    index?: unknown,
+    source?: unknown,
+    reduce?: unknown,
+    _0?: unknown,
+  ) {
+    return wrapOne(invoke(op_indexReduce, [this, ...arguments]), this);
+  },
+);
+
+method(
+  'indexReduce_',
+  function (
+    this: Tensor,
+    dim?: unknown,
+    index?: unknown,
+    source?: unknown,
+    reduce?: unknown,
+    _0?: unknown,
+  ) {
+    invoke(op_indexReduce_, [this, ...arguments]);
+    return this;
+  },
+);
+
+method('maskedFill', function (this: Tensor, mask?: unknown, value?: unknown) {
+  if (arguments.length === 2) {
+    return wrapOne(fn_maskedFill(unwrap(this), unwrap(mask), unwrap(value)), this);
+  }
+  return wrapOne(invoke(op_maskedFill, [this, ...arguments]), this);
+});
+
+method('maskedFill_', function (this: Tensor, mask?: unknown, value?: unknown) {
+  if (arguments.length === 2) {
+    fn_maskedFill_(unwrap(this), unwrap(mask), unwrap(value));
+    return this;
+  }
+  invoke(op_maskedFill_, [this, ...arguments]);
+  return this;
+});
+
+method('maskedSelect', function (this: Tensor, mask?: unknown) {
+  if (arguments.length === 1) {
+    return wrapOne(fn_maskedSelect(unwrap(this), unwrap(mask)), this);
+  }
+  return wrapOne(invoke(op_maskedSelect, [this, ...arguments]), this);
+});
+
+method('maskedScatter', function (this: Tensor, mask?: unknown, source?: unknown) {
+  if (arguments.length === 2) {
+    return wrapOne(fn_maskedScatter(unwrap(this), unwrap(mask), unwrap(source)), this);
+  }
+  return wrapOne(invoke(op_maskedScatter, [this, ...arguments]), this);
+});
+
+method('maskedScatter_', function (this: Tensor, mask?: unknown, source?: unknown) {
+  if (arguments.length === 2) {
+    fn_maskedScatter_(unwrap(this), unwrap(mask), unwrap(source));
+    return this;
+  }
+  invoke(op_maskedScatter_, [this, ...arguments]);
+  return this;
+});
+
+method('take', function (this: Tensor, index?: unknown) {
+  if (arguments.length === 1) {
+    return wrapOne(fn_take(unwrap(this), unwrap(index)), this);
+  }
+  return wrapOne(invoke(op_take, [this, ...arguments]), this);
+});
+
+method('takeAlongDim', function (this: Tensor, indices?: unknown, _0?: unknown, _1?: unknown) {
+  if (arguments.length === 1) {
+    return wrapOne(fn_takeAlongDim(unwrap(this), unwrap(indices)), this);
+  }
+  return wrapOne(invoke(op_takeAlongDim, [this, ...arguments]), this);
+});
+
+method(
+  'put',
+  function (this: Tensor, index?: unknown, source?: unknown, _0?: unknown, _1?: unknown) {
+    if (arguments.length === 2) {
+      return wrapOne(fn_put(unwrap(this), unwrap(index), unwrap(source)), this);
+    }
+    return wrapOne(invoke(op_put, [this, ...arguments]), this);
+  },
+);
+
+method(
+  'put_',
+  function (this: Tensor, index?: unknown, source?: unknown, _0?: unknown, _1?: unknown) {
+    if (arguments.length === 2) {
+      fn_put_(unwrap(this), unwrap(index), unwrap(source));
+      return this;
+    }
+    invoke(op_put_, [this, ...arguments]);
+    return this;
+  },
+);
+
+method('nonzero', function (this: Tensor) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_nonzero(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_nonzero, [this, ...arguments]), this);
+});
+
+method('argwhere', function (this: Tensor) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_argwhere(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_argwhere, [this, ...arguments]), this);
+});
+
+method('oneHot', function (this: Tensor, _0?: unknown, _1?: unknown) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_oneHot(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_oneHot, [this, ...arguments]), this);
 });
 
 method('sum', function (this: Tensor, _0?: unknown, _1?: unknown, _2?: unknown) {
