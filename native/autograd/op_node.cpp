@@ -153,7 +153,8 @@ NodePtr record_op(const OpDef& op, const Values& args, const Values& results, bo
     } else if (args[save.index].is<TensorList>()) {
       node->saved_lists_.resize(args.size());
       for (const Tensor& t : args[save.index].get<TensorList>()) {
-        node->saved_lists_[save.index].push_back(SavedTensor::of_input(t, false));
+        node->saved_lists_[save.index].push_back(t.defined() ? SavedTensor::of_input(t, false)
+                                                             : SavedTensor());
       }
     }
   }

@@ -31,6 +31,28 @@ void permute_backward(Backward& b) {
   b.set(0, [&] { return ops::permute(b.grad(), inverse); });
 }
 
+// The view may address an element more than once and the input may be any strided window, so the
+// gradient is summed over positions of the storage and read back through the input's geometry.
+void as_strided_backward(Backward& b) {
+  b.set(0, [&] {
+    const TensorMeta& input = b.meta(0);
+    const Dims& size = b.attr<Dims>(1);
+    const Dims& stride = b.attr<Dims>(2);
+    const int64_t offset = b.attr<int64_t>(3);
+    const Dims& input_stride = b.attr<Dims>(4);
+    const int64_t input_offset = b.attr<int64_t>(5);
+    const int64_t extent = std::max(offset + storage_extent(size, stride),
+                                    input_offset + storage_extent(input.sizes, input_stride));
+    const Tensor positions = ops::arange(Scalar(extent), std::nullopt, Scalar(int64_t{1}),
+                                         DType::Int64, input.device);
+    const Tensor map = ops::asStrided(positions, size, stride, offset);
+    const Tensor flat = ops::zeros(Dims{extent}, input.dtype, input.device);
+    const Tensor summed = ops::scatterAdd(flat, 0, ops::reshape(map, Dims{-1}),
+                                          ops::reshape(b.grad(), Dims{-1}));
+    return ops::asStrided(summed, input.sizes, input_stride, input_offset);
+  });
+}
+
 void cat_backward(Backward& b) {
   const int64_t dim = b.attr<int64_t>(1);
   int64_t start = 0;
@@ -80,6 +102,7 @@ std::vector<Derivative> shape() {
            });
          });
        }},
+      {OpId::asStridedView, {}, as_strided_backward},
       {OpId::diagonal,
        {},
        [](Backward& b) {
