@@ -414,6 +414,63 @@ export interface LogSoftmaxOptions {
   readonly dtype?: DType | null | undefined;
 }
 
+/** Options of {@link conv1d}. */
+export interface Conv1dOptions {
+  readonly bias?: Tensor | null | undefined;
+  readonly stride?: number | readonly number[] | undefined;
+  readonly padding?: number | readonly number[] | string | undefined;
+  readonly dilation?: number | readonly number[] | undefined;
+  readonly groups?: number | undefined;
+}
+
+/** Options of {@link conv2d}. */
+export interface Conv2dOptions {
+  readonly bias?: Tensor | null | undefined;
+  readonly stride?: number | readonly number[] | undefined;
+  readonly padding?: number | readonly number[] | string | undefined;
+  readonly dilation?: number | readonly number[] | undefined;
+  readonly groups?: number | undefined;
+}
+
+/** Options of {@link conv3d}. */
+export interface Conv3dOptions {
+  readonly bias?: Tensor | null | undefined;
+  readonly stride?: number | readonly number[] | undefined;
+  readonly padding?: number | readonly number[] | string | undefined;
+  readonly dilation?: number | readonly number[] | undefined;
+  readonly groups?: number | undefined;
+}
+
+/** Options of {@link convTranspose1d}. */
+export interface ConvTranspose1dOptions {
+  readonly bias?: Tensor | null | undefined;
+  readonly stride?: number | readonly number[] | undefined;
+  readonly padding?: number | readonly number[] | undefined;
+  readonly outputPadding?: number | readonly number[] | undefined;
+  readonly groups?: number | undefined;
+  readonly dilation?: number | readonly number[] | undefined;
+}
+
+/** Options of {@link convTranspose2d}. */
+export interface ConvTranspose2dOptions {
+  readonly bias?: Tensor | null | undefined;
+  readonly stride?: number | readonly number[] | undefined;
+  readonly padding?: number | readonly number[] | undefined;
+  readonly outputPadding?: number | readonly number[] | undefined;
+  readonly groups?: number | undefined;
+  readonly dilation?: number | readonly number[] | undefined;
+}
+
+/** Options of {@link convTranspose3d}. */
+export interface ConvTranspose3dOptions {
+  readonly bias?: Tensor | null | undefined;
+  readonly stride?: number | readonly number[] | undefined;
+  readonly padding?: number | readonly number[] | undefined;
+  readonly outputPadding?: number | readonly number[] | undefined;
+  readonly groups?: number | undefined;
+  readonly dilation?: number | readonly number[] | undefined;
+}
+
 /** Options of {@link layerNorm}. */
 export interface LayerNormOptions {
   readonly weight?: Tensor | null | undefined;
@@ -1123,6 +1180,24 @@ const op_softmax = opEntry('softmax');
 const fn_softmax = op_softmax.fn;
 const op_logSoftmax = opEntry('logSoftmax');
 const fn_logSoftmax = op_logSoftmax.fn;
+const op_conv1d = opEntry('conv1d');
+const fn_conv1d = op_conv1d.fn;
+const op_conv2d = opEntry('conv2d');
+const fn_conv2d = op_conv2d.fn;
+const op_conv3d = opEntry('conv3d');
+const fn_conv3d = op_conv3d.fn;
+const op_convTranspose1d = opEntry('convTranspose1d');
+const fn_convTranspose1d = op_convTranspose1d.fn;
+const op_convTranspose2d = opEntry('convTranspose2d');
+const fn_convTranspose2d = op_convTranspose2d.fn;
+const op_convTranspose3d = opEntry('convTranspose3d');
+const fn_convTranspose3d = op_convTranspose3d.fn;
+const op_convolution = opEntry('convolution');
+const fn_convolution = op_convolution.fn;
+const op_convInputGrad = opEntry('convInputGrad');
+const fn_convInputGrad = op_convInputGrad.fn;
+const op_convWeightGrad = opEntry('convWeightGrad');
+const fn_convWeightGrad = op_convWeightGrad.fn;
 const op_layerNorm = opEntry('layerNorm');
 const fn_layerNorm = op_layerNorm.fn;
 const op_groupNorm = opEntry('groupNorm');
@@ -4374,6 +4449,264 @@ export function logSoftmax(input?: unknown, dim?: unknown, _0?: unknown): Tensor
     return wrapOne(fn_logSoftmax(unwrap(input), unwrap(dim)), input);
   }
   return wrapOne(invoke(op_logSoftmax, [...arguments]), input);
+}
+
+/** `conv1d(Tensor input, Tensor weight, Tensor? bias=None, int[] stride=1, int[]|str padding=0, int[] dilation=1, int groups=1) -> Tensor` */
+export function conv1d(input: Tensor, weight: Tensor, options?: Conv1dOptions): Tensor;
+export function conv1d(
+  input: Tensor,
+  weight: Tensor,
+  bias: Tensor | null | undefined,
+  stride?: number | readonly number[],
+  padding?: number | readonly number[] | string,
+  dilation?: number | readonly number[],
+  groups?: number,
+  options?: Conv1dOptions,
+): Tensor;
+export function conv1d(
+  input?: unknown,
+  weight?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+  _3?: unknown,
+  _4?: unknown,
+  _5?: unknown,
+): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_conv1d(unwrap(input), unwrap(weight)), input);
+  }
+  return wrapOne(invoke(op_conv1d, [...arguments]), input);
+}
+
+/** `conv2d(Tensor input, Tensor weight, Tensor? bias=None, int[] stride=1, int[]|str padding=0, int[] dilation=1, int groups=1) -> Tensor` */
+export function conv2d(input: Tensor, weight: Tensor, options?: Conv2dOptions): Tensor;
+export function conv2d(
+  input: Tensor,
+  weight: Tensor,
+  bias: Tensor | null | undefined,
+  stride?: number | readonly number[],
+  padding?: number | readonly number[] | string,
+  dilation?: number | readonly number[],
+  groups?: number,
+  options?: Conv2dOptions,
+): Tensor;
+export function conv2d(
+  input?: unknown,
+  weight?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+  _3?: unknown,
+  _4?: unknown,
+  _5?: unknown,
+): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_conv2d(unwrap(input), unwrap(weight)), input);
+  }
+  return wrapOne(invoke(op_conv2d, [...arguments]), input);
+}
+
+/** `conv3d(Tensor input, Tensor weight, Tensor? bias=None, int[] stride=1, int[]|str padding=0, int[] dilation=1, int groups=1) -> Tensor` */
+export function conv3d(input: Tensor, weight: Tensor, options?: Conv3dOptions): Tensor;
+export function conv3d(
+  input: Tensor,
+  weight: Tensor,
+  bias: Tensor | null | undefined,
+  stride?: number | readonly number[],
+  padding?: number | readonly number[] | string,
+  dilation?: number | readonly number[],
+  groups?: number,
+  options?: Conv3dOptions,
+): Tensor;
+export function conv3d(
+  input?: unknown,
+  weight?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+  _3?: unknown,
+  _4?: unknown,
+  _5?: unknown,
+): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_conv3d(unwrap(input), unwrap(weight)), input);
+  }
+  return wrapOne(invoke(op_conv3d, [...arguments]), input);
+}
+
+/** `convTranspose1d(Tensor input, Tensor weight, Tensor? bias=None, int[] stride=1, int[] padding=0, int[] outputPadding=0, int groups=1, int[] dilation=1) -> Tensor` */
+export function convTranspose1d(
+  input: Tensor,
+  weight: Tensor,
+  options?: ConvTranspose1dOptions,
+): Tensor;
+export function convTranspose1d(
+  input: Tensor,
+  weight: Tensor,
+  bias: Tensor | null | undefined,
+  stride?: number | readonly number[],
+  padding?: number | readonly number[],
+  outputPadding?: number | readonly number[],
+  groups?: number,
+  dilation?: number | readonly number[],
+  options?: ConvTranspose1dOptions,
+): Tensor;
+export function convTranspose1d(
+  input?: unknown,
+  weight?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+  _3?: unknown,
+  _4?: unknown,
+  _5?: unknown,
+  _6?: unknown,
+): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_convTranspose1d(unwrap(input), unwrap(weight)), input);
+  }
+  return wrapOne(invoke(op_convTranspose1d, [...arguments]), input);
+}
+
+/** `convTranspose2d(Tensor input, Tensor weight, Tensor? bias=None, int[] stride=1, int[] padding=0, int[] outputPadding=0, int groups=1, int[] dilation=1) -> Tensor` */
+export function convTranspose2d(
+  input: Tensor,
+  weight: Tensor,
+  options?: ConvTranspose2dOptions,
+): Tensor;
+export function convTranspose2d(
+  input: Tensor,
+  weight: Tensor,
+  bias: Tensor | null | undefined,
+  stride?: number | readonly number[],
+  padding?: number | readonly number[],
+  outputPadding?: number | readonly number[],
+  groups?: number,
+  dilation?: number | readonly number[],
+  options?: ConvTranspose2dOptions,
+): Tensor;
+export function convTranspose2d(
+  input?: unknown,
+  weight?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+  _3?: unknown,
+  _4?: unknown,
+  _5?: unknown,
+  _6?: unknown,
+): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_convTranspose2d(unwrap(input), unwrap(weight)), input);
+  }
+  return wrapOne(invoke(op_convTranspose2d, [...arguments]), input);
+}
+
+/** `convTranspose3d(Tensor input, Tensor weight, Tensor? bias=None, int[] stride=1, int[] padding=0, int[] outputPadding=0, int groups=1, int[] dilation=1) -> Tensor` */
+export function convTranspose3d(
+  input: Tensor,
+  weight: Tensor,
+  options?: ConvTranspose3dOptions,
+): Tensor;
+export function convTranspose3d(
+  input: Tensor,
+  weight: Tensor,
+  bias: Tensor | null | undefined,
+  stride?: number | readonly number[],
+  padding?: number | readonly number[],
+  outputPadding?: number | readonly number[],
+  groups?: number,
+  dilation?: number | readonly number[],
+  options?: ConvTranspose3dOptions,
+): Tensor;
+export function convTranspose3d(
+  input?: unknown,
+  weight?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+  _3?: unknown,
+  _4?: unknown,
+  _5?: unknown,
+  _6?: unknown,
+): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_convTranspose3d(unwrap(input), unwrap(weight)), input);
+  }
+  return wrapOne(invoke(op_convTranspose3d, [...arguments]), input);
+}
+
+/** `convolution(Tensor input, Tensor weight, Tensor? bias, int[] stride, int[] padding, int[] dilation, bool transposed, int[] outputPadding, int groups) -> Tensor` */
+export function convolution(
+  input: Tensor,
+  weight: Tensor,
+  bias: Tensor | null,
+  stride: number | readonly number[],
+  padding: number | readonly number[],
+  dilation: number | readonly number[],
+  transposed: boolean,
+  outputPadding: number | readonly number[],
+  groups: number,
+): Tensor;
+export function convolution(
+  input?: unknown,
+  weight?: unknown,
+  bias?: unknown,
+  stride?: unknown,
+  padding?: unknown,
+  dilation?: unknown,
+  transposed?: unknown,
+  outputPadding?: unknown,
+  groups?: unknown,
+): Tensor {
+  return wrapOne(invoke(op_convolution, [...arguments]), input);
+}
+
+/** `convInputGrad(Tensor grad, Tensor weight, Tensor? bias, int[] inputSize, int[] stride, int[] padding, int[] dilation, int groups) -> Tensor` */
+export function convInputGrad(
+  grad: Tensor,
+  weight: Tensor,
+  bias: Tensor | null,
+  inputSize: number | readonly number[],
+  stride: number | readonly number[],
+  padding: number | readonly number[],
+  dilation: number | readonly number[],
+  groups: number,
+): Tensor;
+export function convInputGrad(
+  grad?: unknown,
+  weight?: unknown,
+  bias?: unknown,
+  inputSize?: unknown,
+  stride?: unknown,
+  padding?: unknown,
+  dilation?: unknown,
+  groups?: unknown,
+): Tensor {
+  return wrapOne(invoke(op_convInputGrad, [...arguments]), grad);
+}
+
+/** `convWeightGrad(Tensor grad, Tensor input, int[] kernelSize, int[] stride, int[] padding, int[] dilation, int groups) -> Tensor` */
+export function convWeightGrad(
+  grad: Tensor,
+  input: Tensor,
+  kernelSize: number | readonly number[],
+  stride: number | readonly number[],
+  padding: number | readonly number[],
+  dilation: number | readonly number[],
+  groups: number,
+): Tensor;
+export function convWeightGrad(
+  grad?: unknown,
+  input?: unknown,
+  kernelSize?: unknown,
+  stride?: unknown,
+  padding?: unknown,
+  dilation?: unknown,
+  groups?: unknown,
+): Tensor {
+  return wrapOne(invoke(op_convWeightGrad, [...arguments]), grad);
 }
 
 /** `layerNorm(Tensor input, int[] normalizedShape, Tensor? weight=None, Tensor? bias=None, float eps=1e-05) -> Tensor` */

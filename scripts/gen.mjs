@@ -36,6 +36,7 @@ const typeOf = {
   'bool?': 'boolean | null',
   'int[]': 'number | readonly number[]',
   'int[]?': 'number | readonly number[] | null',
+  'int[]|str': 'number | readonly number[] | string',
   'float[]': 'number | readonly number[]',
   'float[]?': 'number | readonly number[] | null',
   str: 'string',

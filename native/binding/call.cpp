@@ -145,6 +145,12 @@ std::string read_string(const Argument& a) {
   return string_of(a.env, a.value);
 }
 
+Value read_list_or_string(const Argument& a) {
+  napi_valuetype type = napi_undefined;
+  napi_typeof(a.env, a.value, &type);
+  return type == napi_string ? Value(read_string(a)) : Value(read_int_list(a));
+}
+
 DType read_dtype(const Argument& a) {
   const std::string name = read_string(a);
   DType dtype{};
@@ -195,6 +201,8 @@ Value read_value(const Argument& a) {
     case ArgKind::IntList:
     case ArgKind::OptIntList:
       return Value(read_int_list(a));
+    case ArgKind::IntListOrString:
+      return read_list_or_string(a);
     case ArgKind::FloatList:
     case ArgKind::OptFloatList:
       return Value(read_float_list(a));

@@ -95,6 +95,7 @@ Value parse_default(ArgKind kind, std::string_view text) {
       return Value(parse_scalar(text));
     case ArgKind::IntList:
     case ArgKind::OptIntList:
+    case ArgKind::IntListOrString:
       return text.front() == '[' ? Value(parse_list(text)) : Value(Dims{parse_int(text)});
     case ArgKind::String:
     case ArgKind::OptString:

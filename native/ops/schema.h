@@ -49,6 +49,7 @@ inline constexpr KindName kKindNames[] = {
     {"float", ArgKind::Float},           {"float?", ArgKind::OptFloat},
     {"bool", ArgKind::Bool},             {"bool?", ArgKind::OptBool},
     {"int[]", ArgKind::IntList},         {"int[]?", ArgKind::OptIntList},
+    {"int[]|str", ArgKind::IntListOrString},
     {"float[]", ArgKind::FloatList},     {"float[]?", ArgKind::OptFloatList},
     {"str", ArgKind::String},            {"str?", ArgKind::OptString},
     {"ScalarType", ArgKind::DType},      {"ScalarType?", ArgKind::OptDType},

@@ -85,6 +85,7 @@ enum class ArgKind : uint8_t {
   OptBool,      // bool?               std::optional<bool>
   IntList,      // int[]               DimsView (one number is accepted for a list of one)
   OptIntList,   // int[]?              std::optional<Dims>
+  IntListOrString,  // int[]|str       const Value& (Dims or std::string)
   FloatList,    // float[]             const Doubles&
   OptFloatList, // float[]?            std::optional<Doubles>
   String,       // str                 const std::string&
@@ -168,6 +169,11 @@ struct ArgTraits<ArgKind::IntList> {
 template <>
 struct ArgTraits<ArgKind::OptIntList> : detail::OptArg<Dims> {};
 template <>
+struct ArgTraits<ArgKind::IntListOrString> {
+  using type = const Value&;
+  static const Value& unbox(const Value& v) { return v; }
+};
+template <>
 struct ArgTraits<ArgKind::FloatList> : detail::RefArg<Doubles> {};
 template <>
 struct ArgTraits<ArgKind::OptFloatList> : detail::OptArg<Doubles> {};
@@ -187,6 +193,7 @@ inline Value box_arg(const Tensor& t) { return t.defined() ? Value(t) : Value();
 inline Value box_arg(const Operand& o) {
   return o.is_tensor() ? Value(o.tensor()) : Value(o.scalar());
 }
+inline Value box_arg(const Value& v) { return v; }
 inline Value box_arg(DimsView d) { return Value(Dims(d)); }
 inline Value box_arg(const Dims& d) { return Value(d); }
 inline Value box_arg(const TensorList& l) { return Value(l); }

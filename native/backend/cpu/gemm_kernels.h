@@ -42,8 +42,8 @@ void gemm_integer(const GemmParams& params);
 
 // Buffers of the calling thread, 64-byte aligned, kept for the next call and grown as needed.
 // A slot's pointer is valid until the same slot is asked for again.
-enum class GemmSlot { A, B, Accumulator, Vector };
-inline constexpr int kNumGemmSlots = 4;
+enum class GemmSlot { A, B, Accumulator, Vector, Image, Shared };
+inline constexpr int kNumGemmSlots = 6;
 void* gemm_scratch(GemmSlot slot, size_t bytes);
 
 }  // namespace ampgrad::cpu

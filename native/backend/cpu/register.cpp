@@ -21,6 +21,7 @@ void register_cpu_backend() {
     cpu::register_indexing();
     cpu::register_optim();
     cpu::register_norm();
+    cpu::register_conv();
     cpu::register_batch_norm();
     cpu::register_optim();
     cpu::register_optim_factored();

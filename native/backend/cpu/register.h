@@ -15,6 +15,7 @@ void register_loss();
 void register_indexing();
 void register_optim();
 void register_norm();
+void register_conv();
 void register_batch_norm();
 void register_optim();
 void register_optim_factored();

@@ -1,0 +1,442 @@
+// The implicit matrix product of a convolution on one thread, compiled once per Highway target:
+// weights times pixels. Blocks of pixels are packed into panels straight from the prepared image,
+// or, when few rows would use them, read in place.
+#if defined(AMPGRAD_CONV_TILE_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef AMPGRAD_CONV_TILE_INL_H_
+#undef AMPGRAD_CONV_TILE_INL_H_
+#else
+#define AMPGRAD_CONV_TILE_INL_H_
+#endif
+
+#include <algorithm>
+#include <cstring>
+
+#include "backend/cpu/conv_kernels.h"
+#include "backend/cpu/gemm_kernels.h"
+#include "backend/cpu/gemm_micro-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace ampgrad::cpu::HWY_NAMESPACE {
+
+// Terms summed in registers, and pixels of a packed block.
+inline constexpr int64_t kConvTerms = 384;
+inline constexpr int64_t kConvPixels = 256;
+// Rows up to which packed panels would not be used often enough.
+inline constexpr int64_t kConvDirectRows = 2 * kMaxRows;
+
+HWY_INLINE int64_t conv_ceil_div(int64_t x, int64_t unit) { return (x + unit - 1) / unit; }
+
+// ---- image --------------------------------------------------------------------------------------
+
+template <class T>
+HWY_INLINE void widen_row(const T* HWY_RESTRICT from, int64_t n, AccOf<T>* HWY_RESTRICT to) {
+  if constexpr (std::is_same_v<T, AccOf<T>>) {
+    memcpy(to, from, static_cast<size_t>(n) * sizeof(T));
+  } else {
+    const hn::ScalableTag<AccOf<T>> d;
+    const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+    int64_t i = 0;
+    for (; i + lanes <= n; i += lanes) hn::StoreU(load_widened(d, from + i), d, to + i);
+    for (; i < n; ++i) to[i] = widen_one(from[i]);
+  }
+}
+
+template <class T>
+HWY_INLINE void prepare_row(const ConvImage& image, const T* from, AccOf<T>* to) {
+  using Acc = AccOf<T>;
+  const int64_t size = image.size[2];
+  const int64_t before = image.before[2];
+  for (int64_t r = 0; r < image.step; ++r) {
+    Acc* part = to + r * image.quotient;
+    if (image.residues_used[static_cast<size_t>(r)] == 0) continue;
+    // Column i of the part is source column i * step + r - before.
+    const int64_t first = std::clamp<int64_t>(
+        conv_ceil_div(std::max<int64_t>(before - r, 0), image.step), 0, image.quotient);
+    const int64_t end = std::clamp<int64_t>(
+        conv_ceil_div(std::max<int64_t>(size + before - r, 0), image.step), first, image.quotient);
+    std::fill(part, part + first, Acc{0});
+    const T* source = from + first * image.step + r - before;
+    if (image.step == 1) {
+      widen_row(source, end - first, part + first);
+    } else {
+      for (int64_t i = 0; i < end - first; ++i) {
+        part[first + i] = widen_one(source[i * image.step]);
+      }
+    }
+    std::fill(part + end, part + image.quotient, Acc{0});
+  }
+}
+
+template <class T>
+void conv_prepare(const ConvImage& image, const void* source, int64_t first, int64_t end,
+                  void* out) {
+  using Acc = AccOf<T>;
+  const T* base = static_cast<const T*>(source);
+  for (int64_t c = first; c < end; ++c) {
+    for (int64_t d = 0; d < image.padded[0]; ++d) {
+      for (int64_t h = 0; h < image.padded[1]; ++h) {
+        if (image.rows_used[static_cast<size_t>(h)] == 0) continue;
+        Acc* to = static_cast<Acc*>(out) + c * image.channel + d * image.plane + h * image.row;
+        const int64_t sd = d - image.before[0];
+        const int64_t sh = h - image.before[1];
+        if (sd < 0 || sd >= image.size[0] || sh < 0 || sh >= image.size[1]) {
+          std::fill(to, to + image.row, Acc{0});
+          continue;
+        }
+        const int64_t row = (c * image.size[0] + sd) * image.size[1] + sh;
+        prepare_row(image, base + row * image.size[2], to);
+      }
+    }
+  }
+}
+
+// ---- weights ------------------------------------------------------------------------------------
+
+// Blocks of terms are equal; within one, panels of rows follow each other, term by term.
+struct TermBlocks {
+  explicit TermBlocks(int64_t terms)
+      : count(std::max<int64_t>(conv_ceil_div(terms, kConvTerms), 1)),
+        size(std::max<int64_t>((conv_ceil_div(terms, count) + 3) / 4 * 4, 1)) {}
+  int64_t count, size;
+};
+
+// Rows are shared out evenly among the panels.
+struct Panels {
+  explicit Panels(int64_t rows) : rows(rows), count(conv_ceil_div(rows, kMaxRows)) {}
+  int64_t height(int64_t panel) const { return rows / count + (panel < rows % count ? 1 : 0); }
+  int64_t first(int64_t panel) const {
+    return panel * (rows / count) + std::min(panel, rows % count);
+  }
+  int64_t rows, count;
+};
+
+template <class T>
+void conv_pack_weights(const ConvPlan& plan, const ConvPhase& phase, const void* weights,
+                       int64_t first, int64_t end, void* packed) {
+  using Acc = AccOf<T>;
+  const Panels panels(plan.rows);
+  const int64_t terms = phase.terms();
+  const TermBlocks blocks(terms);
+  const T* base = static_cast<const T*>(weights);
+  for (int64_t panel = first; panel < end; ++panel) {
+    const int64_t row = panels.first(panel);
+    const int64_t height = panels.height(panel);
+    for (int64_t k = 0; k < terms; k += blocks.size) {
+      const int64_t n = std::min(blocks.size, terms - k);
+      Acc* to = static_cast<Acc*>(packed) + k * plan.rows + row * n;
+      for (int64_t p = 0; p < n; ++p) {
+        const T* from = base + row * plan.weight_row + phase.weights[static_cast<size_t>(k + p)];
+        for (int64_t r = 0; r < height; ++r) {
+          to[p * height + r] = widen_one(from[r * plan.weight_row]);
+        }
+      }
+    }
+  }
+}
+
+// ---- product ------------------------------------------------------------------------------------
+
+// out += A B, B read through the taps of an image.
+template <class Acc>
+using TapFn = void (*)(int64_t k, const Acc* a, const Acc* image, const int64_t* taps, Acc* out,
+                       int64_t out_row);
+
+template <class Acc, int Rows, int Vectors>
+void tap_kernel(int64_t k, const Acc* HWY_RESTRICT a, const Acc* HWY_RESTRICT image,
+                const int64_t* HWY_RESTRICT taps, Acc* HWY_RESTRICT out, int64_t out_row) {
+  const hn::ScalableTag<Acc> d;
+  using V = hn::Vec<decltype(d)>;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  V acc[Rows][Vectors];
+#pragma GCC unroll 16
+  for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 4
+    for (int v = 0; v < Vectors; ++v) acc[r][v] = hn::LoadU(d, out + r * out_row + v * lanes);
+  }
+  for (int64_t p = 0; p < k; ++p) {
+    const Acc* b = image + taps[p];
+    V bv[Vectors];
+#pragma GCC unroll 4
+    for (int v = 0; v < Vectors; ++v) bv[v] = hn::LoadU(d, b + v * lanes);
+#pragma GCC unroll 16
+    for (int r = 0; r < Rows; ++r) {
+      const V av = hn::Set(d, a[r]);
+#pragma GCC unroll 4
+      for (int v = 0; v < Vectors; ++v) acc[r][v] = hn::MulAdd(av, bv[v], acc[r][v]);
+    }
+    a += Rows;
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 4
+    for (int v = 0; v < Vectors; ++v) hn::StoreU(acc[r][v], d, out + r * out_row + v * lanes);
+  }
+}
+
+template <class Acc>
+struct TapTable {
+  TapFn<Acc> fn[kMaxRows][2];
+};
+template <class Acc, int... R>
+constexpr TapTable<Acc> make_tap_table(std::integer_sequence<int, R...>) {
+  // A lone row keeps four chains of additions going.
+  return {{{tap_kernel<Acc, R + 1, 1>, tap_kernel<Acc, R + 1, (R == 0 ? 4 : 2)>}...}};
+}
+template <class Acc>
+inline constexpr TapTable<Acc> kTapTable =
+    make_tap_table<Acc>(std::make_integer_sequence<int, kMaxRows>());
+
+template <class T>
+class ConvBlock {
+ public:
+  using Acc = AccOf<T>;
+
+  explicit ConvBlock(const ConvTask& t)
+      : t_(t),
+        plan_(*t.plan),
+        phase_(*t.phase),
+        image_(static_cast<const Acc*>(t.image)),
+        weights_(static_cast<const Acc*>(t.weights)),
+        out_(static_cast<T*>(t.out) + t.phase->out_offset),
+        panels_(t.plan->rows),
+        blocks_(t.phase->terms()),
+        lanes_(static_cast<int64_t>(hn::Lanes(hn::ScalableTag<Acc>()))),
+        width_(kMaxVectors * lanes_),
+        in_place_(std::is_same_v<T, Acc> && t.one_sample && t.phase->flat()),
+        readable_(t.plan->image.copied ? INT64_MAX : t.plan->image.numel()),
+        lines_(t.phase->out[0] * t.phase->out[1]),
+        first_row_(panels_.first(t.first_panel)),
+        end_row_(panels_.first(t.end_panel)) {}
+
+  void run() {
+    const bool direct = plan_.rows <= kConvDirectRows && plan_.image.copied;
+    for (int64_t j = t_.begin; j < t_.end; j += kConvPixels) {
+      const int64_t n = std::min(kConvPixels, t_.end - j);
+      start(j, n);
+      for (int64_t k = 0; k < phase_.terms(); k += blocks_.size) {
+        const int64_t terms = std::min(blocks_.size, phase_.terms() - k);
+        if (direct) {
+          multiply_in_place(j, n, k, terms);
+        } else {
+          multiply_packed(j, n, k, terms);
+        }
+      }
+      if (!in_place_) finish(j, n);
+    }
+  }
+
+ private:
+  // A run of pixels that are neighbours in the image.
+  struct Segment {
+    int64_t base, at, count;
+  };
+
+  Acc bias(int64_t row) const {
+    return t_.bias == nullptr ? Acc{0} : widen_one(static_cast<const T*>(t_.bias)[row]);
+  }
+
+  // Sums start from the bias, in the result or beside it.
+  void start(int64_t j, int64_t n) {
+    if (in_place_) {
+      if constexpr (std::is_same_v<T, Acc>) sums_ = out_ + j;
+      sums_row_ = plan_.result_pixels;
+    } else {
+      sums_row_ = kConvPixels + 4 * lanes_;
+      sums_ = static_cast<Acc*>(
+          gemm_scratch(GemmSlot::Accumulator,
+                       static_cast<size_t>(plan_.rows * sums_row_ + kPanelSlack) * sizeof(Acc)));
+    }
+    for (int64_t r = first_row_; r < end_row_; ++r) {
+      std::fill(sums_ + r * sums_row_, sums_ + r * sums_row_ + n, bias(r));
+    }
+  }
+
+  Segment segment_at(int64_t pixel, int64_t at, int64_t limit) const {
+    const int64_t w = pixel % phase_.out[2];
+    const int64_t line = pixel / phase_.out[2];
+    const int64_t row = line % lines_;
+    const int64_t base = line / lines_ * t_.image_sample + row / phase_.out[1] * phase_.jump[0] +
+                         row % phase_.out[1] * phase_.jump[1] + w;
+    return {base, at, std::min(phase_.out[2] - w, limit)};
+  }
+
+  void pack(int64_t pixel, int64_t cols, int64_t width, int64_t k, int64_t terms, Acc* to) const {
+    Segment segments[HWY_MAX_BYTES];
+    int count = 0;
+    bool careful = false;
+    for (int64_t at = 0; at < cols;) {
+      const Segment s = segment_at(pixel + at, at, cols - at);
+      careful |= s.base + phase_.max_tap + width > readable_;
+      segments[count++] = s;
+      at += s.count;
+    }
+    const int64_t* taps = phase_.taps.data() + k;
+    if (careful) {
+      pack_exactly(segments, count, width, taps, terms, to);
+    } else if (count == 1) {
+      pack_run(image_ + segments[0].base, width, taps, terms, to);
+    } else {
+      pack_runs(segments, count, width, taps, terms, to);
+    }
+  }
+
+  void pack_run(const Acc* from, int64_t width, const int64_t* taps, int64_t terms, Acc* to) const {
+    const hn::ScalableTag<Acc> d;
+    if (width == lanes_) {
+      for (int64_t p = 0; p < terms; ++p) {
+        hn::StoreU(hn::LoadU(d, from + taps[p]), d, to + p * lanes_);
+      }
+      return;
+    }
+    for (int64_t p = 0; p < terms; ++p) {
+      const auto v0 = hn::LoadU(d, from + taps[p]);
+      const auto v1 = hn::LoadU(d, from + taps[p] + lanes_);
+      hn::StoreU(v0, d, to + p * width);
+      hn::StoreU(v1, d, to + p * width + lanes_);
+    }
+  }
+
+  // Whole vectors are stored for every segment; what follows overwrites the excess.
+  void pack_runs(const Segment* segments, int count, int64_t width, const int64_t* taps,
+                 int64_t terms, Acc* to) const {
+    const hn::ScalableTag<Acc> d;
+    for (int64_t p = 0; p < terms; ++p) {
+      const Acc* from = image_ + taps[p];
+      Acc* row = to + p * width;
+      for (int s = 0; s < count; ++s) {
+        const Acc* source = from + segments[s].base;
+        hn::StoreU(hn::LoadU(d, source), d, row + segments[s].at);
+        if (segments[s].count > lanes_) {
+          hn::StoreU(hn::LoadU(d, source + lanes_), d, row + segments[s].at + lanes_);
+        }
+      }
+    }
+  }
+
+  void pack_exactly(const Segment* segments, int count, int64_t width, const int64_t* taps,
+                    int64_t terms, Acc* to) const {
+    for (int64_t p = 0; p < terms; ++p) {
+      for (int s = 0; s < count; ++s) {
+        std::copy_n(image_ + taps[p] + segments[s].base, segments[s].count,
+                    to + p * width + segments[s].at);
+      }
+    }
+  }
+
+  void multiply_packed(int64_t j, int64_t n, int64_t k, int64_t terms) {
+    Acc* panel = static_cast<Acc*>(
+        gemm_scratch(GemmSlot::B, static_cast<size_t>(terms * width_ + kPanelSlack) * sizeof(Acc)));
+    for (int64_t i = 0; i < n; i += width_) {
+      const int64_t cols = std::min(width_, n - i);
+      const int64_t width = cols > lanes_ ? width_ : lanes_;
+      pack(j + i, cols, width, k, terms, panel);
+      for (int64_t q = t_.first_panel; q < t_.end_panel; ++q) {
+        const int64_t row = panels_.first(q);
+        const int64_t height = panels_.height(q);
+        const auto micro = kMicroTable<Acc>.fn[height - 1][width / lanes_ - 1][1];
+        const Acc* a = weights_ + k * plan_.rows + row * terms;
+        Acc* to = sums_ + row * sums_row_ + i;
+        if (cols == width) {
+          micro(terms, a, 1, height, panel, width, to, sums_row_, true);
+        } else {
+          HWY_ALIGN Acc tile[kMaxRows * kMaxVectors * HWY_MAX_BYTES / sizeof(Acc)];
+          micro(terms, a, 1, height, panel, width, tile, width, false);
+          add_tile(tile, width, height, cols, to);
+        }
+      }
+    }
+  }
+
+  void add_tile(const Acc* tile, int64_t width, int64_t rows, int64_t cols, Acc* to) const {
+    for (int64_t r = 0; r < rows; ++r) {
+      for (int64_t c = 0; c < cols; ++c) to[r * sums_row_ + c] += tile[r * width + c];
+    }
+  }
+
+  void multiply_in_place(int64_t j, int64_t n, int64_t k, int64_t terms) {
+    for (int64_t at = 0; at < n;) {
+      const Segment s = segment_at(j + at, at, n - at);
+      for (int64_t q = t_.first_panel; q < t_.end_panel; ++q) {
+        const int64_t row = panels_.first(q);
+        const int64_t height = panels_.height(q);
+        const int64_t wide = (height == 1 ? 4 : 2) * lanes_;
+        const Acc* a = weights_ + k * plan_.rows + row * terms;
+        for (int64_t i = 0; i < s.count;) {
+          const int64_t left = s.count - i;
+          const int64_t width = left > lanes_ ? wide : lanes_;
+          tap_tile(terms, a, image_ + s.base + i, phase_.taps.data() + k, height, width,
+                   std::min(left, width), sums_ + row * sums_row_ + at + i);
+          i += width;
+        }
+      }
+      at += s.count;
+    }
+  }
+
+  void tap_tile(int64_t terms, const Acc* a, const Acc* image, const int64_t* taps, int64_t height,
+                int64_t width, int64_t cols, Acc* to) {
+    const auto kernel = kTapTable<Acc>.fn[height - 1][width == lanes_ ? 0 : 1];
+    if (cols == width) {
+      kernel(terms, a, image, taps, to, sums_row_);
+      return;
+    }
+    HWY_ALIGN Acc tile[(kMaxRows + 2) * kMaxVectors * HWY_MAX_BYTES / sizeof(Acc)] = {};
+    kernel(terms, a, image, taps, tile, width);
+    add_tile(tile, width, height, cols, to);
+  }
+
+  // One rounding into the result, wherever its pixels lie.
+  void finish(int64_t j, int64_t n) {
+    const hn::ScalableTag<Acc> d;
+    for (int64_t at = 0; at < n;) {
+      const int64_t pixel = j + at;
+      const int64_t w = pixel % phase_.out[2];
+      const int64_t line = pixel / phase_.out[2];
+      const int64_t row = line % lines_;
+      const int64_t count = std::min(phase_.out[2] - w, n - at);
+      T* line_out = out_ + line / lines_ * t_.out_sample +
+                    row / phase_.out[1] * phase_.out_stride[0] +
+                    row % phase_.out[1] * phase_.out_stride[1] + w * phase_.out_stride[2];
+      for (int64_t r = first_row_; r < end_row_; ++r) {
+        const Acc* from = sums_ + r * sums_row_ + at;
+        T* to = line_out + r * plan_.result_pixels;
+        int64_t i = 0;
+        if (phase_.out_stride[2] == 1) {
+          for (; i + lanes_ <= count; i += lanes_) {
+            store_narrowed(d, hn::LoadU(d, from + i), to + i);
+          }
+        }
+        for (; i < count; ++i) narrow_one(from[i], to + i * phase_.out_stride[2]);
+      }
+      at += count;
+    }
+  }
+
+  const ConvTask& t_;
+  const ConvPlan& plan_;
+  const ConvPhase& phase_;
+  const Acc* image_;
+  const Acc* weights_;
+  T* out_;
+  const Panels panels_;
+  const TermBlocks blocks_;
+  const int64_t lanes_;
+  const int64_t width_;
+  const bool in_place_;
+  const int64_t readable_;
+  const int64_t lines_;  // rows of pixels in a sample
+  const int64_t first_row_;
+  const int64_t end_row_;
+  Acc* sums_ = nullptr;
+  int64_t sums_row_ = 0;
+};
+
+template <class T>
+void conv_compute(const ConvTask& task) {
+  ConvBlock<T>(task).run();
+}
+
+}  // namespace ampgrad::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif

@@ -1,0 +1,218 @@
+// The weight gradient of a convolution on one thread, compiled once per Highway target: a register
+// tile holds the sums of a few taps times two vectors of y channels while pixels go by; the image
+// is read in place, the gradient from panels that hold its channels side by side. Groups with
+// few channels take dot products of rows instead.
+#if defined(AMPGRAD_CONV_WEIGHT_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef AMPGRAD_CONV_WEIGHT_INL_H_
+#undef AMPGRAD_CONV_WEIGHT_INL_H_
+#else
+#define AMPGRAD_CONV_WEIGHT_INL_H_
+#endif
+
+#include "backend/cpu/conv_tile-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace ampgrad::cpu::HWY_NAMESPACE {
+
+// Pixels whose gradients stay in the first-level cache while all taps pass over them.
+inline constexpr int64_t kGradPixels = 256;
+
+template <class T>
+void conv_pack_grad(const void* grad, int64_t channels, int64_t pixels, int64_t first,
+                    void* panel) {
+  const auto lanes = static_cast<int64_t>(hn::Lanes(hn::ScalableTag<AccOf<T>>()));
+  const int64_t width = kMaxVectors * lanes;
+  pack_panel(static_cast<const T*>(grad) + first * pixels, pixels, 1,
+             std::min(width, channels - first), channels - first, width, pixels,
+             static_cast<AccOf<T>*>(panel));
+}
+
+template <class Acc, int Rows>
+struct WeightSums {
+  static constexpr int kVectors = kMaxVectors;
+
+  // Adds the pixels of a run: sums[r] += image[taps[r] + i] * grad[i].
+  template <class V>
+  static HWY_INLINE void run(V (&acc)[Rows][kVectors], const Acc* const (&rows)[Rows],
+                             const Acc* HWY_RESTRICT grad, int64_t offset, int64_t count) {
+    const hn::ScalableTag<Acc> d;
+    const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+    for (int64_t i = 0; i < count; ++i) {
+      V g[kVectors];
+#pragma GCC unroll 2
+      for (int v = 0; v < kVectors; ++v) g[v] = hn::LoadU(d, grad + v * lanes);
+#pragma GCC unroll 16
+      for (int r = 0; r < Rows; ++r) {
+        const V x = hn::Set(d, rows[r][offset + i]);
+#pragma GCC unroll 2
+        for (int v = 0; v < kVectors; ++v) acc[r][v] = hn::MulAdd(x, g[v], acc[r][v]);
+      }
+      grad += kVectors * lanes;
+    }
+  }
+};
+
+// `Rows` taps over pixels [begin, end) of a phase, counted through the samples.
+template <class Acc, int Rows>
+void weight_tile(const ConvWeightTask& t, const int64_t* taps, const Acc* grad, int64_t begin,
+                 int64_t end, Acc* sums) {
+  const ConvPhase& phase = *t.phase;
+  const Acc* image = static_cast<const Acc*>(t.image);
+  const int64_t lines = phase.out[0] * phase.out[1];
+  const hn::ScalableTag<Acc> d;
+  using V = hn::Vec<decltype(d)>;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  V acc[Rows][kMaxVectors];
+  const Acc* rows[Rows];
+#pragma GCC unroll 16
+  for (int r = 0; r < Rows; ++r) {
+    rows[r] = image + taps[r];
+#pragma GCC unroll 2
+    for (int v = 0; v < kMaxVectors; ++v) acc[r][v] = hn::Zero(d);
+  }
+  for (int64_t pixel = begin; pixel < end;) {
+    const int64_t w = pixel % phase.out[2];
+    const int64_t line = pixel / phase.out[2];
+    const int64_t row = line % lines;
+    const int64_t count = std::min(phase.out[2] - w, end - pixel);
+    const int64_t base = line / lines * t.image_sample + row / phase.out[1] * phase.jump[0] +
+                         row % phase.out[1] * phase.jump[1] + w;
+    WeightSums<Acc, Rows>::run(acc, rows, grad + pixel * kMaxVectors * lanes, base, count);
+    pixel += count;
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 2
+    for (int v = 0; v < kMaxVectors; ++v) {
+      Acc* to = sums + r * t.sums_stride + v * lanes;
+      hn::StoreU(hn::Add(hn::LoadU(d, to), acc[r][v]), d, to);
+    }
+  }
+}
+
+template <class Acc>
+using WeightFn = void (*)(const ConvWeightTask&, const int64_t*, const Acc*, int64_t, int64_t,
+                          Acc*);
+template <class Acc>
+struct WeightTable {
+  WeightFn<Acc> fn[kMaxRows];
+};
+template <class Acc, int... R>
+constexpr WeightTable<Acc> make_weight_table(std::integer_sequence<int, R...>) {
+  return {{weight_tile<Acc, R + 1>...}};
+}
+template <class Acc>
+inline constexpr WeightTable<Acc> kWeightTable =
+    make_weight_table<Acc>(std::make_integer_sequence<int, kMaxRows>());
+
+template <class T>
+void conv_weight_grad(const ConvWeightTask& t) {
+  using Acc = AccOf<T>;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(hn::ScalableTag<Acc>()));
+  const int64_t width = kMaxVectors * lanes;
+  const int64_t pixels = t.phase->pixels() * t.samples;
+  const Panels panels(t.num_taps);
+  for (int64_t begin = 0; begin < pixels; begin += kGradPixels) {
+    const int64_t end = std::min(begin + kGradPixels, pixels);
+    for (int64_t k = t.first; k < t.first + t.count; k += width) {
+      const Acc* grad = static_cast<const Acc*>(t.grad) + k * pixels;
+      for (int64_t q = 0; q < panels.count; ++q) {
+        const int64_t tap = panels.first(q);
+        kWeightTable<Acc>.fn[panels.height(q) - 1](
+            t, t.taps + tap, grad, begin, end, static_cast<Acc*>(t.sums) + tap * t.sums_stride + k);
+      }
+    }
+  }
+}
+
+// `Taps` dot products of image rows with one row of the gradient.
+template <class Acc, int Taps>
+void dot_tile(const ConvPhase& phase, const Acc* image, const int64_t* taps, const Acc* grad,
+              Acc* sums, int64_t sums_stride) {
+  const hn::ScalableTag<Acc> d;
+  using V = hn::Vec<decltype(d)>;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  double total[Taps] = {};
+  const int64_t lines = phase.out[0] * phase.out[1];
+  for (int64_t line = 0; line < lines; ++line) {
+    const Acc* g = grad + line * phase.out[2];
+    const Acc* base =
+        image + line / phase.out[1] * phase.jump[0] + line % phase.out[1] * phase.jump[1];
+    V acc[Taps];
+#pragma GCC unroll 8
+    for (int t = 0; t < Taps; ++t) acc[t] = hn::Zero(d);
+    int64_t i = 0;
+    for (; i + lanes <= phase.out[2]; i += lanes) {
+      const V v = hn::LoadU(d, g + i);
+#pragma GCC unroll 8
+      for (int t = 0; t < Taps; ++t) {
+        acc[t] = hn::MulAdd(v, hn::LoadU(d, base + taps[t] + i), acc[t]);
+      }
+    }
+    for (int t = 0; t < Taps; ++t) {
+      double rest = hn::GetLane(hn::SumOfLanes(d, acc[t]));
+      for (int64_t x = i; x < phase.out[2]; ++x) {
+        rest += static_cast<double>(g[x]) * static_cast<double>(base[taps[t] + x]);
+      }
+      total[t] += rest;
+    }
+  }
+  for (int t = 0; t < Taps; ++t) sums[t * sums_stride] += static_cast<Acc>(total[t]);
+}
+
+template <class T>
+void conv_weight_grad_rows(const ConvWeightTask& t) {
+  using Acc = AccOf<T>;
+  const Acc* image = static_cast<const Acc*>(t.image);
+  for (int64_t k = t.first; k < t.first + t.count; ++k) {
+    const Acc* grad = static_cast<const Acc*>(t.grad) + k * t.phase->pixels();
+    Acc* sums = static_cast<Acc*>(t.sums) + k;
+    int64_t tap = 0;
+    for (; tap + 5 <= t.num_taps; tap += 5) {
+      dot_tile<Acc, 5>(*t.phase, image, t.taps + tap, grad, sums + tap * t.sums_stride,
+                       t.sums_stride);
+    }
+    for (; tap + 2 <= t.num_taps; tap += 2) {
+      dot_tile<Acc, 2>(*t.phase, image, t.taps + tap, grad, sums + tap * t.sums_stride,
+                       t.sums_stride);
+    }
+    for (; tap < t.num_taps; ++tap) {
+      dot_tile<Acc, 1>(*t.phase, image, t.taps + tap, grad, sums + tap * t.sums_stride,
+                       t.sums_stride);
+    }
+  }
+}
+
+template <class T>
+void conv_widen(const void* from, int64_t n, void* to) {
+  widen_row(static_cast<const T*>(from), n, static_cast<AccOf<T>*>(to));
+}
+
+template <class T>
+void conv_narrow(const void* from, int64_t stride, int64_t n, void* to) {
+  for (int64_t i = 0; i < n; ++i) {
+    narrow_one(static_cast<const AccOf<T>*>(from)[i * stride], static_cast<T*>(to) + i);
+  }
+}
+
+template <class T>
+ConvKernels make_conv_kernels() {
+  const auto lanes = static_cast<int64_t>(hn::Lanes(hn::ScalableTag<AccOf<T>>()));
+  ConvKernels k;
+  k.prepare = conv_prepare<T>;
+  k.pack_weights = conv_pack_weights<T>;
+  k.compute = conv_compute<T>;
+  k.pack_grad = conv_pack_grad<T>;
+  k.weight_grad = conv_weight_grad<T>;
+  k.weight_grad_rows = conv_weight_grad_rows<T>;
+  k.widen = conv_widen<T>;
+  k.narrow = conv_narrow<T>;
+  k.rows = kMaxRows;
+  k.cols = kMaxVectors * lanes;
+  return k;
+}
+
+}  // namespace ampgrad::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif
