@@ -25,11 +25,11 @@ export interface OpEntry {
 const schemas: readonly OpSchema[] = native.opSchemas();
 const entries = new Map<string, OpEntry>();
 
-function addEntry(schema: OpSchema, name: string, inPlace: boolean): void {
+function addEntry(schema: OpSchema, name: string, inPlace: boolean, target = name): void {
   const positional = schema.args.filter((a) => !a.keywordOnly).length;
   entries.set(name, {
     name,
-    fn: native.ops[name] as NativeFunction,
+    fn: native.ops[target] as NativeFunction,
     inPlace,
     schema,
     positional,
@@ -45,6 +45,15 @@ function addEntry(schema: OpSchema, name: string, inPlace: boolean): void {
 for (const schema of schemas) {
   addEntry(schema, schema.name, schema.inplace === 'only');
   if (schema.inplace === 'yes') addEntry(schema, `${schema.name}_`, true);
+}
+
+for (const [alias, target] of Object.entries(native.opAliases())) {
+  for (const suffix of ['', '_']) {
+    const entry = entries.get(target + suffix);
+    if (entry !== undefined) {
+      addEntry(entry.schema, alias + suffix, entry.inPlace, target + suffix);
+    }
+  }
 }
 
 /** The registry as data: every op with its schema, dtypes, policies. */

@@ -6,6 +6,7 @@ export * from './anomaly';
 export * from './ops.gen';
 export * from './functions/creation';
 export * from './functions/extrema';
+export * from './functions/order';
 export { type Index, Slice, slice } from './functions/indexing';
 export { type NewOptions, type ToOptions } from './functions/convert';
 export * from './autograd';

@@ -69,6 +69,8 @@ export interface Native {
   readonly ops: Readonly<Record<string, NativeFunction>>;
   setup(makeError: unknown, collect: (major: boolean) => void): void;
   opSchemas(): OpSchema[];
+  /** Other names of ops: alias to target. */
+  opAliases(): Readonly<Record<string, string>>;
   shape(h: Handle): number[];
   strides(h: Handle): number[];
   dtype(h: Handle): string;

@@ -17,7 +17,7 @@ const internal = /(Backward|Forward|Step_)$|^(toCopy|asStridedView|multiTensorNo
 const functionOnly =
   /(Loss|Norm|Dropout|dropout)$|^(linear|bilinear|crossEntropy|embedding|conv|(max|avg|lp|adaptive|fractional)\w*Pool|pad$|interpolate|scaledDot|binaryCrossEntropy|klDiv)/;
 // Written by hand in lib/functions, with overloads that a schema cannot express.
-const byHand = new Set(['to', 'slice', 'index', 'indexPut', 'maxDim', 'minDim']);
+const byHand = new Set(['to', 'slice', 'index', 'indexPut', 'maxDim', 'minDim', 'median', 'nanmedian', 'medianDim', 'nanmedianDim', 'uniqueGroups']);
 const reserved = new Set(['var', 'in', 'with', 'new', 'delete', 'function', 'import']);
 
 const typeOf = {
@@ -223,7 +223,12 @@ function generateMethod(op, name, inPlace, out) {
 
 async function generate() {
   const out = { types: [], values: [], functions: [], declarations: [], methods: [] };
-  for (const op of addon.opSchemas()) {
+  const schemas = addon.opSchemas();
+  const byName = new Map(schemas.map((op) => [op.name, op]));
+  const aliases = Object.entries(addon.opAliases()).map(([name, target]) => {
+    return { ...byName.get(target), name };
+  });
+  for (const op of [...schemas, ...aliases]) {
     if (internal.test(op.name) || byHand.has(op.name)) continue;
     generateFunction(op, out);
     if (!isMethod(op)) continue;

@@ -112,6 +112,27 @@ napi_value set_threads(const Call& c) {
 
 napi_value schemas(const Call& c) { return op_schemas(c.env); }
 
+// {alias: target}
+napi_value aliases(const Call& c) {
+  struct Alias {
+    const char* name;
+    const char* target;
+  };
+  static constexpr Alias kAliases[] = {
+#define AG_ALIAS(alias, target) {#alias, (static_cast<void>(OpId::target), #target)},
+#include "ops/table/alias.def"
+#undef AG_ALIAS
+  };
+  napi_value out;
+  check_status(c.env, napi_create_object(c.env, &out));
+  for (const Alias& a : kAliases) {
+    napi_value target;
+    check_status(c.env, napi_create_string_utf8(c.env, a.target, NAPI_AUTO_LENGTH, &target));
+    check_status(c.env, napi_set_named_property(c.env, out, a.name, target));
+  }
+  return out;
+}
+
 }  // namespace
 
 void export_runtime_functions(napi_env env, napi_value exports) {
@@ -128,6 +149,7 @@ void export_runtime_functions(napi_env env, napi_value exports) {
       {"getNumThreads", entry<get_threads>},
       {"setNumThreads", entry<set_threads>},
       {"opSchemas", entry<schemas>},
+      {"opAliases", entry<aliases>},
   };
   export_functions(env, exports, kExports, std::size(kExports));
 }

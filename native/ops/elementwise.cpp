@@ -169,6 +169,13 @@ Tensor floatPower(const Operand& input, const Operand& exponent) {
   return out.dtype() == DType::Float64 ? out : ops::to(out, DType::Float64);
 }
 
+// The result never fits into anything narrower.
+Tensor floatPower_(const Tensor& input, const Operand& exponent) {
+  AG_CHECK(input.dtype() == DType::Float64, DType, "floatPower_: the base given to floatPower_ has ",
+           "dtype ", dtype_name(input.dtype()), " but the operation's result requires dtype float64");
+  return ops::copy_(input, Operand(ops::floatPower(Operand(input), exponent)), false);
+}
+
 Tensor ldexp(const Operand& input, const Operand& other) {
   return ops::mul(input, Operand(ops::pow(Operand(2.0), other)));
 }
@@ -184,6 +191,33 @@ Tensor isclose(const Tensor& input, const Tensor& other, double rtol, double ato
   attrs.d[1] = atol;
   attrs.i[0] = equal_nan ? 1 : 0;
   return launch_binary(OpId::isclose, ElementwiseRule::Bool, input, other, attrs);
+}
+
+bool allclose(const Tensor& input, const Tensor& other, double rtol, double atol, bool equal_nan) {
+  const Tensor close = isclose(input, other, rtol, atol, equal_nan);
+  return ops::all(close).data_as<bool>()[0];
+}
+
+// Same sizes and same elements; NaN differs from itself.
+bool equal(const Tensor& input, const Tensor& other) {
+  AG_CHECK(input.dtype() == other.dtype(), DType, "equal: expected both tensors to have the same ",
+           "dtype, got ", dtype_name(input.dtype()), " and ", dtype_name(other.dtype()));
+  if (!(input.sizes() == other.sizes())) return false;
+  return ops::all(ops::eq(Operand(input), Operand(other))).data_as<bool>()[0];
+}
+
+// No dtype here is complex.
+Tensor isreal(const Tensor& input) {
+  Tensor out = Tensor::empty(input.sizes(), DType::Bool, input.device());
+  fill_tensor(out, Scalar(true));
+  return out;
+}
+
+Tensor polygamma(int64_t n, const Tensor& input) {
+  AG_CHECK(n >= 0, Value, "polygamma: polygamma(n, x) does not support negative n, got ", n);
+  Attrs attrs;
+  attrs.i[0] = n;
+  return launch_unary(OpId::polygamma, ElementwiseRule::Float, input, attrs);
 }
 
 Tensor round(const Tensor& input, int64_t decimals) {

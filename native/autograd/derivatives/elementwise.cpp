@@ -173,6 +173,14 @@ void xlogy_backward(Backward& b) {
   b.set(1, [&] { return ops::mul(b.grad(), ops::div(b.operand(0), b.operand(1))); });
 }
 
+// Moves with the input, except where it is already at the target.
+void nextafter_backward(Backward& b) {
+  b.set(0, [&] {
+    return ops::where(ops::ne(b.operand(0), b.operand(1)), b.grad(), Operand(0.0));
+  });
+  if (b.is_tensor(1)) b.set(1, [&] { return ops::zerosLike(b.grad()); });
+}
+
 void clamp_backward(Backward& b) {
   const bool has_min = b.is_tensor(1) || b.opt_attr<Scalar>(1).has_value();
   const bool has_max = b.is_tensor(2) || b.opt_attr<Scalar>(2).has_value();
@@ -300,6 +308,7 @@ void append_binary(std::vector<Derivative>* list) {
                 {OpId::logaddexp, all, logaddexp_backward<false>},
                 {OpId::logaddexp2, all, logaddexp_backward<true>},
                 {OpId::xlogy, {in(0), in(1)}, xlogy_backward},
+                {OpId::nextafter, all, nextafter_backward},
                 {OpId::clamp, {in(0), in(1), in(2)}, clamp_backward},
                 {OpId::where, {in(0)}, where_backward},
                 {OpId::lerp, {in(0).when(2), in(1).when(2), in(2).when(0, 1)}, lerp_backward},

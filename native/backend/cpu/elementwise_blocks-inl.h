@@ -17,6 +17,7 @@
 #include "math/activation-inl.h"
 #include "math/arithmetic-inl.h"
 #include "math/logic-inl.h"
+#include "math/special-inl.h"
 #include "math/transcendental-inl.h"
 
 HWY_BEFORE_NAMESPACE();

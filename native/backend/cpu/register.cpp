@@ -26,6 +26,10 @@ void register_cpu_backend() {
     cpu::register_optim();
     cpu::register_optim_factored();
     cpu::register_multi_tensor();
+    cpu::register_statistics();
+    cpu::register_scan();
+    cpu::register_sort();
+    cpu::register_search();
   });
 }
 

@@ -21,6 +21,10 @@ void register_optim();
 void register_optim_factored();
 void register_multi_tensor();
 void register_random();
+void register_scan();
+void register_search();
+void register_sort();
+void register_statistics();
 }  // namespace cpu
 
 }  // namespace ampgrad
