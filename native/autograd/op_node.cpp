@@ -5,18 +5,22 @@
 #include "autograd/anomaly.h"
 #include "autograd/grad_mode.h"
 #include "autograd/view.h"
+#include "ops/shape_ops.h"
 
 namespace ampgrad {
 
-SavedTensor SavedTensor::of_input(const Tensor& t, bool modified_in_place) {
+SavedTensor SavedTensor::of_input(const Tensor& t) {
   SavedTensor saved;
   saved.version_ = t.version();
-  if (modified_in_place && !is_leaf(t)) {
-    saved.history_ = gradient_edge(t);
-    saved.data_ = t.alias();
-  } else {
-    saved.data_ = t;
-  }
+  saved.data_ = t;
+  return saved;
+}
+
+SavedTensor SavedTensor::of_overwritten(const Tensor& t, const Tensor& copy) {
+  SavedTensor saved;
+  saved.version_ = copy.version();
+  saved.data_ = copy;
+  if (!is_leaf(t)) saved.history_ = gradient_edge(t);
   return saved;
 }
 
@@ -110,9 +114,34 @@ bool wants(const Save& save, uint16_t needed) {
   return save.needed_by == 0 || (save.needed_by & needed) != 0;
 }
 
+uint16_t needed_arguments(const Values& args) {
+  uint16_t needed = 0;
+  for (size_t i = 0; i < args.size(); ++i) {
+    const bool single = args[i].is_tensor() && requires_grad(args[i].get<Tensor>());
+    if (single) needed = static_cast<uint16_t>(needed | 1u << i);
+    if (!args[i].is<TensorList>()) continue;
+    for (const Tensor& t : args[i].get<TensorList>()) {
+      if (t.defined() && requires_grad(t)) needed = static_cast<uint16_t>(needed | 1u << i);
+    }
+  }
+  return needed;
+}
+
 }  // namespace
 
-NodePtr record_op(const OpDef& op, const Values& args, const Values& results, bool in_place) {
+Tensor copy_if_overwritten(const OpDef& op, const Values& args) {
+  const Derivative* derivative = find_derivative(op.id);
+  if (derivative == nullptr || !args[0].is_tensor()) return Tensor();
+  const uint16_t needed = needed_arguments(args);
+  for (const Save& save : derivative->saves) {
+    if (save.is_output || save.index != 0 || !wants(save, needed)) continue;
+    return contiguous_copy(args[0].get<Tensor>());
+  }
+  return Tensor();
+}
+
+NodePtr record_op(const OpDef& op, const Values& args, const Values& results, bool in_place,
+                  const Tensor& overwritten) {
   const Derivative* derivative = find_derivative(op.id);
   AG_ASSERT(derivative != nullptr);
   auto node = make_intrusive<OpNode>(op, *derivative);
@@ -148,12 +177,14 @@ NodePtr record_op(const OpDef& op, const Values& args, const Values& results, bo
       const Tensor& t = results[save.index].get<Tensor>();
       node->saved_[s] = SavedTensor::of_output(t, save.index, t.version() + (in_place ? 1 : 0));
     } else if (args[save.index].is_tensor()) {
+      const Tensor& t = args[save.index].get<Tensor>();
+      const bool lost = save.index == 0 && overwritten.defined();
       node->saved_[s] =
-          SavedTensor::of_input(args[save.index].get<Tensor>(), in_place && save.index == 0);
+          lost ? SavedTensor::of_overwritten(t, overwritten) : SavedTensor::of_input(t);
     } else if (args[save.index].is<TensorList>()) {
       node->saved_lists_.resize(args.size());
       for (const Tensor& t : args[save.index].get<TensorList>()) {
-        node->saved_lists_[save.index].push_back(t.defined() ? SavedTensor::of_input(t, false)
+        node->saved_lists_[save.index].push_back(t.defined() ? SavedTensor::of_input(t)
                                                              : SavedTensor());
       }
     }

@@ -11,8 +11,9 @@ namespace ampgrad {
 class SavedTensor {
  public:
   SavedTensor() = default;
-  // `modified_in_place`: the op overwrites this input, so its present history must be kept apart.
-  static SavedTensor of_input(const Tensor& t, bool modified_in_place);
+  static SavedTensor of_input(const Tensor& t);
+  // An input that the op overwrites: `copy` has its values, and its history is kept apart.
+  static SavedTensor of_overwritten(const Tensor& t, const Tensor& copy);
   // `version`: the one the output has once the op is complete.
   static SavedTensor of_output(const Tensor& t, uint32_t output_nr, uint32_t version);
 
@@ -40,7 +41,7 @@ class OpNode final : public Node, public Pooled<OpNode> {
 
  private:
   friend class Backward;
-  friend NodePtr record_op(const OpDef&, const Values&, const Values&, bool);
+  friend NodePtr record_op(const OpDef&, const Values&, const Values&, bool, const Tensor&);
 
   struct Input {
     uint16_t first_edge = 0;  // index into `edges` and `metas_`
@@ -52,9 +53,9 @@ class OpNode final : public Node, public Pooled<OpNode> {
 
   const OpDef& op_;
   const Derivative& derivative_;
-  Values args_;                 // tensors removed
-  std::vector<Input> inputs_;   // per argument
-  std::vector<TensorMeta> metas_;  // per tensor argument, in edge order
+  Values args_;                     // tensors removed
+  std::vector<Input> inputs_;       // per argument
+  std::vector<TensorMeta> metas_;   // per tensor argument, in edge order
   std::vector<SavedTensor> saved_;  // in the order of derivative_.saves; lists in saved_lists_
   std::vector<std::vector<SavedTensor>> saved_lists_;
   bool released_ = false;
@@ -63,9 +64,13 @@ class OpNode final : public Node, public Pooled<OpNode> {
 // True if any tensor in `args` requires grad.
 bool any_requires_grad(const Values& args);
 
+// Before an op overwrites args[0]: a copy of it if the derivative reads its old values.
+Tensor copy_if_overwritten(const OpDef& op, const Values& args);
+
 // Makes the node of an op that was just run and attaches it to the differentiable results.
 // in_place: results[0] is args[0], whose version is about to be bumped and whose history the node
-// will replace.
-NodePtr record_op(const OpDef& op, const Values& args, const Values& results, bool in_place);
+// will replace; `overwritten` is what copy_if_overwritten returned.
+NodePtr record_op(const OpDef& op, const Values& args, const Values& results, bool in_place,
+                  const Tensor& overwritten = Tensor());
 
 }  // namespace ampgrad

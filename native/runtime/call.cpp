@@ -34,11 +34,12 @@ void copy_result_into(const OpDef& op, const Tensor& self, const Tensor& result)
   impl::copy_(self, Operand(result), false);
 }
 
-void finish_inplace(const OpDef& op, const Values& args, const Tensor& self, bool record) {
+void finish_inplace(const OpDef& op, const Values& args, const Tensor& self, bool record,
+                    const Tensor& overwritten) {
   NodePtr node;
   if (record) {
     const Values results{Value(self)};
-    node = record_op(op, args, results, true);
+    node = record_op(op, args, results, true, overwritten);
   }
   self.bump_version();
   if (node) rebase_history(self, node);
@@ -53,11 +54,12 @@ void run_self_writing_op(const OpDef& op, Values& args, Values& results) {
   const Tensor self = args[0].get<Tensor>();
   check_inplace(op, self);
   const bool record = should_record_inplace(op, args, self);
+  const Tensor overwritten = record ? copy_if_overwritten(op, args) : Tensor();
   {
     const GradModeGuard below(GradMode::enabled() && !record);
     op.fn(args, results);
   }
-  finish_inplace(op, args, self, record);
+  finish_inplace(op, args, self, record, overwritten);
 }
 
 void run_op(const OpDef& op, Values& args, Values& results) {
@@ -92,7 +94,10 @@ void run_op_inplace(const OpDef& op, Values& args) {
   const Tensor self = args[0].get<Tensor>();
   check_inplace(op, self);
   if (op.diff == Diff::Composite) {
-    op.fn(args, results);
+    Values inputs = args;
+    // What its parts save must survive the copy into self.
+    if (GradMode::enabled() && any_requires_grad(args)) inputs[0] = Value(ops::clone(self));
+    op.fn(inputs, results);
     Values copy{Value(self), results[0], Value(false)};
     const Tensor& result = results[0].get<Tensor>();
     AG_CHECK(result.sizes() == self.sizes() && can_cast(result.dtype(), self.dtype()), Shape,
@@ -101,13 +106,14 @@ void run_op_inplace(const OpDef& op, Values& args) {
     return;
   }
   const bool record = should_record_inplace(op, args, self);
+  const Tensor overwritten = record ? copy_if_overwritten(op, args) : Tensor();
   {
     const GradModeGuard below(false);
     OutputSlot slot(self);
     op.fn(args, results);
     if (!slot.taken()) copy_result_into(op, self, results[0].get<Tensor>());
   }
-  finish_inplace(op, args, self, record);
+  finish_inplace(op, args, self, record, overwritten);
 }
 
 }  // namespace
