@@ -68,10 +68,87 @@ void cat_backward(Backward& b) {
   }
 }
 
+// Sizes, strides and first element of a window on a storage.
+struct Window {
+  Dims sizes;
+  Dims strides;
+  int64_t offset = 0;
+
+  int64_t numel() const {
+    int64_t n = 1;
+    for (const int64_t size : sizes) n *= size;
+    return n;
+  }
+  // One past its last element.
+  int64_t end() const {
+    int64_t last = offset;
+    for (size_t i = 0; i < sizes.size(); ++i) last += (sizes[i] - 1) * strides[i];
+    return last + 1;
+  }
+  // Whether two indices can mean the same element: in order of strides, each must step over all
+  // that the smaller ones reach.
+  bool overlaps() const {
+    std::vector<std::pair<int64_t, int64_t>> dims;  // (stride, size)
+    for (size_t i = 0; i < sizes.size(); ++i) {
+      if (sizes[i] > 1) dims.emplace_back(strides[i], sizes[i]);
+    }
+    std::sort(dims.begin(), dims.end());
+    int64_t reach = 0;
+    for (const auto& [stride, size] : dims) {
+      if (stride <= reach) return true;
+      reach += (size - 1) * stride;
+    }
+    return false;
+  }
+  // The window at position i of the first dimension.
+  Window at(int64_t i) const {
+    return {Dims(sizes.begin() + 1, sizes.end()), Dims(strides.begin() + 1, strides.end()),
+            offset + i * strides[0]};
+  }
+  Tensor of(const Tensor& flat) const {
+    return ops::asStridedView(flat, sizes, strides, offset, flat.strides(), flat.offset());
+  }
+};
+
+// flat[window] += values. Elements met several times get every one of their values.
+void add_to_window(const Tensor& flat, const Window& window, const Tensor& values) {
+  if (window.overlaps()) {
+    for (int64_t i = 0; i < window.sizes[0]; ++i) {
+      add_to_window(flat, window.at(i), ops::select(values, 0, i));
+    }
+    return;
+  }
+  Values args{Value(window.of(flat)), Value(values), Value(Scalar(1))};
+  call_op_inplace(op_def(OpId::add), args);
+}
+
+// Through the storage: the gradient is added up where the result looked, then read where the input
+// looked. Elements of an input that overlaps itself share their gradient evenly.
+void as_strided_backward(Backward& b) {
+  const TensorMeta& meta = b.meta(0);
+  Window result{b.attr<Dims>(1), b.attr<Dims>(2), b.attr<int64_t>(3)};
+  Window input{meta.sizes, b.attr<Dims>(4), b.attr<int64_t>(5)};
+  b.set(0, [&] {
+    if (result.numel() == 0 || input.numel() == 0) return zeros_like_meta(meta);
+    const int64_t first = std::min(result.offset, input.offset);
+    result.offset -= first;
+    input.offset -= first;
+    const Dims length{std::max(result.end(), input.end())};
+    const Tensor flat = ops::zeros(length, meta.dtype, meta.device);
+    add_to_window(flat, result, b.grad());
+    const Tensor gradient = ops::clone(input.of(flat));
+    if (!input.overlaps()) return gradient;
+    const Tensor count = ops::zeros(length, meta.dtype, meta.device);
+    add_to_window(count, input, ops::ones(meta.sizes, meta.dtype, meta.device));
+    return ops::div(gradient, input.of(count));
+  });
+}
+
 }  // namespace
 
 std::vector<Derivative> shape() {
   return {
+      {OpId::asStridedView, {}, as_strided_backward},
       {OpId::view, {}, squeeze_backward},
       {OpId::squeeze, {}, squeeze_backward},
       {OpId::unsqueeze, {}, squeeze_backward},
