@@ -31,7 +31,11 @@ test('no sample is for an op that does not exist', () => {
 });
 
 test('every row declares dtypes', () => {
-  expect(opSchemas().filter((s) => s.dtypes.length === 0).map((s) => s.name)).toEqual([]);
+  expect(
+    opSchemas()
+      .filter((s) => s.dtypes.length === 0)
+      .map((s) => s.name),
+  ).toEqual([]);
 });
 
 describe.each(names)('%s', (name) => {

@@ -54,7 +54,8 @@ export function rmsNorm(x: Nd, size: number[], ...rest: unknown[]): Nd {
 export function groupNorm(x: Nd, groups: number, ...rest: unknown[]): Nd {
   const options = rest.pop() as NormOptions;
   const size = (x.shape[1] as number) / groups;
-  const key = (i: number[]): string => `${String(i[0])},${String(Math.floor((i[1] as number) / size))}`;
+  const key = (i: number[]): string =>
+    `${String(i[0])},${String(Math.floor((i[1] as number) / size))}`;
   const y = normalize(x, key, options.eps ?? 1e-5);
   return affine(y, (i) => [i[1] as number], rest[0] ?? options.weight, rest[1] ?? options.bias);
 }
@@ -77,9 +78,7 @@ export function batchNorm(x: Nd, mean: unknown, variance: unknown, ...rest: unkn
   const options = rest.pop() as BatchNormOptions;
   const eps = options.eps ?? 1e-5;
   const own = options.training === true || !(mean instanceof Nd);
-  const y = own
-    ? normalize(x, (i) => String(i[1]), eps)
-    : byRunning(x, mean, variance as Nd, eps);
+  const y = own ? normalize(x, (i) => String(i[1]), eps) : byRunning(x, mean, variance as Nd, eps);
   return affine(y, (i) => [i[1] as number], rest[0] ?? options.weight, rest[1] ?? options.bias);
 }
 

@@ -89,7 +89,7 @@ export function pythonModulo(a: number, b: number): number {
 /** Python's floor division, by way of the modulo. */
 export function floorDivide(a: number, b: number): number {
   if (b === 0) return a / b;
-  if (!Number.isFinite(a)) return Number.isFinite(b) ? a / b === Infinity ? NaN : NaN : NaN;
+  if (!Number.isFinite(a)) return Number.isFinite(b) ? (a / b === Infinity ? NaN : NaN) : NaN;
   if (Number.isNaN(b)) return NaN;
   const q = (a - pythonModulo(a, b)) / b;
   if (!Number.isFinite(b)) return a === 0 ? 0 : a < 0 === b < 0 ? 0 : -1;

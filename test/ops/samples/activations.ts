@@ -1,11 +1,13 @@
 /** Activations and their fused derivatives. */
 import { normalCdf, sigmoid, softplus } from '../reference/special';
 import { backwardOf, unary, unaryWith } from '../support/families';
+import type { DType } from '../../../lib';
+import type { Nd } from '../support/nd';
 import type { Family } from '../support/sample';
 
-const at =
-  (...avoid: number[]) =>
-  ({ avoid, margin: 0.1 }) as const;
+const at = (...avoid: number[]) => ({ avoid, margin: 0.1 }) as const;
+const floats: readonly DType[] = ['float16', 'bfloat16', 'float32', 'float64'];
+const signed: readonly DType[] = [...floats, 'int8', 'int16', 'int32', 'int64'];
 const alpha = 1.6732632423543772;
 const scale = 1.0507009873554805;
 
@@ -38,12 +40,17 @@ function eluSlope(g: number, x: number, a: number, s: number, i: number): number
 
 export const activations: Family = {
   relu: unary((x) => (x !== x ? x : Math.max(x, 0)), at(0)),
-  hardtanh: unaryWith(
-    ((x: number, low = -1, high = 1) => Math.min(Math.max(x, low), high)) as never,
-    [[], [-0.5, 1.5]],
-    at(-1, 1, -0.5, 1.5),
-    finite,
-  ),
+  hardtanh: {
+    samples: (s) => [
+      ...[[2, 3], [], [0, 3]].map((shape) => ({ args: [s.x(shape, at(-1, 1))], dtypes: signed })),
+      { args: [s.x([2, 4], at(0, 1)), 0, 1] },
+      { args: [s.x([2, 4], at(-0.5, 1.5)), -0.5, 1.5], dtypes: floats },
+    ],
+    reference: (x: Nd, ...p: unknown[]) => {
+      const [low, high] = p.length > 1 ? (p as [number, number]) : [-1, 1];
+      return x.map((v) => Math.min(Math.max(v, low), high));
+    },
+  },
   relu6: unary((x) => (x !== x ? x : Math.min(Math.max(x, 0), 6)), at(0, 6)),
   leakyRelu: unaryWith(((x: number, s = 0.01) => (x > 0 ? x : s * x)) as never, [[], [0.2]], at(0)),
   elu: {
@@ -56,7 +63,7 @@ export const activations: Family = {
       ...[[2, 3], [], [0, 3]].map((shape) => ({ args: [s.x(shape)] })),
       { args: [s.x([2, 3])], options: { approximate: 'tanh' } },
     ],
-    reference: (x: import('../support/nd').Nd, o: { approximate?: string }) =>
+    reference: (x: Nd, o: { approximate?: string }) =>
       x.map(o.approximate === 'tanh' ? geluTanh : gelu),
   },
   geluTanh: unary(geluTanh, {}, finite),
@@ -69,7 +76,11 @@ export const activations: Family = {
     finite,
   ),
   softsign: unary((x) => x / (1 + Math.abs(x)), {}, { promotesIntegers: true }),
-  tanhshrink: unary((x) => x - Math.tanh(x), { low: 0.5, high: 2 }, { promotesIntegers: true, ...finite }),
+  tanhshrink: unary(
+    (x) => x - Math.tanh(x),
+    { low: 0.5, high: 2 },
+    { promotesIntegers: true, ...finite },
+  ),
   hardshrink: unaryWith(
     ((x: number, l = 0.5) => (Math.abs(x) <= l ? 0 : x)) as never,
     [[], [1]],
@@ -87,9 +98,9 @@ export const activations: Family = {
     ((x: number, t: number, v: number) => (x <= t ? v : x)) as never,
     [
       [1, 3],
-      [-1, 2],
+      [2, 0],
     ],
-    at(-1, 1),
+    at(1),
   ),
   sigmoidBackward: backwardOf((g, y) => g * y * (1 - y)),
   tanhBackward: backwardOf((g, y) => g * (1 - y * y)),
@@ -102,7 +113,11 @@ export const activations: Family = {
   geluTanhBackward: backwardOf((g, x) => g * geluTanhSlope(x)),
   siluBackward: backwardOf((g, x) => g * siluSlope(x)),
   mishBackward: backwardOf((g, x) => g * mishSlope(x)),
-  softplusBackward: backwardOf((g, x, b, t) => (x * b > t ? g : g * sigmoid(b * x)), [2, 1], at(0.5)),
+  softplusBackward: backwardOf(
+    (g, x, b, t) => (x * b > t ? g : g * sigmoid(b * x)),
+    [2, 1],
+    at(0.5),
+  ),
   hardsigmoidBackward: backwardOf((g, x) => (x > -3 && x < 3 ? g / 6 : 0)),
   hardswishBackward: backwardOf((g, x) => g * (x < -3 ? 0 : x <= 3 ? x / 3 + 0.5 : 1)),
   logSigmoidBackward: backwardOf((g, x) => g * sigmoid(-x)),

@@ -26,7 +26,8 @@ function filled(value: (args: unknown[]) => number, ...rest: unknown[]): OpSpec 
 
 function like(value: number, ...rest: unknown[]): OpSpec {
   return {
-    samples: (s) => [[2, 3], [], [0, 3]].map((shape) => ({ args: [s.x(shape, { grad: false }), ...rest] })),
+    samples: (s) =>
+      [[2, 3], [], [0, 3]].map((shape) => ({ args: [s.x(shape, { grad: false }), ...rest] })),
     reference: (x: Nd) => x.map(() => value),
     ...noNan,
   };
@@ -66,7 +67,8 @@ export const creation: Family = {
     ...noNan,
   },
   linspace: {
-    samples: () => inDTypes(numbers, [0, 8, 5], [1, 3, 1], [1, 3, 0]).concat(inDTypes(floats, [-1, 2, 7])),
+    samples: () =>
+      inDTypes(numbers, [0, 8, 5], [1, 3, 1], [1, 3, 0]).concat(inDTypes(floats, [-1, 2, 7])),
     reference: (start: number, end: number, steps: number) =>
       Nd.from([steps], (_, i) => (steps === 1 ? start : start + ((end - start) * i) / (steps - 1))),
     skip: { zeroDim: 'always one dimension' },
@@ -94,7 +96,8 @@ export const creation: Family = {
       ...[[2, 3], [], [0, 3]].map((shape) => ({ args: [s.x(shape), 2] })),
       { args: [s.x([2, 3]), s.x([])] },
     ],
-    reference: (x: Nd, v: unknown) => x.map(() => (v instanceof Nd ? (v.data[0] as number) : (v as number))),
+    reference: (x: Nd, v: unknown) =>
+      x.map(() => (v instanceof Nd ? (v.data[0] as number) : (v as number))),
     ...noNan,
   },
   zero_: { ...fill(), reference: (x: Nd) => x.map(() => 0) },

@@ -1,9 +1,12 @@
 /** Element-wise functions of one operand, bounds, choice and interpolation. */
 import { digamma, erf, erfc, erfinv, lgamma, roundEven, sigmoid } from '../reference/special';
-import { elementwise, Nd } from '../support/nd';
+import type { DType } from '../../../lib';
+import { elementwise, type Nd } from '../support/nd';
 import { unary, unaryWith } from '../support/families';
 import type { Family, OpSpec, Source } from '../support/sample';
 
+const floats: readonly DType[] = ['float16', 'bfloat16', 'float32', 'float64'];
+const signed: readonly DType[] = [...floats, 'int8', 'int16', 'int32', 'int64'];
 const truth = (v: boolean): number => (v ? 1 : 0);
 const float = { promotesIntegers: true } as const;
 const positive = { low: 0.3, high: 3 } as const;
@@ -15,8 +18,12 @@ const halves = { avoid: [-1.5, -0.5, 0.5, 1.5], margin: 0.1 } as const;
 const round: OpSpec = {
   samples: (s) => [
     ...[[2, 3], [], [0, 3]].map((shape) => ({ args: [s.x(shape, halves)] })),
-    { args: [s.of([3], [1.234, -2.718, 15.55])], options: { decimals: 1 } },
-    { args: [s.of([3], [123, -271, 1555])], options: { decimals: -2 }, dtypes: ['float32', 'float64'] },
+    { args: [s.of([3], [1.234, -2.718, 15.58])], options: { decimals: 1 }, dtypes: floats },
+    {
+      args: [s.of([3], [123, -271, 1555])],
+      options: { decimals: -2 },
+      dtypes: ['float32', 'float64'],
+    },
   ],
   reference: (x: Nd, options: { decimals?: number }) => {
     const scale = 10 ** (options.decimals ?? 0);
@@ -26,11 +33,17 @@ const round: OpSpec = {
 };
 
 const clampSamples = (s: Source): ReturnType<OpSpec['samples']> => [
-  { args: [s.x([2, 3], { avoid: [-1, 1] }), -1, 1] },
-  { args: [s.x([], { avoid: [-1] }), -1] },
+  { args: [s.x([2, 3], { avoid: [-1, 1] }), -1, 1], dtypes: signed },
+  { args: [s.x([], { avoid: [-1] }), -1], dtypes: signed },
   { args: [s.x([0, 3]), 0, 1] },
   { args: [s.x([2, 3], { avoid: [1] })], options: { max: 1 } },
-  { args: [s.x([2, 3], { low: 0.2, high: 1 }), s.x([3], { low: -2, high: 0 }), s.x([2, 1], { low: 1.2, high: 2 })] },
+  {
+    args: [
+      s.x([2, 3], { low: 0.2, high: 1 }),
+      s.x([3], { low: -2, high: 0 }),
+      s.x([2, 1], { low: 1.2, high: 2 }),
+    ],
+  },
 ];
 
 function clampReference(x: Nd, ...rest: unknown[]): Nd {
@@ -46,7 +59,8 @@ const where: OpSpec = {
     { args: [s.mask([]), s.x([2]), 1] },
     { args: [s.mask([0, 3]), 1, s.x([3])] },
   ],
-  reference: (c: unknown, a: unknown, b: unknown) => elementwise((p, x, y) => (p !== 0 ? x : y), c, a, b),
+  reference: (c: unknown, a: unknown, b: unknown) =>
+    elementwise((p, x, y) => (p !== 0 ? x : y), c, a, b),
   nan: 'none',
 };
 
@@ -75,7 +89,12 @@ function addc(fn: (x: number, a: number, b: number, v: number) => number): OpSpe
   };
 }
 
-function nanToNum(v: number, nan = 0, posinf = Number.MAX_VALUE, neginf = -Number.MAX_VALUE): number {
+function nanToNum(
+  v: number,
+  nan = 0,
+  posinf = Number.MAX_VALUE,
+  neginf = -Number.MAX_VALUE,
+): number {
   if (Number.isNaN(v)) return nan;
   return v === Infinity ? posinf : v === -Infinity ? neginf : v;
 }
@@ -105,7 +124,7 @@ export const elementary: Family = {
   trunc: unary(Math.trunc, whole),
   round,
   frac: unary((x) => x - Math.trunc(x), whole),
-  square: unary((x) => x * x),
+  square: unary((x) => x * x, {}, { promotes: ['bool'] }),
   reciprocal: unary((x) => 1 / x, away, float),
   sqrt: unary(Math.sqrt, positive, float),
   rsqrt: unary((x) => 1 / Math.sqrt(x), positive, float),
@@ -145,12 +164,12 @@ export const elementary: Family = {
   erf: unary(erf, {}, float),
   erfc: unary(erfc, {}, float),
   erfinv: unary(erfinv, inner, float),
-  lgamma: unary(lgamma, positive, { ...float }),
+  lgamma: unary(lgamma, positive, { ...float, skip: { second: 'digamma has no derivative' } }),
   digamma: unary(digamma, positive, { ...float }),
-  clamp: { samples: clampSamples, reference: clampReference },
+  clamp: { samples: clampSamples, reference: clampReference, promotes: ['bool'] },
   clampMin: {
     samples: (s) => [
-      { args: [s.x([2, 3], { avoid: [0.5] }), 0.5], dtypes: ['float16', 'bfloat16', 'float32', 'float64'] },
+      { args: [s.x([2, 3], { avoid: [0.5] }), 0.5], dtypes: floats },
       { args: [s.x([2, 3], { low: 0, high: 1 }), s.x([3], { low: -2, high: -0.2 })] },
       { args: [s.x([], { avoid: [1] }), 1] },
       { args: [s.x([0, 3]), 1] },
@@ -163,6 +182,7 @@ export const elementary: Family = {
       { args: [s.x([], { avoid: [1] }), 1] },
       { args: [s.x([0, 3]), 1] },
     ],
+    promotes: ['bool'],
     reference: (x: Nd, m: unknown) => elementwise(Math.min, x, m),
   },
   where,

@@ -26,7 +26,9 @@ const families: readonly Family[] = [
   steps,
 ];
 
-export const specs: ReadonlyMap<string, OpSpec> = new Map(families.flatMap((f) => Object.entries(f)));
+export const specs: ReadonlyMap<string, OpSpec> = new Map(
+  families.flatMap((f) => Object.entries(f)),
+);
 
 /** The samples of an op; the same ones at every call. */
 export function samplesOf(name: string): readonly Sample[] {

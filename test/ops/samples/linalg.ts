@@ -11,7 +11,9 @@ export function matmulNd(a: Nd, b: Nd): Nd {
   const batch = broadcastShapes(left.shape.slice(0, -2), right.shape.slice(0, -2));
   const pick = (x: Nd, index: number[], row: number, column: number): number => {
     const skip = batch.length - (x.ndim - 2);
-    const at = x.shape.slice(0, -2).map((size, d) => (size === 1 ? 0 : (index[d + skip] as number)));
+    const at = x.shape
+      .slice(0, -2)
+      .map((size, d) => (size === 1 ? 0 : (index[d + skip] as number)));
     return x.at([...at, row, column]);
   };
   const full = Nd.from([...batch, n, m], (index) => {
@@ -26,9 +28,13 @@ export function matmulNd(a: Nd, b: Nd): Nd {
 
 const twoDim = { zeroDim: 'matrices have two dimensions' } as const;
 
-function product(pairs: readonly (readonly [number[], number[]])[], extra: Partial<OpSpec> = {}): OpSpec {
+function product(
+  pairs: readonly (readonly [number[], number[]])[],
+  extra: Partial<OpSpec> = {},
+): OpSpec {
   return {
-    samples: (s: Source) => pairs.map(([a, b]) => ({ args: [s.x(a, { ints: [-2, 2] }), s.x(b, { ints: [-2, 2] })] })),
+    samples: (s: Source) =>
+      pairs.map(([a, b]) => ({ args: [s.x(a, { ints: [-2, 2] }), s.x(b, { ints: [-2, 2] })] })),
     reference: matmulNd,
     special: false,
     skip: twoDim,
@@ -38,25 +44,58 @@ function product(pairs: readonly (readonly [number[], number[]])[], extra: Parti
 
 export const linalg: Family = {
   matmul: product([
-    [[2, 3], [3, 4]],
+    [
+      [2, 3],
+      [3, 4],
+    ],
     [[3], [3]],
     [[3], [3, 2]],
     [[2, 3], [3]],
-    [[2, 1, 2, 3], [3, 3, 2]],
+    [
+      [2, 1, 2, 3],
+      [3, 3, 2],
+    ],
     [[4, 2, 3], [3]],
-    [[2, 0], [0, 3]],
-    [[0, 2], [2, 3]],
+    [
+      [2, 0],
+      [0, 3],
+    ],
+    [
+      [0, 2],
+      [2, 3],
+    ],
   ]),
   mm: product([
-    [[2, 3], [3, 4]],
-    [[5, 7], [7, 5]],
-    [[0, 3], [3, 2]],
-    [[2, 0], [0, 2]],
+    [
+      [2, 3],
+      [3, 4],
+    ],
+    [
+      [5, 7],
+      [7, 5],
+    ],
+    [
+      [0, 3],
+      [3, 2],
+    ],
+    [
+      [2, 0],
+      [0, 2],
+    ],
   ]),
   bmm: product([
-    [[2, 2, 3], [2, 3, 4]],
-    [[0, 2, 3], [0, 3, 1]],
-    [[1, 2, 0], [1, 0, 2]],
+    [
+      [2, 2, 3],
+      [2, 3, 4],
+    ],
+    [
+      [0, 2, 3],
+      [0, 3, 1],
+    ],
+    [
+      [1, 2, 0],
+      [1, 0, 2],
+    ],
   ]),
   linear: {
     samples: (s) => [
@@ -69,7 +108,10 @@ export const linalg: Family = {
     reference: (x: Nd, w: Nd, b?: unknown) => {
       const y = matmulNd(x, transposeNd(w, 0, 1));
       if (!(b instanceof Nd)) return y;
-      return Nd.from(y.shape, (index, i) => (y.data[i] as number) + b.at([index[index.length - 1] as number]));
+      return Nd.from(
+        y.shape,
+        (index, i) => (y.data[i] as number) + b.at([index[index.length - 1] as number]),
+      );
     },
     skip: twoDim,
   },

@@ -46,7 +46,10 @@ export const norms: Family = {
       { args: [s.x([4, 3]), s.x([3], still), s.x([3], positive), s.x([3]), s.x([3])] },
       { args: [s.x([4, 3]), null, null, s.x([3]), s.x([3])], options: { training: true } },
       { args: [s.x([2, 3, 4]), s.x([3], still), s.x([3], positive)], options: { training: true } },
-      { args: [s.x([2, 2, 2, 2]), s.x([2], still), s.x([2], positive), s.x([2])], options: { eps: 0.1 } },
+      {
+        args: [s.x([2, 2, 2, 2]), s.x([2], still), s.x([2], positive), s.x([2])],
+        options: { eps: 0.1 },
+      },
       { args: [s.x([0, 3]), s.x([3], still), s.x([3], positive)] },
     ],
     reference: batchNorm as never,
@@ -58,7 +61,11 @@ export const norms: Family = {
       { args: [s.x([2, 3, 2, 2])], options: { weight: s.x([3]), bias: s.x([3]) } },
       {
         args: [s.x([2, 3, 4])],
-        options: { runningMean: s.x([3], still), runningVar: s.x([3], positive), useInputStats: false },
+        options: {
+          runningMean: s.x([3], still),
+          runningVar: s.x([3], positive),
+          useInputStats: false,
+        },
       },
     ],
     reference: instanceNorm as never,

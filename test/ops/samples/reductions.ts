@@ -19,7 +19,10 @@ function readDims(rest: readonly unknown[]): { dim: number[] | null; keepdim: bo
   const options = rest[rest.length - 1] as DimOptions;
   const dim = rest.length > 1 ? (rest[0] as number | number[]) : options.dim;
   const list = dim === undefined || dim === null ? null : Array.isArray(dim) ? dim : [dim];
-  return { dim: list, keepdim: rest.length > 2 ? (rest[1] as boolean) : (options.keepdim ?? false) };
+  return {
+    dim: list,
+    keepdim: rest.length > 2 ? (rest[1] as boolean) : (options.keepdim ?? false),
+  };
 }
 
 function reduction(
@@ -69,10 +72,7 @@ function extremeDim(pick: (v: number[]) => number): OpSpec {
     ],
     reference: (x: Nd, ...rest: unknown[]) => {
       const { dim, keepdim } = readDims(rest);
-      return [
-        reduceDims(x, dim, keepdim, pick),
-        reduceDims(x, dim, keepdim, positionOf(pick)),
-      ];
+      return [reduceDims(x, dim, keepdim, pick), reduceDims(x, dim, keepdim, positionOf(pick))];
     },
     special: true,
     // Repeated values: which index counts is not specified.
@@ -138,7 +138,12 @@ function alongBackward(fn: (g: number[], y: number[]) => number[]): OpSpec {
 
 export const reductions: Family = {
   sum: reduction(sum),
-  mean: reduction((v) => sum(v) / v.length),
+  // The mean of nothing is NaN, and so is all that follows from it.
+  mean: reduction(
+    (v) => sum(v) / v.length,
+    {},
+    (s) => [{ args: [s.x([0, 3])], smooth: false }],
+  ),
   amax: reduction(largest, distinct, none, { skip: { expanded: 'ties share the gradient' } }),
   amin: reduction(smallest, distinct, none, { skip: { expanded: 'ties share the gradient' } }),
   maxDim: extremeDim(largest),

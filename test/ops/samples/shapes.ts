@@ -8,7 +8,8 @@ type Reference = (x: Nd, ...args: never[]) => Nd | Nd[];
 /** Samples by shape and arguments. */
 function spec(calls: readonly Call[], reference: Reference, extra: Partial<OpSpec> = {}): OpSpec {
   return {
-    samples: (s: Source): Sample[] => calls.map(([shape, ...args]) => ({ args: [s.x(shape), ...args] })),
+    samples: (s: Source): Sample[] =>
+      calls.map(([shape, ...args]) => ({ args: [s.x(shape), ...args] })),
     reference: reference as never,
     special: true,
     ...extra,
@@ -81,7 +82,8 @@ const diagonal: Reference = (x, ...rest: unknown[]) => {
 
 const squeeze: Reference = (x, ...rest: unknown[]) => {
   const given = rest.length > 1 ? rest[0] : (rest[0] as { dim?: number }).dim;
-  const list = given === undefined || given === null ? null : Array.isArray(given) ? given : [given];
+  const list =
+    given === undefined || given === null ? null : Array.isArray(given) ? given : [given];
   const dims = list?.map((d) => wrapDim(d as number, x.ndim));
   return x.reshape(x.shape.filter((n, d) => n !== 1 || (dims !== undefined && !dims.includes(d))));
 };
@@ -108,7 +110,11 @@ const unflatten: Reference = (x, dim: number, sizes: number[]) => {
 
 const asStrided: Reference = (x, size: number[], stride: number[], ...rest: unknown[]) => {
   const offset = rest.length > 1 ? (rest[0] as number) : 0;
-  return Nd.from(size, (index) => x.data[offset + index.reduce((n, v, d) => n + v * (stride[d] as number), 0)] as number);
+  return Nd.from(
+    size,
+    (index) =>
+      x.data[offset + index.reduce((n, v, d) => n + v * (stride[d] as number), 0)] as number,
+  );
 };
 
 const sumToSize: Reference = (x, size: number[]) => {
@@ -128,10 +134,14 @@ const sumToSize: Reference = (x, size: number[]) => {
 };
 
 export function catNd(list: readonly Nd[], dim: number): Nd {
-  const parts = list.filter((x) => x.ndim !== 1 || x.data.length !== 0 || list.every((y) => y.ndim === 1));
+  const parts = list.filter(
+    (x) => x.ndim !== 1 || x.data.length !== 0 || list.every((y) => y.ndim === 1),
+  );
   const d = wrapDim(dim, (parts[0] as Nd).ndim);
   const sizes = parts.map((x) => x.shape[d] as number);
-  const shape = (parts[0] as Nd).shape.map((n, i) => (i === d ? sizes.reduce((a, b) => a + b, 0) : n));
+  const shape = (parts[0] as Nd).shape.map((n, i) =>
+    i === d ? sizes.reduce((a, b) => a + b, 0) : n,
+  );
   return Nd.from(shape, (index) => {
     let at = index[d] as number;
     let k = 0;
@@ -158,10 +168,16 @@ const optional = (rest: unknown[], at: number, fallback: number): number =>
   rest.length - 1 > at ? (rest[at] as number) : fallback;
 
 const sized: readonly Call[] = [
-  [[2, 6], [3, 4]],
+  [
+    [2, 6],
+    [3, 4],
+  ],
   [[2, 3], [-1]],
   [[], [1, 1]],
-  [[0, 3], [3, 0]],
+  [
+    [0, 3],
+    [3, 0],
+  ],
 ];
 const same: readonly Call[] = [[[2, 3]], [[]], [[0, 3]]];
 const noView = { layouts: 'only memory that is laid out densely can be viewed so' } as const;
@@ -169,11 +185,50 @@ const atLeastOne = 'needs a dimension';
 
 export const shapes: Family = {
   view: spec(sized, reshape, { skip: noView }),
-  permute: spec([[[2, 3, 4], [2, 0, 1]], [[2, 3], [-1, 0]], [[], []], [[0, 3], [1, 0]]], (x, d: number[]) => permuteNd(x, d)),
-  expand: spec([[[2, 1], [2, 4]], [[3], [2, -1]], [[], [2, 2]], [[0, 1], [0, 3]]], expand),
-  select: spec([[[2, 3, 4], 1, 2], [[2, 3], -1, -1], [[0, 3], 1, 0]], (x, d: number, i: number) => selectNd(x, d, i), {
-    skip: { zeroDim: atLeastOne },
-  }),
+  permute: spec(
+    [
+      [
+        [2, 3, 4],
+        [2, 0, 1],
+      ],
+      [
+        [2, 3],
+        [-1, 0],
+      ],
+      [[], []],
+      [
+        [0, 3],
+        [1, 0],
+      ],
+    ],
+    (x, d: number[]) => permuteNd(x, d),
+  ),
+  expand: spec(
+    [
+      [
+        [2, 1],
+        [2, 4],
+      ],
+      [[3], [2, -1]],
+      [[], [2, 2]],
+      [
+        [0, 1],
+        [0, 3],
+      ],
+    ],
+    expand,
+  ),
+  select: spec(
+    [
+      [[2, 3, 4], 1, 2],
+      [[2, 3], -1, -1],
+      [[0, 3], 1, 0],
+    ],
+    (x, d: number, i: number) => selectNd(x, d, i),
+    {
+      skip: { zeroDim: atLeastOne },
+    },
+  ),
   slice: spec(
     [
       [[5, 3], 0, 1, 4],
@@ -186,9 +241,23 @@ export const shapes: Family = {
     slice,
     { skip: { zeroDim: atLeastOne } },
   ),
-  asStrided: spec([[[3, 4], [2, 2], [4, 1]], [[6], [2, 2], [2, 1], 1], [[6], [2, 3], [1, 2]], [[], [], []], [[0, 3], [0], [1]]], asStrided, {
-    skip: { layouts: 'reads memory, not elements' },
-  }),
+  asStrided: spec(
+    [
+      [
+        [3, 4],
+        [2, 2],
+        [4, 1],
+      ],
+      [[6], [2, 2], [2, 1], 1],
+      [[6], [2, 3], [1, 2]],
+      [[], [], []],
+      [[0, 3], [0], [1]],
+    ],
+    asStrided,
+    {
+      skip: { layouts: 'reads memory, not elements' },
+    },
+  ),
   asStridedView: spec(
     [
       [[3, 4], [2, 2], [4, 1], 1, [4, 1], 0],
@@ -202,28 +271,73 @@ export const shapes: Family = {
   diagonal: spec([[[3, 3]], [[2, 4], 1], [[4, 2], -1], [[2, 3, 4], 0, 0, 2], [[0, 3]]], diagonal, {
     skip: { zeroDim: 'needs two dimensions' },
   }),
-  squeeze: spec([[[2, 1, 3, 1]], [[2, 1, 3, 1], 1], [[1, 2, 1], [0, 2]], [[2, 3], 0], [[]], [[0, 1]]], squeeze),
-  unsqueeze: spec([[[2, 3], 0], [[2, 3], -1], [[2, 3], 1], [[], 0], [[0], 1]], unsqueeze),
-  transpose: spec([[[2, 3], 0, 1], [[2, 3, 4], -1, 0], [[], 0, 0], [[0, 3], 0, 1]], (x, a: number, b: number) =>
-    x.ndim === 0 ? x : transposeNd(x, a, b),
+  squeeze: spec(
+    [
+      [[2, 1, 3, 1]],
+      [[2, 1, 3, 1], 1],
+      [
+        [1, 2, 1],
+        [0, 2],
+      ],
+      [[2, 3], 0],
+      [[]],
+      [[0, 1]],
+    ],
+    squeeze,
+  ),
+  unsqueeze: spec(
+    [
+      [[2, 3], 0],
+      [[2, 3], -1],
+      [[2, 3], 1],
+      [[], 0],
+      [[0], 1],
+    ],
+    unsqueeze,
+  ),
+  transpose: spec(
+    [
+      [[2, 3], 0, 1],
+      [[2, 3, 4], -1, 0],
+      [[], 0, 0],
+      [[0, 3], 0, 1],
+    ],
+    (x, a: number, b: number) => (x.ndim === 0 ? x : transposeNd(x, a, b)),
   ),
   detach: spec(same, (x) => x),
   t: spec([[[2, 3]], [[3]], [[]], [[0, 3]]], (x) => (x.ndim < 2 ? x : transposeNd(x, 0, 1))),
   reshape: spec(sized, reshape),
   flatten: spec([[[2, 3, 4]], [[2, 3, 4], 1], [[2, 3, 4], 0, 1], [[]], [[0, 3]]], flatten),
-  unflatten: spec([[[2, 6], 1, [2, 3]], [[4, 3], 0, [-1, 2]], [[0, 4], 1, [2, 2]]], unflatten, {
-    skip: { zeroDim: atLeastOne },
-  }),
-  narrow: spec([[[4, 3], 0, 1, 2], [[2, 5], -1, 2, 3], [[0, 3], 1, 0, 2]], (x, d: number, a: number, n: number) => narrowNd(x, d, a, n), {
-    skip: { zeroDim: atLeastOne },
-  }),
+  unflatten: spec(
+    [
+      [[2, 6], 1, [2, 3]],
+      [[4, 3], 0, [-1, 2]],
+      [[0, 4], 1, [2, 2]],
+    ],
+    unflatten,
+    {
+      skip: { zeroDim: atLeastOne },
+    },
+  ),
+  narrow: spec(
+    [
+      [[4, 3], 0, 1, 2],
+      [[2, 5], -1, 2, 3],
+      [[0, 3], 1, 0, 2],
+    ],
+    (x, d: number, a: number, n: number) => narrowNd(x, d, a, n),
+    {
+      skip: { zeroDim: atLeastOne },
+    },
+  ),
   expandAs: {
     samples: (s) => [
       { args: [s.x([2, 1]), s.x([2, 4], { grad: false })] },
       { args: [s.x([]), s.x([3], { grad: false })] },
       { args: [s.x([0, 1]), s.x([0, 3], { grad: false })] },
     ],
-    reference: (x: Nd, y: Nd) => Nd.from(broadcastShapes(x.shape, y.shape), (i) => x.broadcastAt(i)),
+    reference: (x: Nd, y: Nd) =>
+      Nd.from(broadcastShapes(x.shape, y.shape), (i) => x.broadcastAt(i)),
     special: true,
   },
   contiguous: spec(same, (x) => x),
@@ -235,12 +349,28 @@ export const shapes: Family = {
       { args: [s.x([0, 3]), s.x([3])] },
       { args: [s.x([2, 2]), 3] },
     ],
-    reference: (x: Nd, y: unknown) => Nd.from(x.shape, (i) => (y instanceof Nd ? y.broadcastAt(i) : (y as number))),
+    reference: (x: Nd, y: unknown) =>
+      Nd.from(x.shape, (i) => (y instanceof Nd ? y.broadcastAt(i) : (y as number))),
     nan: 'none',
   },
   toCopy: spec(same, (x) => x),
   to: spec(same, (x) => x),
-  sumToSize: spec([[[2, 3], [1, 3]], [[2, 3, 4], [3, 1]], [[], []], [[0, 3], [3]]], sumToSize, { special: false }),
+  sumToSize: spec(
+    [
+      [
+        [2, 3],
+        [1, 3],
+      ],
+      [
+        [2, 3, 4],
+        [3, 1],
+      ],
+      [[], []],
+      [[0, 3], [3]],
+    ],
+    sumToSize,
+    { special: false, promotes: ['bool'] },
+  ),
   cat: {
     samples: (s) => [
       { args: [[s.x([2, 3]), s.x([1, 3])]] },
@@ -261,27 +391,53 @@ export const shapes: Family = {
     ],
     reference: (list: Nd[], ...rest: unknown[]) => {
       const dim = optional(rest, 0, 0);
-      return catNd(list.map((x) => unsqueeze(x, dim as never) as Nd), dim);
+      return catNd(
+        list.map((x) => unsqueeze(x, dim as never) as Nd),
+        dim,
+      );
     },
     special: true,
   },
-  split: spec([[[5, 3], [2]], [[5, 3], 2], [[2, 6], [1, 5], 1], [[0, 3], 2], [[2, 4], [1, 3], -1]], (x, ...rest: unknown[]) => {
-    const dim = optional(rest, 1, 0);
-    const n = x.shape[wrapDim(dim, x.ndim)] as number;
-    const sizes = rest[0] as number | number[];
-    const one = Array.isArray(sizes) ? (sizes.length === 1 ? (sizes[0] as number) : null) : sizes;
-    return splitNd(x, one === null ? (sizes as number[]) : pieces(n, one), dim);
-  }, { skip: { zeroDim: atLeastOne } }),
-  chunk: spec([[[5, 3], 2], [[2, 6], 3, 1], [[0, 3], 2], [[4], 3]], (x, ...rest: unknown[]) => {
-    const dim = optional(rest, 1, 0);
-    const n = x.shape[wrapDim(dim, x.ndim)] as number;
-    const chunks = rest[0] as number;
-    if (n === 0) return splitNd(x, new Array<number>(chunks).fill(0), dim);
-    return splitNd(x, pieces(n, Math.ceil(n / chunks)), dim);
-  }, { skip: { zeroDim: atLeastOne } }),
-  unbind: spec([[[2, 3]], [[2, 3], 1], [[3]], [[2, 0], 0]], (x, ...rest: unknown[]) => {
-    const dim = optional(rest, 0, 0);
-    const n = x.shape[wrapDim(dim, x.ndim)] as number;
-    return Array.from({ length: n }, (_, i) => selectNd(x, dim, i));
-  }, { skip: { zeroDim: atLeastOne } }),
+  split: spec(
+    [
+      [[5, 3], [2]],
+      [[5, 3], 2],
+      [[2, 6], [1, 5], 1],
+      [[0, 3], 2],
+      [[2, 4], [1, 3], -1],
+    ],
+    (x, ...rest: unknown[]) => {
+      const dim = optional(rest, 1, 0);
+      const n = x.shape[wrapDim(dim, x.ndim)] as number;
+      const sizes = rest[0] as number | number[];
+      const one = Array.isArray(sizes) ? (sizes.length === 1 ? (sizes[0] as number) : null) : sizes;
+      return splitNd(x, one === null ? (sizes as number[]) : pieces(n, one), dim);
+    },
+    { skip: { zeroDim: atLeastOne } },
+  ),
+  chunk: spec(
+    [
+      [[5, 3], 2],
+      [[2, 6], 3, 1],
+      [[0, 3], 2],
+      [[4], 3],
+    ],
+    (x, ...rest: unknown[]) => {
+      const dim = optional(rest, 1, 0);
+      const n = x.shape[wrapDim(dim, x.ndim)] as number;
+      const chunks = rest[0] as number;
+      if (n === 0) return splitNd(x, new Array<number>(chunks).fill(0), dim);
+      return splitNd(x, pieces(n, Math.ceil(n / chunks)), dim);
+    },
+    { skip: { zeroDim: atLeastOne } },
+  ),
+  unbind: spec(
+    [[[2, 3]], [[2, 3], 1], [[3]], [[2, 0], 0]],
+    (x, ...rest: unknown[]) => {
+      const dim = optional(rest, 0, 0);
+      const n = x.shape[wrapDim(dim, x.ndim)] as number;
+      return Array.from({ length: n }, (_, i) => selectNd(x, dim, i));
+    },
+    { skip: { zeroDim: atLeastOne } },
+  ),
 };

@@ -17,10 +17,13 @@ const optimizers = [
   'rprop',
   'asgd',
   'lion',
+  'adafactor',
 ];
 
 export const steps: Family = {
   ...Object.fromEntries(optimizers.map((name) => [`${name}Step_`, partOf('test/optim')])),
+  multiTensorNorm: partOf('test/optim'),
+  multiTensorScale_: partOf('test/optim'),
   ampUnscaleStep_: partOf('test/amp'),
   ampUpdateStep_: partOf('test/amp'),
 };

@@ -1,7 +1,7 @@
 /** Which samples run in which dtypes, and what the reference says about them. */
 import { opSchemas, type DType, type OpSchema } from '../../../lib';
 import { samplesOf, specs } from '../samples';
-import { Nd } from './nd';
+import { type Nd } from './nd';
 import { build, inputsOf, isFloat, make, mapArgs, mapOptions, toNd, type Layout } from './run';
 import type { Input, OpSpec, Sample } from './sample';
 
@@ -53,11 +53,14 @@ export function expectedOf(
   layout: Layout = 'contiguous',
 ): readonly (Nd | number | boolean)[] {
   const to = (input: Input): Nd => toNd(build(input, dtype, layout));
-  const args = [...mapArgs(sample, to), mapOptions(sample, to)];
+  const args = [...mapArgs(sample, to), { dtype, ...mapOptions(sample, to) }];
   return answerOf(spec, args);
 }
 
-export function answerOf(spec: OpSpec, args: readonly unknown[]): readonly (Nd | number | boolean)[] {
+export function answerOf(
+  spec: OpSpec,
+  args: readonly unknown[],
+): readonly (Nd | number | boolean)[] {
   const answer = (spec.reference as (...a: unknown[]) => unknown)(...args);
   return (Array.isArray(answer) ? answer : [answer]) as (Nd | number | boolean)[];
 }

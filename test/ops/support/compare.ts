@@ -1,6 +1,6 @@
 /** Tolerances by dtype and comparisons that say where they fail. */
 import type { DType, Tensor } from '../../../lib';
-import { Nd } from './nd';
+import { type Nd } from './nd';
 import { toNd } from './run';
 
 /** [rtol, atol], PyTorch's defaults of assert_close. */
@@ -22,7 +22,8 @@ export function toleranceOf(
 
 function differs(actual: number, expected: number, [rtol, atol]: Tolerance): boolean {
   if (Object.is(actual, expected) || actual === expected) return false;
-  if (Number.isNaN(expected) || Number.isNaN(actual)) return !(actual !== actual && expected !== expected);
+  if (Number.isNaN(expected) || Number.isNaN(actual))
+    return !(actual !== actual && expected !== expected);
   if (!Number.isFinite(expected) || !Number.isFinite(actual)) return true;
   return Math.abs(actual - expected) > atol + rtol * Math.abs(expected);
 }
@@ -41,7 +42,9 @@ export function expectClose(actual: Nd, expected: Nd, tolerance: Tolerance, what
   if (wrong.length === 0) return;
   const shown = wrong
     .slice(0, 4)
-    .map((i) => `[${String(i)}] got ${String(actual.data[i])}, expected ${String(expected.data[i])}`);
+    .map(
+      (i) => `[${String(i)}] got ${String(actual.data[i])}, expected ${String(expected.data[i])}`,
+    );
   throw new Error(
     `${what}: ${String(wrong.length)} of ${String(actual.data.length)} values differ: ${shown.join('; ')}`,
   );

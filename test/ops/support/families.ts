@@ -1,5 +1,5 @@
 /** Specs of element-wise ops, which share their samples. */
-import { elementwise, Nd } from './nd';
+import { elementwise, type Nd } from './nd';
 import type { InputOptions, OpSpec, Sample, Source } from './sample';
 
 type Extra = Partial<OpSpec>;
@@ -27,11 +27,13 @@ export function unaryWith(
 ): OpSpec {
   return {
     samples: (s) => [
-      ...[[2, 3], [], [0, 3]].map((shape) => ({ args: [s.x(shape, input), ...(parameters[0] ?? [])] })),
+      ...[[2, 3], [], [0, 3]].map((shape) => ({
+        args: [s.x(shape, input), ...(parameters[0] ?? [])],
+      })),
       ...parameters.map((p) => ({ args: [s.x([2, 4], input), ...p] })),
     ],
     reference: (x: Nd, ...rest: unknown[]) => {
-      const p = rest.slice(0, -1);  // without the options
+      const p = rest.slice(0, -1); // without the options
       return x.map((v) => (fn as (x: number, ...p: unknown[]) => number)(v, ...p));
     },
     special: true,
@@ -94,7 +96,9 @@ export function backwardOf(
 ): OpSpec {
   return {
     samples: (s) =>
-      [[2, 3], [], [0, 3]].map((shape) => ({ args: [s.x(shape), s.x(shape, input), ...parameters] })),
+      [[2, 3], [], [0, 3]].map((shape) => ({
+        args: [s.x(shape), s.x(shape, input), ...parameters],
+      })),
     reference: (g: Nd, x: Nd, ...p: number[]) => elementwise((a, b) => fn(a, b, ...p), g, x),
     ...extra,
   };

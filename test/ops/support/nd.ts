@@ -99,7 +99,9 @@ export function reduceDims(
   const inner = x.shape.map((n, d) => (reduced.has(d) ? n : 1));
   const out = Nd.from(kept, (index) => {
     const values: number[] = [];
-    forEachIndex(inner, (offset) => values.push(x.at(index.map((v, d) => v + (offset[d] as number)))));
+    forEachIndex(inner, (offset) =>
+      values.push(x.at(index.map((v, d) => v + (offset[d] as number)))),
+    );
     return fn(values);
   });
   return keepdim ? out : out.reshape(x.shape.filter((_, d) => !reduced.has(d)));
@@ -115,9 +117,7 @@ export function alongDim(x: Nd, dim: number, fn: (values: number[]) => number[])
     const key = index.map((v, i) => (i === d ? 0 : v));
     let line = lines.get(key.join());
     if (line === undefined) {
-      line = fn(
-        Array.from({ length: n }, (_, k) => x.at(key.map((v, i) => (i === d ? k : v)))),
-      );
+      line = fn(Array.from({ length: n }, (_, k) => x.at(key.map((v, i) => (i === d ? k : v)))));
       lines.set(key.join(), line);
     }
     return line[index[d] as number] as number;

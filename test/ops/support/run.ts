@@ -1,5 +1,5 @@
 /** Makes tensors from samples in a dtype and layout, calls ops, reads results back. */
-import { callOp, type DType, opSchemas, type OpSchema, tensor, Tensor } from '../../../lib';
+import { callOp, type DType, opSchemas, type OpSchema, tensor, type Tensor } from '../../../lib';
 import { sizeOf, Nd, transposeNd, forEachIndex } from './nd';
 import { Input, type Sample } from './sample';
 
@@ -31,6 +31,11 @@ export function layoutValues(input: Input, dtype: DType, layout: Layout): Nd {
   return layout === 'expanded' && x.ndim > 0 && x.data.length > 0 ? repeatFirst(x, 0) : x;
 }
 
+/** Every `step`-th position of a dimension, from `start`. */
+export function sliceDim(x: Tensor, dim: number, start: number, step: number): Tensor {
+  return callOp('slice', [x, dim, start, null, step]) as Tensor;
+}
+
 /** The same values in memory that is laid out otherwise. */
 export function build(input: Input, dtype: DType, layout: Layout): Tensor {
   const actual = input.dtype ?? dtype;
@@ -47,7 +52,7 @@ export function build(input: Input, dtype: DType, layout: Layout): Tensor {
       const at = index[last] as number;
       data.push(at % 2 === 0 ? 1 : x.at(index.map((v, d) => (d === last ? (v - 1) / 2 : v))));
     });
-    return make(wide, data, actual).slice(last, 1, null, 2);
+    return sliceDim(make(wide, data, actual), last, 1, 2);
   }
   if (layout === 'expanded' && x.ndim >= 1 && (x.shape[0] as number) > 0) {
     const first = x.data.slice(0, sizeOf(x.shape.slice(1)));

@@ -4,7 +4,7 @@
  * memory layout, and hand them to reference implementations.
  */
 import type { DType } from '../../../lib';
-import { Nd, sizeOf } from './nd';
+import { type Nd, sizeOf } from './nd';
 import { Random } from './random';
 
 export interface InputOptions {
@@ -47,6 +47,8 @@ export type SampleArg = Input | readonly Input[] | unknown;
 export interface Sample {
   readonly args: readonly SampleArg[];
   readonly options?: Readonly<Record<string, unknown>>;
+  /** False: the gradient of this sample is not checked. */
+  readonly smooth?: boolean;
   /** Only for these dtypes (an op that fills with a fraction, say). */
   readonly dtypes?: readonly DType[];
 }
@@ -92,11 +94,19 @@ export class Source {
 
   /** Indices in [low, n). */
   index(shape: readonly number[], n: number, low = 0): Input {
-    return this.fixed(shape, fill(sizeOf(shape), () => this.random.integer(low, n - 1)), 'int64');
+    return this.fixed(
+      shape,
+      fill(sizeOf(shape), () => this.random.integer(low, n - 1)),
+      'int64',
+    );
   }
 
   mask(shape: readonly number[]): Input {
-    return this.fixed(shape, fill(sizeOf(shape), () => this.random.integer(0, 1)), 'bool');
+    return this.fixed(
+      shape,
+      fill(sizeOf(shape), () => this.random.integer(0, 1)),
+      'bool',
+    );
   }
 }
 
@@ -104,7 +114,10 @@ function fill(n: number, at: (i: number) => number): number[] {
   return Array.from({ length: n }, (_, i) => at(i));
 }
 
-/** What a reference gets: Nd for tensors, lists of Nd, other values as they are, then the options. */
+/**
+ * What a reference gets: Nd for tensors, lists of Nd, other values as they are, then the options
+ * (in which `dtype` is the dtype under test).
+ */
 export type Reference = (...args: never[]) => Nd | readonly Nd[] | number | boolean;
 
 export interface OpSpec {
@@ -139,6 +152,8 @@ export interface OpSpec {
     readonly inplace?: string;
     readonly layouts?: string;
   };
+  /** dtypes outside the declared set that promote to one inside (bool to int64). */
+  readonly promotes?: readonly DType[];
   /** Wider tolerance for some dtypes, with the reason in a comment beside it. */
   readonly tolerance?: Partial<Record<DType, readonly [number, number]>>;
 }
