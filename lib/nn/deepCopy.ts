@@ -4,6 +4,7 @@ import { installHooks, newHooks, type Hooks } from './hooks';
 import { Module, moduleState } from './module';
 import { Parameter } from './parameter';
 import { isOptions } from './options';
+import { restoreComputed } from './parametrized';
 
 type Memo = Map<object, unknown>;
 
@@ -47,6 +48,7 @@ function copyModule(module: Module, memo: Memo): Module {
       writable: true,
     });
   }
+  restoreComputed(copy);
   const hooks = copy[moduleState]?.hooks;
   if (hooks !== undefined) installHooks(copy, hooks);
   return copy;

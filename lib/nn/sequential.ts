@@ -32,7 +32,7 @@ export class Sequential<In = Tensor, Out = Tensor> extends Module {
       const entries = first instanceof Map ? [...first] : Object.entries(first);
       for (const [key, module] of entries as [string, Module][]) {
         const name = /^(0|[1-9]\d*)$/.test(key) ? Number(key) : key;
-        this.addModule(key, this.#check(module));
+        this.addModule(key, this.check(module));
         this[itemKeys].push(name);
       }
     } else {
@@ -40,14 +40,14 @@ export class Sequential<In = Tensor, Out = Tensor> extends Module {
     }
   }
 
-  #check(module: unknown): Module {
+  private check(module: unknown): Module {
     if (!(module instanceof Module)) {
       throw badArgument(this.constructor.name, 'module', 'a Module', module);
     }
     return module;
   }
 
-  get #fields(): Record<Key, unknown> {
+  private get fields(): Record<Key, unknown> {
     return this as unknown as Record<Key, unknown>;
   }
 
@@ -58,13 +58,13 @@ export class Sequential<In = Tensor, Out = Tensor> extends Module {
   /** The module at a position; negative counts from the end. */
   at(index: number): TensorModule {
     const key = this[itemKeys][position(this.constructor.name, index, this.length)] as Key;
-    return this.#fields[key] as TensorModule;
+    return this.fields[key] as TensorModule;
   }
 
   /** Replaces the module at a position. */
   set(index: number, module: Module): this {
     const key = this[itemKeys][position(this.constructor.name, index, this.length)] as Key;
-    this.#fields[key] = this.#check(module);
+    this.fields[key] = this.check(module);
     return this;
   }
 
@@ -73,7 +73,7 @@ export class Sequential<In = Tensor, Out = Tensor> extends Module {
     if (Object.hasOwn(this, key)) {
       throw makeError('ERR_VALUE', `${this.constructor.name}: item '${key}' already exists`);
     }
-    this.#fields[key] = this.#check(module);
+    this.fields[key] = this.check(module);
     this[itemKeys].push(key);
     return this;
   }
@@ -87,8 +87,8 @@ export class Sequential<In = Tensor, Out = Tensor> extends Module {
   insert(index: number, module: Module): this {
     const at = position(this.constructor.name, index, this.length, 1);
     const items: Module[] = [...this];
-    items.splice(at, 0, this.#check(module));
-    this.#renumber(items);
+    items.splice(at, 0, this.check(module));
+    this.renumber(items);
     return this;
   }
 
@@ -102,12 +102,12 @@ export class Sequential<In = Tensor, Out = Tensor> extends Module {
       Reflect.deleteProperty(this, key);
       this[itemKeys].splice(at, 1);
     } else {
-      this.#renumber(items);
+      this.renumber(items);
     }
     return removed;
   }
 
-  #renumber(items: readonly Module[]): void {
+  private renumber(items: readonly Module[]): void {
     for (const key of this[itemKeys]) Reflect.deleteProperty(this, key);
     this[itemKeys].length = 0;
     for (const item of items) this.append(item);
@@ -119,7 +119,7 @@ export class Sequential<In = Tensor, Out = Tensor> extends Module {
   }
 
   *[Symbol.iterator](): IterableIterator<TensorModule> {
-    for (const key of this[itemKeys]) yield this.#fields[key] as TensorModule;
+    for (const key of this[itemKeys]) yield this.fields[key] as TensorModule;
   }
 
   override forward(input: In): Out {
