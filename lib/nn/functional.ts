@@ -3,3 +3,4 @@ export * from './functional/activation';
 export * from './functional/dropout';
 export * from './functional/linear';
 export * from './functional/loss';
+export * from './functional/norm';

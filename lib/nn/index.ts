@@ -1,5 +1,6 @@
 /** Layers and models. PyTorch: `torch.nn`. */
 export * from './activation';
+export * from './batchnorm';
 export { ModuleList, ParameterList, type TensorModule } from './container';
 export * from './dict';
 export * from './dropout';
@@ -8,6 +9,7 @@ export * as functional from './functional';
 export type { GradTuple, HookOptions } from './hooks';
 export * as init from './init';
 export * from './linear';
+export * from './norm';
 export {
   CrossEntropyLoss,
   type CrossEntropyLossOptions,
