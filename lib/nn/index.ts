@@ -20,6 +20,8 @@ export {
   type NLLLossOptions,
   type Reduction,
 } from './loss';
+export * from './distance';
+export * from './lossMargin';
 export { type FieldNames, Module, type NamedOptions, type StateDictOptions } from './module';
 export type { FactoryOptions } from './options';
 export * from './parameter';

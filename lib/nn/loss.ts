@@ -1,19 +1,11 @@
 /** Losses as modules. */
 import { crossEntropy, mseLoss, nllLoss } from '../ops.gen';
 import type { Tensor } from '../tensor';
-import type { Reduction } from './functional/loss';
-import { Module } from './module';
-import { choice, int, num, optionalTensor, readOptions } from './options';
+import { type LossOptions, reduction, type Reduction } from './functional/loss';
+import { type FieldNames, Module } from './module';
+import { int, num, optionalTensor, readOptions } from './options';
 
-export type { Reduction } from './functional/loss';
-
-export interface LossOptions {
-  /** Mean or sum of the elements' losses, or all of them. Default 'mean'. */
-  readonly reduction?: Reduction | undefined;
-}
-
-/** For this package: the check of `reduction`. */
-export const reduction = choice<Reduction>(['none', 'mean', 'sum'], 'mean');
+export type { LossOptions, Reduction } from './functional/loss';
 
 /** Base of losses: they print nothing and keep how to reduce. */
 export abstract class Loss extends Module {
@@ -22,6 +14,8 @@ export abstract class Loss extends Module {
 
 /** Base of losses with a weight for each class or element, a buffer. */
 export abstract class WeightedLoss extends Loss {
+  static override readonly fieldNames: FieldNames = 'snake';
+
   weight: Tensor | null = null;
 
   constructor(weight: Tensor | null) {

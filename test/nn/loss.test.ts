@@ -1,4 +1,4 @@
-import { nn, randn, tensor, zeros } from '../../lib';
+import { nn, ones, randn, tensor, zeros } from '../../lib';
 
 const logits = tensor([
   [1, 2, 3],
@@ -47,4 +47,46 @@ describe('losses over classes', () => {
 
 test('mean squared error', () => {
   expect(new nn.MSELoss().call(tensor([0.5, 2]), tensor([2.5, 2])).item()).toBe(2);
+});
+
+describe('losses of elements, margins and distances', () => {
+  const x = tensor([0.5, -1.5, 3]);
+  const y = tensor([1, -1, 1], { dtype: 'float32' });
+
+  test('values', () => {
+    const sum = { reduction: 'sum' } as const;
+    expect(new nn.L1Loss(sum).call(x, y).item()).toBeCloseTo(3, 6);
+    expect(new nn.SmoothL1Loss(sum).call(x, y).item()).toBeCloseTo(0.125 + 0.125 + 1.5, 6);
+    expect(new nn.HuberLoss({ delta: 2, ...sum }).call(x, y).item()).toBeCloseTo(2.25, 6);
+    expect(new nn.HingeEmbeddingLoss(sum).call(x, y).item()).toBeCloseTo(0.5 + 2.5 + 3, 6);
+    expect(new nn.MarginRankingLoss(sum).call(x, x.mul(0), y).item()).toBeCloseTo(0, 6);
+    const soft = [0.5, 1.5, 3].reduce((a, v) => a + Math.log1p(Math.exp(-v)), 0);
+    expect(new nn.SoftMarginLoss(sum).call(x, y).item()).toBeCloseTo(soft, 6);
+    const positive = y.eq(1).float();
+    expect(new nn.BCEWithLogitsLoss(sum).call(x, positive).item()).toBeCloseTo(soft, 6);
+    const heavy = new nn.BCEWithLogitsLoss({ posWeight: tensor([0.5]), reduction: 'none' });
+    expect(heavy.call(x, positive).get(0).item()).toBeCloseTo(Math.log1p(Math.exp(-0.5)) / 2, 6);
+    expect(heavy.namedBuffers().map(([n]) => n)).toEqual(['pos_weight']);
+  });
+
+  test('the gradient of a distance of zero is zero', () => {
+    const a = ones([1, 2], { requiresGrad: true });
+    new nn.PairwiseDistance({ eps: 0 })
+      .call(a, ones([1, 2]))
+      .sum()
+      .backward();
+    expect(a.grad?.toArray()).toEqual([[0, 0]]);
+    const z = zeros([1, 2], { requiresGrad: true });
+    nn.functional.normalize(z).sum().backward();
+    expect(z.grad?.isfinite().all().item()).toBe(true);
+  });
+
+  test('bad input', () => {
+    expect(() => new nn.KLDivLoss({ reduction: 'batch' as never })).toThrow("'batchmean'");
+    expect(() => new nn.BCEWithLogitsLoss().call(x, ones([2]))).toThrow('target size [2]');
+    expect(() => new nn.HuberLoss({ delta: 0 }).call(x, y)).toThrow('positive');
+    expect(() => new nn.GaussianNLLLoss().call(x, y, tensor([-1, 1, 1]).float())).toThrow(
+      'negative entries',
+    );
+  });
 });
