@@ -1,5 +1,6 @@
 /** Layers and models. PyTorch: `torch.nn`. */
 export * from './activation';
+export * from './attention';
 export * from './batchnorm';
 export { ModuleList, ParameterList, type TensorModule } from './container';
 export * from './dict';
@@ -26,4 +27,13 @@ export { type FieldNames, Module, type NamedOptions, type StateDictOptions } fro
 export type { FactoryOptions } from './options';
 export * from './parameter';
 export * from './sequential';
+export * from './transformer';
+export {
+  type Activation,
+  type DecoderLayerCallOptions,
+  type EncoderLayerCallOptions,
+  TransformerDecoderLayer,
+  TransformerEncoderLayer,
+  type TransformerLayerOptions,
+} from './transformerLayers';
 export type { LoadOptions, LoadResult, StateDict } from './stateDict';
