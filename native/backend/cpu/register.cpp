@@ -23,7 +23,6 @@ void register_cpu_backend() {
     cpu::register_norm();
     cpu::register_conv();
     cpu::register_batch_norm();
-    cpu::register_optim();
     cpu::register_optim_factored();
     cpu::register_multi_tensor();
     cpu::register_statistics();

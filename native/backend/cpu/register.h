@@ -17,7 +17,6 @@ void register_optim();
 void register_norm();
 void register_conv();
 void register_batch_norm();
-void register_optim();
 void register_optim_factored();
 void register_multi_tensor();
 void register_random();
