@@ -24,3 +24,4 @@ export * as lrScheduler from './lrScheduler';
 export { LBFGS, type LBFGSOptions } from './lbfgs';
 export { Adafactor, type AdafactorOptions } from './adafactor';
 export { Muon, type MuonOptions } from './muon';
+export * as swaUtils from './swaUtils';

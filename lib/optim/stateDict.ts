@@ -84,7 +84,13 @@ export function loadGroups(
       );
     }
     params.forEach((id, i) => order.set(String(id), own.params[i] as Tensor));
-    checkOptions(name, rest, specs, [...Object.keys(own), 'initialLr', 'paramNames', ...extra]);
+    // What else is in a group (schedulers keep values there) is taken over as it is.
+    checkOptions(
+      name,
+      rest,
+      specs,
+      Object.keys(rest).filter((key) => !Object.hasOwn(specs, key)),
+    );
     return rest;
   });
   return {
@@ -97,9 +103,6 @@ export function loadGroups(
     },
   };
 }
-
-/** Values that schedulers keep in a group. */
-const extra = ['maxLr', 'minLr', 'maxMomentum', 'minMomentum', 'baseMomentum', 'swaLr', 'name'];
 
 function toDtype(t: Tensor, dtype: DType): Tensor {
   const copy = native.ops['toCopy'] as (...args: unknown[]) => Handle;
