@@ -6,6 +6,7 @@ import type { Tensor } from '../tensor';
 import { type Point, WolfeSearch } from './lineSearch';
 import { type Closure, numberOf, Optimizer, type ParamGroup, type Params } from './optimizer';
 import { anyNumber, learningRate, number } from './options';
+import { keepTensors } from './stateDict';
 
 export interface LBFGSOptions {
   /** Step length; with a line search, its first trial. Default 1. */
@@ -142,6 +143,7 @@ export class LBFGS extends Optimizer {
       const state = this.#state();
       ++state.funcEvals;
       this.#optimize(closure, state, current);
+      Object.values(state).forEach(keepTensors);
       return first;
     });
   }

@@ -1,6 +1,7 @@
 /** Muon. */
 import { noGrad } from '../autograd';
 import { makeError } from '../errors';
+import { keep } from '../memory';
 import { lerp, zerosLike } from '../ops.gen';
 import type { Tensor } from '../tensor';
 import { numberOf, Optimizer, type ParamGroup, type Params } from './optimizer';
@@ -114,7 +115,7 @@ export class Muon extends Optimizer {
     const momentum = group['momentum'] as number;
     const lr = numberOf(group.lr);
     const state = this.stateOf(p);
-    const buffer = (state['momentumBuffer'] ??= zerosLike(p)) as Tensor;
+    const buffer = (state['momentumBuffer'] ??= keep(zerosLike(p))) as Tensor;
     buffer.copy_(lerp(buffer, grad, 1 - momentum));
     const update = group['nesterov'] === true ? lerp(grad, buffer, momentum) : buffer;
     const direction = orthogonalized(update, group);

@@ -4,8 +4,10 @@
  */
 import { enableGrad } from '../autograd';
 import { makeError } from '../errors';
+import { keep } from '../memory';
 import { native, type Handle, type NativeFunction } from '../native';
 import { handleOf, type RemovableHandle, Tensor, wrapTensor } from '../tensor';
+import { warnOnce } from '../warnings';
 import { checkObject, checkOptions, type OptionSpecs, show, withDefaults } from './options';
 import { groupToState, loadGroups, loadStates, type OptimizerStateDict } from './stateDict';
 
@@ -149,6 +151,7 @@ export abstract class Optimizer {
     if (names.length > 0) group.paramNames = names;
     else if (Array.isArray(paramNames)) group.paramNames = paramNames as string[];
     this.#checkParams(group);
+    this.#warnOfHalf(group);
     this.paramGroups.push(group);
   }
 
@@ -217,6 +220,18 @@ export abstract class Optimizer {
         `${this.#name}: all parameter groups must have names for their parameters, or none`,
       );
     }
+  }
+
+  /** Steps below half of the last digit are lost, which is most of them late in training. */
+  #warnOfHalf(group: ParamGroup): void {
+    if (group['masterWeights'] !== false || !group.params.some((p) => p.dtype === 'float16'))
+      return;
+    warnOnce(
+      'OptimizerWarning',
+      `${this.#name}: float16 parameters without float32 master weights: updates smaller than about ` +
+        '1/2048 of a parameter are lost. Pass masterWeights: true, or keep the parameters in float32 ' +
+        'and use amp.autocast',
+    );
   }
 
   /** Drops all gradients, or fills them with zeros when `setToNone` is false. */
@@ -303,7 +318,9 @@ export abstract class Optimizer {
     created.forEach((handle, at) => {
       if (handle === null) return;
       const param = params[at % params.length] as Tensor;
-      this.stateOf(param)[names[Math.floor(at / params.length)] as string] = wrapTensor(handle);
+      this.stateOf(param)[names[Math.floor(at / params.length)] as string] = keep(
+        wrapTensor(handle),
+      );
     });
   }
 

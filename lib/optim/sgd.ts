@@ -1,6 +1,7 @@
 /** Stochastic gradient descent. */
 import { makeError } from '../errors';
 import { opFunction } from '../call';
+import { keep } from '../memory';
 import { native, type Handle } from '../native';
 import { Tensor, wrapTensor } from '../tensor';
 import { numberOf, Optimizer, type ParamGroup, type Params, type ParamState } from './optimizer';
@@ -88,7 +89,7 @@ export class SGD extends Optimizer {
     if (state['momentumBuffer'] === null) delete state['momentumBuffer'];
     if (state['momentumBuffer'] instanceof Tensor && state['step'] === undefined) {
       const full = native.ops['full'] as (...args: unknown[]) => Handle;
-      state['step'] = wrapTensor(full([], 1, 'float32', param.device));
+      state['step'] = keep(wrapTensor(full([], 1, 'float32', param.device)));
     }
   }
 }

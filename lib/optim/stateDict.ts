@@ -1,6 +1,7 @@
 /** Optimizer state to and from PyTorch's layout. */
 import type { DType } from '../dtype';
 import { makeError } from '../errors';
+import { keep } from '../memory';
 import { native, type Handle } from '../native';
 import { handleOf, Tensor, wrapTensor } from '../tensor';
 import { checkOptions, type OptionSpecs, show } from './options';
@@ -106,7 +107,7 @@ export function loadGroups(
 
 function toDtype(t: Tensor, dtype: DType): Tensor {
   const copy = native.ops['toCopy'] as (...args: unknown[]) => Handle;
-  return wrapTensor(copy(handleOf(t), dtype));
+  return keep(wrapTensor(copy(handleOf(t), dtype)));
 }
 
 function opmath(dtype: DType): DType {
@@ -122,6 +123,12 @@ function adapted(where: string, name: string, value: unknown, param: Tensor): un
   return value.isFloatingPoint()
     ? toDtype(value, opmath(param.dtype))
     : toDtype(value, value.dtype);
+}
+
+/** Excludes the tensors of a state value from every enclosing `tidy`. */
+export function keepTensors(value: unknown): void {
+  if (value instanceof Tensor) keep(value);
+  else if (Array.isArray(value)) value.forEach(keepTensors);
 }
 
 /** Reads saved state, copied. */
@@ -151,7 +158,7 @@ export function loadStates(
     // A step count saved as a number.
     if (typeof state['step'] === 'number') {
       const full = native.ops['full'] as (...args: unknown[]) => Handle;
-      state['step'] = wrapTensor(full([], state['step'], 'float32', param.device));
+      state['step'] = keep(wrapTensor(full([], state['step'], 'float32', param.device)));
     }
     out.set(param, state);
   }

@@ -8,6 +8,7 @@ import {
   randn,
   type Tensor,
   tensor,
+  tidy,
   zeros,
 } from '../../lib';
 import { values } from './golden';
@@ -208,6 +209,46 @@ describe('steps', () => {
       return { p, optimizer };
     };
     expect(values(run(true).p)).toEqual(values(run(false).p));
+  });
+
+  test('state made inside tidy survives it', () => {
+    const run = (scope: (fn: () => void) => void): number[] => {
+      const p = parameter(2, 2);
+      const list = [
+        new Adam([p]),
+        new Muon([p]),
+        new SGD([p], { momentum: 0.9, dampening: 0.1 }),
+        new LBFGS([p], { lr: 0.1, maxIter: 2 }),
+      ];
+      for (let i = 0; i < 3; ++i) {
+        scope(() => {
+          for (const optimizer of list) {
+            optimizer.step(() => {
+              p.grad = p.detach().mul(2).add(i);
+              return p.detach().mul(p.detach()).sum();
+            });
+          }
+        });
+      }
+      return values(p);
+    };
+    expect(run((fn) => void tidy(fn))).toEqual(run((fn) => fn()));
+  });
+
+  test('warns of float16 parameters without masters', () => {
+    const emit = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
+    try {
+      const p = ones([1], { dtype: 'float16', requiresGrad: true });
+      new AdamW([p], { masterWeights: true });
+      new AdamW([ones([1], { dtype: 'bfloat16', requiresGrad: true })]);
+      expect(emit).not.toHaveBeenCalled();
+      new AdamW([p]);
+      new AdamW([p]);
+      expect(emit).toHaveBeenCalledTimes(1);
+      expect(emit.mock.calls[0]?.[0]).toMatch(/masterWeights: true/);
+    } finally {
+      emit.mockRestore();
+    }
   });
 
   test('a skipped step leaves the step count', () => {
