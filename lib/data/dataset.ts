@@ -6,6 +6,7 @@ import { type Collated } from './collate';
 import { gatherRows, type Indices } from './gather';
 import { drawSeed, Generator, type RandomOptions, readGenerator } from './generator';
 import { checkIndex, checkIndices, checkKeys, describe } from './options';
+import { type WorkerRecipe } from './workers/protocol';
 
 /**
  * Samples with numbers from 0 to `length` - 1. Implement `length` and `getItem`. PyTorch:
@@ -26,6 +27,9 @@ export abstract class Dataset<T> implements Iterable<T> {
    * with the default collate function calls it first; undefined means "not for these, one by one".
    */
   getBatch?(indices: Indices): Collated<Awaited<T>> | undefined;
+
+  /** How a loading worker makes a copy of this dataset; see the loader's option `workerModule`. */
+  workerRecipe?(): WorkerRecipe | undefined;
 
   *[Symbol.iterator](): Iterator<T> {
     for (let i = 0; i < this.length; ++i) yield this.getItem(i);
@@ -99,6 +103,10 @@ export class TensorDataset<T extends Tensor[] = Tensor[]> extends Dataset<T> {
   getItem(index: number): T {
     const i = checkIndex('TensorDataset.getItem', index, this.length);
     return this.tensors.map((t) => select(t, 0, i)) as T;
+  }
+
+  override workerRecipe(): WorkerRecipe {
+    return { module: __filename, export: 'TensorDataset', construct: true, args: this.tensors };
   }
 
   override getBatch(indices: Indices): Collated<Awaited<T>> {

@@ -32,3 +32,6 @@ export {
   WeightedRandomSampler,
   type WeightedRandomSamplerOptions,
 } from './sampler';
+export { getWorkerInfo, type WorkerInfo } from './workers/info';
+export { type WorkerThreadOptions } from './workers/pool';
+export { type WorkerRecipe } from './workers/protocol';

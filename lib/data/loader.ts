@@ -1,12 +1,24 @@
 /** The DataLoader: from a dataset to batches, in order or shuffled. */
+import { resolve } from 'node:path';
+
 import { makeError } from '../errors';
 import { type RngState } from '../random';
 import { type Collated } from './collate';
 import { ArrayDataset, type Dataset, type IterableDataset } from './dataset';
 import { type CollateFn, Fetcher, withBatchStream } from './fetch';
+import { grouped, groupedAsync } from './groups';
 import { drawSeed, Generator, type RandomOptions, readGenerator } from './generator';
-import { checkBoolean, checkFunction, checkInteger, checkKeys, describe } from './options';
+import {
+  checkBoolean,
+  checkFunction,
+  checkInteger,
+  checkKeys,
+  checkNumber,
+  describe,
+} from './options';
 import { BatchSampler, RandomSampler, SequentialSampler, type Sized } from './sampler';
+import { type PoolOptions, WorkerPool, type WorkerThreadOptions } from './workers/pool';
+import { type WorkerRecipe } from './workers/protocol';
 
 export interface DataLoaderOptions<S, B> extends RandomOptions {
   /** Samples in a batch; null delivers samples one by one, without a batch dimension. Default 1. */
@@ -21,6 +33,25 @@ export interface DataLoaderOptions<S, B> extends RandomOptions {
   readonly collateFn?: ((samples: Awaited<S>[]) => B) | undefined;
   /** Leave out the last batch if it is smaller than the others. Default false. */
   readonly dropLast?: boolean | undefined;
+  /** Threads that load batches; 0 loads in the calling thread. Default 0. */
+  readonly numWorkers?: number | undefined;
+  /**
+   * The module from which a worker gets its copy of the dataset: it exports, as `dataset` or default, a
+   * dataset or a function that makes one (given `workerData`), and may export `collateFn` and
+   * `workerInitFn(id)`. Datasets with a `workerRecipe`, such as TensorDataset, do not need it.
+   * @example workerModule: new URL('./dataset.js', import.meta.url)
+   */
+  readonly workerModule?: string | URL | undefined;
+  /** Argument of the module's function; must be cloneable, may hold tensors. */
+  readonly workerData?: unknown;
+  /** Batches that each worker prepares in advance. Default 2. */
+  readonly prefetchFactor?: number | undefined;
+  /** Keep the workers between passes, until `close()`. Default false. */
+  readonly persistentWorkers?: boolean | undefined;
+  /** Milliseconds to wait for a batch of a worker; 0, the default, for ever. */
+  readonly timeout?: number | undefined;
+  /** Options of the worker threads. */
+  readonly workerOptions?: WorkerThreadOptions | undefined;
 }
 
 /** Where a loader stands; what `stateDict()` returns. */
@@ -45,6 +76,13 @@ const optionNames = [
   'dropLast',
   'generator',
   'seed',
+  'numWorkers',
+  'workerModule',
+  'workerData',
+  'prefetchFactor',
+  'persistentWorkers',
+  'timeout',
+  'workerOptions',
 ];
 
 type Stream = Iterable<unknown> & AsyncIterable<unknown>;
@@ -71,6 +109,73 @@ function checkSource(source: unknown): Dataset<unknown> | IterableDataset<unknow
   );
 }
 
+const workerOptionNames = [
+  'workerModule',
+  'workerData',
+  'prefetchFactor',
+  'persistentWorkers',
+  'timeout',
+  'workerOptions',
+] as const;
+
+type AnyOptions = DataLoaderOptions<unknown, unknown>;
+
+function readRecipe(source: unknown, options: AnyOptions): WorkerRecipe {
+  const { workerModule, workerData } = options;
+  if (workerModule !== undefined) {
+    const isUrl = workerModule instanceof URL;
+    if (!isUrl && typeof workerModule !== 'string') {
+      throw makeError(
+        'ERR_TYPE',
+        `DataLoader: option 'workerModule' must be a URL or a path, got ${describe(workerModule)}`,
+      );
+    }
+    return { module: isUrl ? workerModule.href : resolve(workerModule), args: [workerData] };
+  }
+  const recipe = (source as Partial<Dataset<unknown>>).workerRecipe?.();
+  if (recipe !== undefined) return recipe;
+  throw makeError(
+    'ERR_VALUE',
+    'DataLoader: workers cannot copy this dataset (or its transforms); put what makes it into a module and ' +
+      "pass that as option 'workerModule', for example new URL('./dataset.js', import.meta.url)",
+  );
+}
+
+/** Settings of the workers; undefined for none. */
+function readWorkers(
+  source: unknown,
+  options: AnyOptions,
+  batching: { batchSize: number | null; dropLast: boolean },
+): (PoolOptions & { readonly persistent: boolean }) | undefined {
+  const where = 'DataLoader';
+  const numWorkers = checkInteger(where, 'numWorkers', options.numWorkers ?? 0, 0);
+  if (numWorkers === 0) {
+    const given = workerOptionNames.find((name) => options[name] !== undefined);
+    const idle = given === 'workerModule' || given === 'workerData' || given === 'workerOptions';
+    if (given === undefined || idle || options[given] === false || options[given] === 0) {
+      return undefined;
+    }
+    throw makeError('ERR_VALUE', `${where}: option '${given}' needs 'numWorkers' greater than 0`);
+  }
+  if (options.collateFn !== undefined) {
+    throw makeError(
+      'ERR_VALUE',
+      `${where}: a function cannot be sent to workers; export 'collateFn' from the 'workerModule'`,
+    );
+  }
+  const thread = options.workerOptions ?? {};
+  checkKeys(`${where}: workerOptions`, thread, ['execArgv', 'env', 'resourceLimits']);
+  return {
+    numWorkers,
+    prefetchFactor: checkInteger(where, 'prefetchFactor', options.prefetchFactor ?? 2, 1),
+    timeout: checkNumber(where, 'timeout', options.timeout ?? 0, 0, 2 ** 31 - 1),
+    persistent: checkBoolean(where, 'persistentWorkers', options.persistentWorkers ?? false),
+    recipe: readRecipe(source, options),
+    thread,
+    ...batching,
+  };
+}
+
 /** One pass over the data. */
 interface Pass {
   readonly seed: bigint;
@@ -78,9 +183,8 @@ interface Pass {
   readonly skip: number;
 }
 
-function checkExclusive(options: DataLoaderOptions<unknown, unknown>, iterable: boolean): void {
-  const given = (name: keyof DataLoaderOptions<unknown, unknown>): boolean =>
-    options[name] !== undefined;
+function checkExclusive(options: AnyOptions, iterable: boolean): void {
+  const given = (name: keyof AnyOptions): boolean => options[name] !== undefined;
   const clash = (a: string, b: string): Error =>
     makeError('ERR_VALUE', `DataLoader: option '${a}' cannot be used together with '${b}'`);
   if (options.sampler !== undefined && options.shuffle === true) throw clash('sampler', 'shuffle');
@@ -132,6 +236,8 @@ export class DataLoader<S, B = Collated<Awaited<S>>> implements Iterable<B>, Asy
   readonly batchSampler: Iterable<readonly number[]> | undefined;
   readonly #shuffle: boolean;
   readonly #fetcher: Fetcher;
+  readonly #workers: ReturnType<typeof readWorkers>;
+  #pool: WorkerPool | undefined;
   #current: { seed: bigint; batches: number } | undefined;
   #resume: Pass | undefined;
 
@@ -139,7 +245,7 @@ export class DataLoader<S, B = Collated<Awaited<S>>> implements Iterable<B>, Asy
     const where = 'DataLoader';
     const source = checkSource(dataset);
     checkKeys(where, options, optionNames);
-    checkExclusive(options as DataLoaderOptions<unknown, unknown>, !isMapStyle(source));
+    checkExclusive(options as AnyOptions, !isMapStyle(source));
     this.dataset = source as Dataset<S>;
     const batchSize = options.batchSize === undefined ? 1 : options.batchSize;
     this.batchSize = batchSize === null ? null : checkInteger(where, 'batchSize', batchSize, 1);
@@ -153,6 +259,10 @@ export class DataLoader<S, B = Collated<Awaited<S>>> implements Iterable<B>, Asy
     const collate = checkFunction(where, 'collateFn', options.collateFn) as CollateFn | undefined;
     const batched = this.batchSize !== null || this.batchSampler !== undefined;
     this.#fetcher = new Fetcher(source as Dataset<unknown>, collate, batched);
+    this.#workers = readWorkers(source, options as AnyOptions, {
+      batchSize: batched ? (this.batchSize ?? 1) : null,
+      dropLast: this.dropLast,
+    });
   }
 
   /**
@@ -171,6 +281,10 @@ export class DataLoader<S, B = Collated<Awaited<S>>> implements Iterable<B>, Asy
 
   *[Symbol.iterator](): IterableIterator<B> {
     const pass = this.#begin();
+    if (this.#workers !== undefined) {
+      yield* this.#fromWorkers(pass);
+      return;
+    }
     for (const fetch of this.#fetches(pass)) {
       const batch = fetch();
       if (typeof (batch as PromiseLike<B> | null | undefined)?.then === 'function') {
@@ -188,6 +302,10 @@ export class DataLoader<S, B = Collated<Awaited<S>>> implements Iterable<B>, Asy
 
   async *[Symbol.asyncIterator](): AsyncIterableIterator<B> {
     const pass = this.#begin();
+    if (this.#workers !== undefined) {
+      yield* this.#fromWorkersAsync(pass);
+      return;
+    }
     const fetches = isMapStyle(this.dataset) ? this.#fetches(pass) : this.#asyncStream(pass);
     for await (const fetch of fetches) {
       const batch = await fetch();
@@ -195,6 +313,70 @@ export class DataLoader<S, B = Collated<Awaited<S>>> implements Iterable<B>, Asy
       yield batch as B;
     }
     this.#current = undefined;
+  }
+
+  /** Ends persistent workers. The loader can still be used; the next pass starts new ones. */
+  async close(): Promise<void> {
+    const pool = this.#pool;
+    this.#pool = undefined;
+    await pool?.close();
+  }
+
+  /** Workers for one pass, and what to do with them after it. */
+  #hire(): { pool: WorkerPool; dismiss: () => void } {
+    const options = this.#workers as NonNullable<ReturnType<typeof readWorkers>>;
+    // Persistent workers serve one pass at a time; a second one at once gets its own.
+    let pool = this.#pool;
+    this.#pool = undefined;
+    if (pool === undefined || pool.closed) pool = new WorkerPool(options);
+    const hired = pool;
+    const dismiss = (): void => {
+      const keep = options.persistent && !hired.closed && this.#pool === undefined;
+      if (keep) this.#pool = hired;
+      else void hired.close();
+    };
+    return { pool, dismiss };
+  }
+
+  *#tasks(pass: Pass): IterableIterator<readonly [number, readonly number[] | undefined]> {
+    let number = 0;
+    if (!isMapStyle(this.dataset)) {
+      for (;;) yield [number++, undefined];
+    }
+    for (const indices of this.#batches(pass)) {
+      const at = number++;
+      if (at >= pass.skip) yield [at, indices];
+    }
+  }
+
+  *#fromWorkers(pass: Pass): IterableIterator<B> {
+    const { pool, dismiss } = this.#hire();
+    let toSkip = isMapStyle(this.dataset) ? 0 : pass.skip;
+    try {
+      for (const batch of pool.run(pass.seed, this.#tasks(pass))) {
+        if (toSkip-- > 0) continue;
+        this.#delivered();
+        yield batch as B;
+      }
+      this.#current = undefined;
+    } finally {
+      dismiss();
+    }
+  }
+
+  async *#fromWorkersAsync(pass: Pass): AsyncIterableIterator<B> {
+    const { pool, dismiss } = this.#hire();
+    let toSkip = isMapStyle(this.dataset) ? 0 : pass.skip;
+    try {
+      for await (const batch of pool.runAsync(pass.seed, this.#tasks(pass))) {
+        if (toSkip-- > 0) continue;
+        this.#delivered();
+        yield batch as B;
+      }
+      this.#current = undefined;
+    } finally {
+      dismiss();
+    }
   }
 
   /** What is needed to go on after the last delivered batch, in a loader made the same way. */
@@ -302,33 +484,6 @@ function checkSync(source: unknown): Iterable<unknown> {
     return source as Iterable<unknown>;
   }
   throw makeError('ERR_TYPE', 'DataLoader: this dataset is asynchronous; iterate with `for await`');
-}
-
-/** The samples of a stream in groups of `size`. */
-function* grouped(stream: Iterable<unknown>, size: number, dropLast: boolean): Iterable<unknown[]> {
-  let group: unknown[] = [];
-  for (const sample of stream) {
-    group.push(sample);
-    if (group.length < size) continue;
-    yield group;
-    group = [];
-  }
-  if (group.length > 0 && !dropLast) yield group;
-}
-
-async function* groupedAsync(
-  stream: AsyncIterable<unknown>,
-  size: number,
-  dropLast: boolean,
-): AsyncIterable<unknown[]> {
-  let group: unknown[] = [];
-  for await (const sample of stream) {
-    group.push(sample);
-    if (group.length < size) continue;
-    yield group;
-    group = [];
-  }
-  if (group.length > 0 && !dropLast) yield group;
 }
 
 /** Iterates so that what `source` draws comes from `stream`. */

@@ -1,0 +1,164 @@
+/** What the main thread and loading workers say to each other, and how batches travel. */
+import { type MessagePort } from 'node:worker_threads';
+
+import { type DType, type TypedArray } from '../../dtype';
+import { makeError } from '../../errors';
+import { fromBuffer } from '../../functions/creation';
+import { Tensor } from '../../tensor';
+import { describe } from '../options';
+
+/** How a worker makes its dataset: calls `export` (or `dataset`, or the default) of a module. */
+export interface WorkerRecipe {
+  /** File URL or absolute path. */
+  readonly module: string;
+  readonly export?: string;
+  /** Whether the export is a class. */
+  readonly construct?: boolean;
+  readonly args?: readonly unknown[];
+}
+
+/** Handed to a worker when it starts. */
+export interface WorkerSetup {
+  readonly id: number;
+  readonly numWorkers: number;
+  readonly recipe: WorkerRecipe;
+  /** Samples in a batch; null for none. */
+  readonly batchSize: number | null;
+  readonly dropLast: boolean;
+  /** Counts messages of this worker; the main thread sleeps on it. */
+  readonly signal: Int32Array;
+  readonly port: MessagePort;
+}
+
+/** To a worker. */
+export type Task =
+  | { readonly kind: 'begin'; readonly pass: number; readonly seed: bigint }
+  | {
+      readonly kind: 'batch';
+      readonly pass: number;
+      readonly index: number;
+      /** Undefined for the next batch of a stream. */
+      readonly indices?: readonly number[] | undefined;
+    };
+
+export interface RemoteError {
+  readonly name: string;
+  readonly message: string;
+  readonly stack: string;
+  readonly code?: string | undefined;
+}
+
+/** From a worker. */
+export type Reply =
+  | {
+      readonly kind: 'batch';
+      readonly pass: number;
+      readonly index: number;
+      readonly batch: Encoded;
+    }
+  | { readonly kind: 'end'; readonly pass: number; readonly index: number }
+  | {
+      readonly kind: 'error';
+      readonly pass: number;
+      readonly index: number;
+      readonly error: RemoteError;
+    }
+  | { readonly kind: 'failed'; readonly error: RemoteError }
+  | { readonly kind: 'exit'; readonly code: number };
+
+export function describeError(error: unknown): RemoteError {
+  const e = error as Partial<Error & { code: string }> | null | undefined;
+  if (typeof e?.message !== 'string') {
+    const text = `thrown value: ${describe(error)}`;
+    return { name: 'Error', message: text, stack: text };
+  }
+  const name = typeof e.name === 'string' ? e.name : 'Error';
+  const stack = typeof e.stack === 'string' ? e.stack : `${name}: ${e.message}`;
+  return { name, message: e.message, stack, code: typeof e.code === 'string' ? e.code : undefined };
+}
+
+/** A value whose tensors are apart, so that their memory can be handed over. */
+export interface Encoded {
+  readonly tree: Node;
+  readonly tensors: readonly { dtype: DType; shape: readonly number[]; data: TypedArray }[];
+}
+
+type Node =
+  | readonly ['tensor', number]
+  | readonly ['array', readonly Node[]]
+  | readonly ['object', readonly (readonly [string, Node])[]]
+  | readonly ['map', readonly (readonly [unknown, Node])[]]
+  | readonly ['plain', unknown];
+
+const cloneable = [Date, RegExp, Error, ArrayBuffer, SharedArrayBuffer, Set];
+
+function checkCloneable(value: object): void {
+  if (ArrayBuffer.isView(value) || cloneable.some((kind) => value instanceof kind)) return;
+  throw makeError(
+    'ERR_TYPE',
+    `DataLoader: a worker cannot send ${describe(value)}; batches may hold tensors, typed arrays, ` +
+      'plain values, arrays, Maps and plain objects',
+  );
+}
+
+/** Takes the tensors out of a value. Half types travel as bits. */
+export function encode(value: unknown): Encoded {
+  const tensors: { dtype: DType; shape: readonly number[]; data: TypedArray }[] = [];
+  const visit = (v: unknown): Node => {
+    if (v instanceof Tensor) {
+      tensors.push({ dtype: v.dtype, shape: [...v.shape], data: v.dataSync() });
+      return ['tensor', tensors.length - 1];
+    }
+    if (typeof v === 'function' || typeof v === 'symbol') {
+      throw makeError('ERR_TYPE', `DataLoader: a worker cannot send ${describe(v)}`);
+    }
+    if (typeof v !== 'object' || v === null) return ['plain', v];
+    if (Array.isArray(v)) return ['array', v.map(visit)];
+    if (v instanceof Map) return ['map', Array.from(v, ([k, x]) => [k, visit(x)] as const)];
+    const proto: unknown = Object.getPrototypeOf(v);
+    if (proto === null || proto === Object.prototype) {
+      return ['object', Object.entries(v).map(([k, x]) => [k, visit(x)] as const)];
+    }
+    checkCloneable(v);
+    return ['plain', v];
+  };
+  const tree = visit(value);
+  return { tree, tensors };
+}
+
+/** The buffers of an encoded value: they change hands instead of being copied. */
+export function transfersOf(encoded: Encoded): ArrayBuffer[] {
+  return encoded.tensors.map((t) => t.data.buffer as ArrayBuffer);
+}
+
+export function decode(encoded: Encoded): unknown {
+  const { tensors } = encoded;
+  const build = (node: Node): unknown => {
+    switch (node[0]) {
+      case 'tensor': {
+        const { data, shape, dtype } = tensors[node[1]] as Encoded['tensors'][number];
+        return fromBuffer(data, { shape, dtype });
+      }
+      case 'array':
+        return node[1].map(build);
+      case 'map':
+        return new Map(node[1].map(([k, v]) => [k, build(v)]));
+      case 'object': {
+        const out: Record<string, unknown> = {};
+        for (const [key, v] of node[1]) {
+          const value = build(v);
+          Object.defineProperty(out, key, {
+            value,
+            enumerable: true,
+            writable: true,
+            configurable: true,
+          });
+        }
+        return out;
+      }
+      case 'plain':
+        return node[1];
+    }
+  };
+  return build(encoded.tree);
+}
