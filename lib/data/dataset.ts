@@ -64,6 +64,10 @@ function isDataset(value: unknown): value is Dataset<unknown> {
   return typeof d === 'object' && d !== null && typeof d.getItem === 'function' && 'length' in d;
 }
 
+function recipeOf(name: string, args: readonly unknown[]): WorkerRecipe {
+  return { module: __filename, export: name, construct: true, args };
+}
+
 export function checkDataset(where: string, name: string, value: unknown): void {
   if (isDataset(value)) return;
   throw makeError(
@@ -105,8 +109,9 @@ export class TensorDataset<T extends Tensor[] = Tensor[]> extends Dataset<T> {
     return this.tensors.map((t) => select(t, 0, i)) as T;
   }
 
-  override workerRecipe(): WorkerRecipe {
-    return { module: __filename, export: 'TensorDataset', construct: true, args: this.tensors };
+  override workerRecipe(): WorkerRecipe | undefined {
+    if (this.constructor !== TensorDataset) return undefined;
+    return recipeOf('TensorDataset', this.tensors);
   }
 
   override getBatch(indices: Indices): Collated<Awaited<T>> {
@@ -168,6 +173,13 @@ export class Subset<T> extends Dataset<T> {
     return this.dataset.getItems?.(inner) ?? inner.map((i) => this.dataset.getItem(i));
   }
 
+  override workerRecipe(): WorkerRecipe | undefined {
+    // Indices are small; the dataset is made again.
+    if (this.constructor !== Subset || this.dataset.workerRecipe?.() === undefined)
+      return undefined;
+    return recipeOf('Subset', [this.dataset, this.indices]);
+  }
+
   override getBatch(indices: Indices): Collated<Awaited<T>> | undefined {
     if (this.dataset.getBatch === undefined) return undefined;
     return this.dataset.getBatch(Array.from(indices, (i) => this.#map('Subset.getBatch', i)));
@@ -195,6 +207,12 @@ export class ConcatDataset<T> extends Dataset<T> {
   get cumulativeSizes(): number[] {
     let end = 0;
     return this.datasets.map((d) => (end += d.length));
+  }
+
+  override workerRecipe(): WorkerRecipe | undefined {
+    const sendable = this.datasets.every((d) => d.workerRecipe?.() !== undefined);
+    if (this.constructor !== ConcatDataset || !sendable) return undefined;
+    return recipeOf('ConcatDataset', [this.datasets]);
   }
 
   getItem(index: number): T {

@@ -91,6 +91,25 @@ describe('MNIST', () => {
     expect(run(slow)).toEqual(run(fast));
   });
 
+  test('workers read the files and make the transforms themselves', () => {
+    const { RandomCrop, RandomHorizontalFlip } = vision.transforms;
+    const transform = new Compose([
+      new RandomCrop([5, 4], { padding: 1, paddingMode: 'edge' }),
+      new RandomHorizontalFlip(),
+      new ToTensor(),
+      new Normalize([0.5], [0.25]),
+    ]);
+    const set = new data.Subset(new MNIST(folder, { transform }), [5, 3, 9, 1, 8, 0]);
+    const run = (options: object): Uint8Array[] => {
+      const loader = new data.DataLoader(set, { batchSize: 2, seed: 1, ...options });
+      return Array.from(loader, ([x, y]) => [bits(x), bits(y)]).flat();
+    };
+    const workerOptions = { execArgv: ['--import', 'tsx'] };
+    expect(run({ numWorkers: 2, workerOptions })).toEqual(run({}));
+    const custom = new MNIST(folder, { transform: new Lambda((x) => x) });
+    expect(codeOf(() => new data.DataLoader(custom, { numWorkers: 1 }))).toBe('ERR_VALUE');
+  });
+
   test('without a transform collate says what is missing', () => {
     const run = (): unknown => [...new data.DataLoader(new MNIST(folder), { batchSize: 2 })];
     expect(run).toThrow(/an Image/);

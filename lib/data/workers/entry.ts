@@ -15,9 +15,11 @@ import {
   describeError,
   encode,
   type Encoded,
+  modulesOf,
   type Reply,
   type Task,
   transfersOf,
+  type WorkerRecipe,
   type WorkerSetup,
 } from './protocol';
 
@@ -44,29 +46,33 @@ function pick(module: Exports, name: string): unknown {
   return name === 'default' ? whole : undefined;
 }
 
-async function loadModule(): Promise<Exports> {
-  const { module } = setup.recipe;
-  const url = /^(file|data|node):/.test(module) ? module : pathToFileURL(module).href;
-  return (await import(url)) as Exports;
+const modules = new Map<string, Exports>();
+
+async function loadModule(module: string): Promise<Exports> {
+  let loaded = modules.get(module);
+  if (loaded === undefined) {
+    const url = /^(file|data|node):/.test(module) ? module : pathToFileURL(module).href;
+    loaded = (await import(url)) as Exports;
+    modules.set(module, loaded);
+  }
+  return loaded;
 }
 
-async function makeDataset(module: Exports): Promise<unknown> {
-  const name = setup.recipe.export;
+function make(recipe: Omit<WorkerRecipe, 'args'>, values: unknown[]): unknown {
+  const module = modules.get(recipe.module) as Exports;
+  const name = recipe.export;
   const made =
     name === undefined ? (pick(module, 'dataset') ?? pick(module, 'default')) : pick(module, name);
-  const values = decode(args) as unknown[];
   if (typeof made !== 'function') {
     if (isObject(made) && name === undefined) return made;
     throw makeError(
       'ERR_TYPE',
-      `DataLoader: '${setup.recipe.module}' must export a dataset, or a function that makes one, as ` +
+      `DataLoader: '${recipe.module}' must export a dataset, or a function that makes one, as ` +
         `${name === undefined ? "'dataset' or default" : `'${name}'`}, got ${describe(made)}`,
     );
   }
-  if (setup.recipe.construct === true) {
-    return new (made as new (...a: unknown[]) => unknown)(...values);
-  }
-  return await (made as (...a: unknown[]) => unknown)(...values);
+  if (recipe.construct === true) return new (made as new (...a: unknown[]) => unknown)(...values);
+  return (made as (...a: unknown[]) => unknown)(...values);
 }
 
 function pickFunction<F>(module: Exports, name: string): F | undefined {
@@ -145,8 +151,10 @@ class WorkerLoop {
 }
 
 async function main(): Promise<void> {
-  const module = await loadModule();
-  const loop = new WorkerLoop(await makeDataset(module), module);
+  const module = await loadModule(setup.recipe.module);
+  await Promise.all(modulesOf(args).map(loadModule));
+  const values = decode(args, make) as unknown[];
+  const loop = new WorkerLoop(await make(setup.recipe, values), module);
   let queue: Promise<void> = Promise.resolve();
   setup.port.on('message', (task: Task) => {
     queue = queue.then(() => loop.run(task)).catch(fail);

@@ -17,6 +17,7 @@ import {
   decode,
   describeError,
   encode,
+  type Encoded,
   type RemoteError,
   type Reply,
   type Task,
@@ -80,22 +81,23 @@ export class WorkerPool {
 
   constructor(options: PoolOptions) {
     this.#options = options;
-    this.#members = Array.from({ length: options.numWorkers }, (_, id) => this.#start(id));
+    const args = encode(options.recipe.args ?? [], true);
+    this.#members = Array.from({ length: options.numWorkers }, (_, id) => this.#start(id, args));
   }
 
   get closed(): boolean {
     return this.#closed;
   }
 
-  #start(id: number): Member {
+  #start(id: number, args: Encoded): Member {
     const { numWorkers, recipe, batchSize, dropLast, thread } = this.#options;
     const { port1, port2 } = new MessageChannel();
-    const { args = [], ...rest } = recipe;
+    const { args: _, ...rest } = recipe;
     const setup = { id, numWorkers, recipe: rest, batchSize, dropLast, signal: this.#signal };
     const entry = join(__dirname, __filename.endsWith('.ts') ? 'entry.ts' : 'entry.js');
     const worker = new Worker(entry, {
       ...thread,
-      workerData: { ...setup, port: port2, args: encode(args) },
+      workerData: { ...setup, port: port2, args },
       transferList: [port2],
     });
     const member: Member = { id, worker, port: port1, finished: false };

@@ -88,7 +88,24 @@ type Node =
   | readonly ['array', readonly Node[]]
   | readonly ['object', readonly (readonly [string, Node])[]]
   | readonly ['map', readonly (readonly [unknown, Node])[]]
+  | readonly ['made', RecipeNode]
   | readonly ['plain', unknown];
+
+interface RecipeNode {
+  readonly module: string;
+  readonly export?: string | undefined;
+  readonly construct?: boolean | undefined;
+  readonly args: Node;
+}
+
+/** Something that a worker can make again: a dataset, a transform. */
+interface Remakeable {
+  workerRecipe(): WorkerRecipe | undefined;
+}
+
+function isRemakeable(value: object): value is Remakeable {
+  return typeof (value as Partial<Remakeable>).workerRecipe === 'function';
+}
 
 const cloneable = [Date, RegExp, Error, ArrayBuffer, SharedArrayBuffer, Set];
 
@@ -101,12 +118,23 @@ function checkCloneable(value: object): void {
   );
 }
 
-/** Takes the tensors out of a value. Half types travel as bits. */
-export function encode(value: unknown): Encoded {
+/** A copy in memory that all threads see. */
+function share(data: TypedArray): TypedArray {
+  const bytes = new Uint8Array(new SharedArrayBuffer(data.byteLength));
+  bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  return new (data.constructor as new (b: ArrayBufferLike) => TypedArray)(bytes.buffer);
+}
+
+/**
+ * Takes the tensors out of a value. Half types travel as bits.
+ * @param shared put tensors into memory that several threads can use at once.
+ */
+export function encode(value: unknown, shared = false): Encoded {
   const tensors: { dtype: DType; shape: readonly number[]; data: TypedArray }[] = [];
   const visit = (v: unknown): Node => {
     if (v instanceof Tensor) {
-      tensors.push({ dtype: v.dtype, shape: [...v.shape], data: v.dataSync() });
+      const data = v.dataSync();
+      tensors.push({ dtype: v.dtype, shape: [...v.shape], data: shared ? share(data) : data });
       return ['tensor', tensors.length - 1];
     }
     if (typeof v === 'function' || typeof v === 'symbol') {
@@ -119,6 +147,8 @@ export function encode(value: unknown): Encoded {
     if (proto === null || proto === Object.prototype) {
       return ['object', Object.entries(v).map(([k, x]) => [k, visit(x)] as const)];
     }
+    const recipe = isRemakeable(v) ? v.workerRecipe() : undefined;
+    if (recipe !== undefined) return ['made', { ...recipe, args: visit(recipe.args ?? []) }];
     checkCloneable(v);
     return ['plain', v];
   };
@@ -131,7 +161,24 @@ export function transfersOf(encoded: Encoded): ArrayBuffer[] {
   return encoded.tensors.map((t) => t.data.buffer as ArrayBuffer);
 }
 
-export function decode(encoded: Encoded): unknown {
+/** Makes an object from the recipe of {@link Remakeable}. */
+export type Maker = (recipe: Omit<WorkerRecipe, 'args'>, args: unknown[]) => unknown;
+
+/** The modules of all recipes inside. */
+export function modulesOf(encoded: Encoded): string[] {
+  const found: string[] = [];
+  const visit = (node: Node): void => {
+    if (node[0] === 'made') {
+      found.push(node[1].module);
+      visit(node[1].args);
+    } else if (node[0] === 'array') node[1].forEach(visit);
+    else if (node[0] === 'object' || node[0] === 'map') node[1].forEach(([, v]) => visit(v));
+  };
+  visit(encoded.tree);
+  return found;
+}
+
+export function decode(encoded: Encoded, make?: Maker): unknown {
   const { tensors } = encoded;
   const build = (node: Node): unknown => {
     switch (node[0]) {
@@ -156,6 +203,9 @@ export function decode(encoded: Encoded): unknown {
         }
         return out;
       }
+      case 'made':
+        if (make === undefined) throw makeError('ERR_INTERNAL', 'DataLoader: unexpected recipe');
+        return make(node[1], build(node[1].args) as unknown[]);
       case 'plain':
         return node[1];
     }

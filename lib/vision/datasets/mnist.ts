@@ -1,8 +1,9 @@
 /** MNIST and the datasets that share its format. */
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 
 import { checkBoolean, checkKeys, describe } from '../../data/options';
+import { type WorkerRecipe } from '../../data/workers/protocol';
 import { makeError } from '../../errors';
 import { fromBuffer } from '../../functions/creation';
 import { type Tensor } from '../../tensor';
@@ -11,8 +12,9 @@ import {
   checkVisionOptions,
   type InMemory,
   InMemoryImages,
+  remake,
   type VisionOptions,
-} from './vision-dataset';
+} from './visionDataset';
 
 export interface MNISTOptions<X, Y> extends VisionOptions<X, Y> {
   /** The training set (default) or the test set. */
@@ -112,6 +114,7 @@ abstract class IdxImages<X, Y> extends InMemoryImages<X, Y> {
   /** uint8 images, shape [n, height, width]. In-place changes show in the samples. */
   readonly data: Tensor;
   readonly train: boolean;
+  readonly root: string;
 
   protected constructor(
     where: string,
@@ -124,8 +127,14 @@ abstract class IdxImages<X, Y> extends InMemoryImages<X, Y> {
     const memory = adjust(load(where, path(source.images), path(source.labels), source.classes));
     super(memory, options);
     this.train = options.train ?? true;
+    this.root = resolve(root);
     const [height, width] = memory.size;
     this.data = fromBuffer(memory.pixels, { shape: [memory.labels.length, height, width] });
+  }
+
+  /** A worker reads the files itself: in-place changes of `data` and `targets` do not reach it. */
+  override workerRecipe(): WorkerRecipe | undefined {
+    return remake(this, __filename, exportsOf(), [this.root], { train: this.train });
   }
 
   override toString(): string {
@@ -189,4 +198,8 @@ export class KMNIST<X = Tensor, Y = number> extends IdxImages<X, Y> {
     const train = checkMnistOptions('KMNIST', root, options);
     super('KMNIST', root, { folder: 'KMNIST', classes: 10, ...files(train) }, options);
   }
+}
+
+function exportsOf(): Readonly<Record<string, unknown>> {
+  return { MNIST, FashionMNIST, KMNIST };
 }

@@ -53,6 +53,10 @@ export class Compose extends Transform<unknown, Tensor> {
     );
     return ['Compose(', ...lines, ')'].join('\n');
   }
+
+  override constructorArgs(): readonly unknown[] {
+    return [this.transforms];
+  }
 }
 
 const inByte = 255;
@@ -99,6 +103,10 @@ export class ToTensor extends Transform<Image | Tensor, Tensor> {
     }
     return div(channelsFirst(batch.pixels), inByte);
   }
+
+  override constructorArgs(): readonly unknown[] {
+    return [];
+  }
 }
 
 /** As {@link ToTensor}, without changing dtype or range. */
@@ -117,6 +125,10 @@ export class PILToTensor extends Transform<Image, Tensor> {
   override callBatch(batch: PixelBatch | Tensor): Tensor {
     if (batch instanceof PixelBatch) return clone(contiguous(permute(batch.pixels, [0, 3, 1, 2])));
     throw makeError('ERR_TYPE', 'PILToTensor: expected Images, got a Tensor');
+  }
+
+  override constructorArgs(): readonly unknown[] {
+    return [];
   }
 }
 
@@ -226,6 +238,10 @@ export class Normalize extends Transform<Tensor, Tensor> {
     const text = (v: readonly number[]): string => `[${v.join(', ')}]`;
     return `Normalize(mean=${text(this.mean)}, std=${text(this.std)})`;
   }
+
+  override constructorArgs(): readonly unknown[] {
+    return [this.mean, this.std, { inplace: this.inplace }];
+  }
 }
 
 /** Applies a function. */
@@ -323,5 +339,9 @@ export class ConvertImageDtype extends Transform<Tensor, Tensor> {
 
   override toString(): string {
     return `ConvertImageDtype(dtype=${this.dtype})`;
+  }
+
+  override constructorArgs(): readonly unknown[] {
+    return [this.dtype];
   }
 }

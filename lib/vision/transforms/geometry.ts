@@ -176,6 +176,10 @@ export class Pad extends Geometric {
   override get batched(): boolean {
     return true;
   }
+
+  override constructorArgs(): readonly unknown[] {
+    return [this.padding, { fill: this.fill, paddingMode: this.paddingMode }];
+  }
 }
 
 /** The middle of an image; what lies outside is 0. */
@@ -204,6 +208,10 @@ export class CenterCrop extends Geometric {
 
   override get batched(): boolean {
     return true;
+  }
+
+  override constructorArgs(): readonly unknown[] {
+    return [this.size];
   }
 }
 
@@ -252,6 +260,18 @@ export class RandomCrop extends Geometric {
     const top = integerBelow(height - h + 1);
     return window(x, top, integerBelow(width - w + 1), h, w);
   }
+
+  override constructorArgs(): readonly unknown[] {
+    return [
+      this.size,
+      {
+        padding: this.padding,
+        padIfNeeded: this.padIfNeeded,
+        fill: this.fill,
+        paddingMode: this.paddingMode,
+      },
+    ];
+  }
 }
 
 function reversed(n: number): number[] {
@@ -281,6 +301,10 @@ export class RandomHorizontalFlip extends RandomFlip {
   constructor(p = 0.5) {
     super('RandomHorizontalFlip', p);
   }
+
+  override constructorArgs(): readonly unknown[] {
+    return [this.p];
+  }
 }
 
 /** Swaps top and bottom with probability `p`. */
@@ -289,6 +313,10 @@ export class RandomVerticalFlip extends RandomFlip {
 
   constructor(p = 0.5) {
     super('RandomVerticalFlip', p);
+  }
+
+  override constructorArgs(): readonly unknown[] {
+    return [this.p];
   }
 }
 
@@ -392,5 +420,11 @@ export class RandomErasing extends Transform<Tensor, Tensor> {
       }
       target.copy_(unsqueeze(unsqueeze(target.newTensor([...value]), -1), -1));
     }
+  }
+
+  override constructorArgs(): readonly unknown[] {
+    return [
+      { p: this.p, scale: this.scale, ratio: this.ratio, value: this.value, inplace: this.inplace },
+    ];
   }
 }

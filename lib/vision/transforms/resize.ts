@@ -206,6 +206,17 @@ export class Resize extends Geometric {
     // A matrix product may add in another order when it has more rows.
     return this.interpolation === 'nearest';
   }
+
+  override constructorArgs(): readonly unknown[] {
+    return [
+      this.size,
+      {
+        interpolation: this.interpolation,
+        antialias: this.antialias,
+        ...(this.maxSize === undefined ? {} : { maxSize: this.maxSize }),
+      },
+    ];
+  }
 }
 
 export interface RandomResizedCropOptions {
@@ -260,5 +271,17 @@ export class RandomResizedCrop extends Geometric {
   protected override apply(planes: Tensor): Tensor {
     const part = window(planes, ...this.#place(...sizeOf(planes)));
     return resizePlanes(part, this.size[0], this.size[1], this.interpolation, this.antialias);
+  }
+
+  override constructorArgs(): readonly unknown[] {
+    return [
+      this.size,
+      {
+        scale: this.scale,
+        ratio: this.ratio,
+        interpolation: this.interpolation,
+        antialias: this.antialias,
+      },
+    ];
   }
 }

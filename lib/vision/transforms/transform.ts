@@ -26,6 +26,11 @@ export abstract class Transform<In = unknown, Out = unknown> {
     throw makeError('ERR_NOT_IMPLEMENTED', `${this.constructor.name}: has no batched form`);
   }
 
+  /** What to call the constructor with for an equal transform; undefined where that is not possible. */
+  constructorArgs(): readonly unknown[] | undefined {
+    return undefined;
+  }
+
   toString(): string {
     return `${this.constructor.name}()`;
   }

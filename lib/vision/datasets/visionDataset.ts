@@ -3,10 +3,12 @@ import { type Collated } from '../../data/collate';
 import { Dataset } from '../../data/dataset';
 import { type Indices } from '../../data/gather';
 import { checkIndex, describe } from '../../data/options';
+import { type WorkerRecipe } from '../../data/workers/protocol';
 import { makeError } from '../../errors';
 import { fromBuffer } from '../../functions/creation';
 import { type Tensor } from '../../tensor';
 import { Image } from '../image';
+import { sendableTransform } from '../recipes';
 import {
   applyTransform,
   checkTransform,
@@ -109,4 +111,27 @@ export function checkVisionOptions(where: string, options: VisionOptions<unknown
       `${where}: 'targetTransform' must be a function, got ${describe(targetTransform)}`,
     );
   }
+}
+
+/**
+ * The recipe of a dataset that is made by `new Class(...args, { ...options, transform })`; undefined if its
+ * transforms cannot be sent or its class is not one of `known`.
+ */
+export function remake(
+  dataset: InMemoryImages<unknown, unknown>,
+  module: string,
+  known: Readonly<Record<string, unknown>>,
+  args: readonly unknown[],
+  options: Readonly<Record<string, unknown>>,
+): WorkerRecipe | undefined {
+  const { name } = dataset.constructor;
+  if (known[name] !== dataset.constructor || dataset.targetTransform !== undefined)
+    return undefined;
+  let all = options;
+  if (dataset.transform !== undefined) {
+    const transform = sendableTransform(dataset.transform);
+    if (transform === undefined) return undefined;
+    all = { ...options, transform };
+  }
+  return { module, export: name, construct: true, args: [...args, all] };
 }
