@@ -48,6 +48,20 @@ export interface OpSchema {
   readonly view: boolean;
 }
 
+/** A call inside an autocast region. */
+export interface TracedCall {
+  readonly op: string;
+  readonly policy: AutocastPolicy;
+  /** As the caller gave them: `float32[64, 784]`. */
+  readonly inputs: readonly string[];
+  readonly shapes: readonly (readonly number[])[];
+  readonly result: string;
+  /** Casts made for this call, the bytes they wrote, and casts taken from the cache. */
+  readonly casts: number;
+  readonly castBytes: number;
+  readonly cached: number;
+}
+
 /** Figures of the memory system, in bytes and counts. */
 export interface MemoryStats {
   readonly allocatedBytes: number;
@@ -135,6 +149,9 @@ export interface Native {
   clearAutocastCache(): void;
   autocastCacheStats(): { depth: number; entries: number; bytes: number };
   deviceAvailable(device: string): boolean;
+  startAutocastTrace(): void;
+  /** The calls since the start that autocast saw; empty when there was no start. */
+  stopAutocastTrace(): TracedCall[];
   memoryStats(): MemoryStats;
   emptyCache(): void;
   resetPeakStats(): void;

@@ -97,7 +97,8 @@ CastPlan plan_casts(const OpDef& op, const Values& args, const AutocastState& st
   if (!device) return plan;
   plan.device = *device;
   const AutocastDevice& region = state.on(*device);
-  switch (op.cast.on(region.list)) {
+  plan.policy = op.cast.on(region.list);
+  switch (plan.policy) {
     case Cast::None:
       return plan;
     case Cast::Lower:

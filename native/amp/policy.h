@@ -10,7 +10,8 @@
 namespace ampgrad {
 
 struct CastPlan {
-  bool listed = false;          // the op has a policy here: nothing below it is cast again
+  bool listed = false;  // the op has a policy here: nothing below it is cast again
+  Cast policy = Cast::None;
   std::optional<DType> target;  // eligible tensors become this
   int dtype_argument = -1;      // this missing argument becomes float32
   DeviceType device = DeviceType::Cpu;

@@ -2,6 +2,7 @@
 // cache of cast weights, and whether a backend is there at all.
 #include "amp/autocast.h"
 #include "amp/cast_cache.h"
+#include "amp/trace.h"
 #include "binding/function.h"
 #include "ops/kernels.h"
 #include "runtime/autocast.h"
@@ -49,6 +50,56 @@ napi_value cache_stats(const Call& c) {
   return out;
 }
 
+napi_value start_trace(const Call& c) {
+  AutocastTrace::start();
+  return c.undefined();
+}
+
+napi_value text_list(const Call& c, const std::vector<std::string>& texts) {
+  napi_value out;
+  check_status(c.env, napi_create_array_with_length(c.env, texts.size(), &out));
+  for (size_t i = 0; i < texts.size(); ++i) {
+    check_status(c.env, napi_set_element(c.env, out, static_cast<uint32_t>(i), c.text(texts[i])));
+  }
+  return out;
+}
+
+napi_value shape_list(const Call& c, const std::vector<Dims>& shapes) {
+  napi_value out;
+  check_status(c.env, napi_create_array_with_length(c.env, shapes.size(), &out));
+  for (size_t i = 0; i < shapes.size(); ++i) {
+    check_status(c.env, napi_set_element(c.env, out, static_cast<uint32_t>(i), c.ints(shapes[i])));
+  }
+  return out;
+}
+
+// [{ op, policy, inputs, shapes, result, casts, castBytes, cached }]
+napi_value stop_trace(const Call& c) {
+  static constexpr const char* kPolicies[] = {"none",    "lower",  "fp32", "fp32Dtype",
+                                              "promote", "banned", "keep"};
+  const std::vector<TracedCall> calls = AutocastTrace::stop();
+  napi_value list;
+  check_status(c.env, napi_create_array_with_length(c.env, calls.size(), &list));
+  for (size_t i = 0; i < calls.size(); ++i) {
+    const TracedCall& call = calls[i];
+    napi_value item;
+    check_status(c.env, napi_create_object(c.env, &item));
+    const auto set = [&](const char* key, napi_value value) {
+      check_status(c.env, napi_set_named_property(c.env, item, key, value));
+    };
+    set("op", c.text(call.op->name));
+    set("policy", c.text(kPolicies[static_cast<int>(call.policy)]));
+    set("inputs", text_list(c, call.inputs));
+    set("shapes", shape_list(c, call.shapes));
+    set("result", c.text(call.result));
+    set("casts", c.number(call.casts));
+    set("castBytes", c.number(static_cast<double>(call.cast_bytes)));
+    set("cached", c.number(call.cached));
+    check_status(c.env, napi_set_element(c.env, list, static_cast<uint32_t>(i), item));
+  }
+  return list;
+}
+
 napi_value device_available(const Call& c) {
   const std::string name = c.string(0);
   Device device;
@@ -60,10 +111,9 @@ napi_value device_available(const Call& c) {
 
 void export_amp_functions(napi_env env, napi_value exports) {
   static constexpr Export kExports[] = {
-      {"setAutocast", entry<set_autocast>},
-      {"clearAutocastCache", entry<clear_cache>},
-      {"autocastCacheStats", entry<cache_stats>},
-      {"deviceAvailable", entry<device_available>},
+      {"setAutocast", entry<set_autocast>},       {"clearAutocastCache", entry<clear_cache>},
+      {"autocastCacheStats", entry<cache_stats>}, {"deviceAvailable", entry<device_available>},
+      {"startAutocastTrace", entry<start_trace>}, {"stopAutocastTrace", entry<stop_trace>},
   };
   export_functions(env, exports, kExports, std::size(kExports));
 }

@@ -2,6 +2,7 @@
 
 #include "amp/cast_cache.h"
 #include "amp/policy.h"
+#include "amp/trace.h"
 #include "autograd/grad_mode.h"
 #include "autograd/node.h"
 #include "ops/ops.h"
@@ -20,14 +21,28 @@ bool cacheable(const Tensor& t, DType target, const CastPlan& plan) {
   return meta != nullptr && meta->requires_grad && !meta->grad_fn && !meta->view;
 }
 
+void trace_cast(const Tensor& cast, bool cached) {
+  if (AG_UNLIKELY(AutocastTrace::current() != nullptr)) {
+    AutocastTrace::current()->cast(cast, cached);
+  }
+}
+
 Tensor cast_tensor(const Tensor& t, DType target, const CastPlan& plan) {
-  if (!cacheable(t, target, plan)) return ops::to(t, target);
+  if (!cacheable(t, target, plan)) {
+    const Tensor cast = ops::to(t, target);
+    trace_cast(cast, false);
+    return cast;
+  }
   CastCache& cache = CastCache::get();
   Tensor cast = cache.find(t, target);
-  if (cast.defined()) return cast;
+  if (cast.defined()) {
+    trace_cast(cast, true);
+    return cast;
+  }
   // Recorded even under noGrad: a later use of the cached cast may need its history.
   const GradModeGuard recording(true);
   cast = ops::to(t, target);
+  trace_cast(cast, false);
   cache.insert(t, cast);
   return cast;
 }
@@ -40,6 +55,9 @@ bool wants_cast(const Tensor& t, const CastPlan& plan) {
 
 bool autocast_arguments(const OpDef& op, Values& args) {
   const CastPlan plan = plan_casts(op, args, Autocast::state());
+  if (AG_UNLIKELY(AutocastTrace::current() != nullptr)) {
+    AutocastTrace::current()->policy(plan.policy);
+  }
   if (!plan.listed) return false;
   if (plan.dtype_argument >= 0) {
     args[static_cast<size_t>(plan.dtype_argument)] = Value(DType::Float32);

@@ -2,6 +2,7 @@
 // cast the arguments inside autocast, run the implementation (which checks, promotes, infers and
 // launches) and record it on the tape.
 #include "amp/autocast.h"
+#include "amp/trace.h"
 #include "autograd/grad_mode.h"
 #include "autograd/op_node.h"
 #include "autograd/view.h"
@@ -120,11 +121,14 @@ void run_op_inplace(const OpDef& op, Values& args) {
 
 void call_op(const OpDef& op, Values& args, Values& results) {
   if (AG_UNLIKELY(Autocast::active())) {
+    AutocastTrace* trace = AutocastTrace::current();
+    if (AG_UNLIKELY(trace != nullptr)) trace->begin(op, args);
     // An op that isn't listed and is made of others leaves the decision to them.
     const bool listed = autocast_arguments(op, args);
     if (listed || op.diff != Diff::Composite) {
       const AutocastOff below;
       run_op(op, args, results);
+      if (AG_UNLIKELY(trace != nullptr)) trace->end(results);
       return;
     }
   }
