@@ -1,5 +1,6 @@
 /** Automatic differentiation: grad modes, `grad()`, and custom functions. */
 import { outsideAutocast } from './autocastState';
+import { runSelective } from './backwardPass';
 import { makeError } from './errors';
 import { native, type Handle } from './native';
 import { handleOf, Tensor, wrapTensor } from './tensor';
@@ -128,13 +129,15 @@ export function grad(
   const { createGraph = false, retainGraph = createGraph, allowUnused = false } = options;
   const gradients = options.gradOutputs === undefined ? [] : asList(options.gradOutputs);
   const result = outsideAutocast(() =>
-    native.runGrad(
-      handles('grad: outputs', asList(outputs)),
-      gradients.map((g) => (g === null ? null : handleOf(g as Tensor))),
-      handles('grad: inputs', asList(inputs)),
-      retainGraph,
-      createGraph,
-      allowUnused,
+    runSelective(() =>
+      native.runGrad(
+        handles('grad: outputs', asList(outputs)),
+        gradients.map((g) => (g === null ? null : handleOf(g as Tensor))),
+        handles('grad: inputs', asList(inputs)),
+        retainGraph,
+        createGraph,
+        allowUnused,
+      ),
     ),
   );
   return result.map((h) => (h === null ? null : wrapTensor(h)));

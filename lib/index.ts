@@ -10,6 +10,12 @@ export * from './functions/order';
 export { type Index, Slice, slice } from './functions/indexing';
 export { type NewOptions, type ToOptions } from './functions/convert';
 export * from './autograd';
+export {
+  checkpoint,
+  checkpointSequential,
+  type CheckpointOptions,
+  type CheckpointStep,
+} from './checkpoint';
 export { callOp, type Named, opSchemas } from './call';
 export * from './numberFormats';
 export { type Device, type DType, dtypes, type Scalar, type TypedArray } from './dtype';

@@ -3,6 +3,7 @@
  * by ops.gen.ts; this file holds what is not an op: geometry, data out, autograd state, lifetime.
  */
 import { outsideAutocast, syncAutocast } from './autocastState';
+import { runSelective } from './backwardPass';
 import { type DType, type Device, type TypedArray, allocateTyped } from './dtype';
 import { makeError } from './errors';
 import { native, type Handle } from './native';
@@ -259,7 +260,7 @@ export class Tensor {
     const options = gradient === undefined && a !== undefined && !(a instanceof Tensor) ? a : b;
     checkKeys('backward', options ?? {}, backwardKeys);
     const { createGraph = false, retainGraph = createGraph, inputs = [] } = options ?? {};
-    outsideAutocast(() => {
+    const run = (): void => {
       native.runBackward(
         [this.#handle],
         [gradient ? gradient.#handle : null],
@@ -267,7 +268,8 @@ export class Tensor {
         retainGraph,
         createGraph,
       );
-    });
+    };
+    outsideAutocast(inputs.length === 0 ? run : () => runSelective(run));
   }
 
   /** Calls `hook` with the gradient of this tensor; what it returns replaces the gradient. */
