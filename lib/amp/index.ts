@@ -15,6 +15,14 @@ export {
 } from './autocast';
 export { customBwd, customFwd, type CustomFwdOptions } from './customFunction';
 export {
+  doctor,
+  type DoctorLine,
+  type DoctorOptions,
+  type DoctorReport,
+  type DoctorSubject,
+  type Misalignment,
+} from './doctor';
+export {
   GradScaler,
   type GradScalerOptions,
   type GradScalerState,

@@ -1,4 +1,4 @@
-import { amp, callOp, type Tensor, tensor } from '../../lib';
+import { amp, callOp, optim, type Tensor, tensor } from '../../lib';
 import cases from '../golden/amp/cases.json';
 import { FusedSgd, PlainSgd } from './helpers';
 
@@ -25,39 +25,51 @@ function started(options: amp.GradScalerOptions = {}): amp.GradScaler {
   return scaler;
 }
 
-describe('traces of PyTorch', () => {
-  const options = (kwargs: Record<string, unknown>) =>
-    Object.fromEntries(
-      Object.entries(kwargs).map(([k, v]) => [
-        k.replace(/_(\w)/g, (_, c: string) => c.toUpperCase()),
-        v,
-      ]),
-    ) as amp.GradScalerOptions;
-  const sgd = cases.grad_scaler.traces.filter((t) => t.optimizer === 'SGD');
+const kwargsOf = (kwargs: Record<string, unknown>): Record<string, unknown> =>
+  Object.fromEntries(
+    Object.entries(kwargs).map(([k, v]) => [
+      k.replace(/_(\w)/g, (_, c: string) => c.toUpperCase()),
+      v,
+    ]),
+  );
 
-  test.each(sgd)('$desc', (trace) => {
-    const scaler = new GradScaler('cpu', options(trace.kwargs));
-    const p = tensor(trace.param, { dtype: 'float32', requiresGrad: true });
-    const optimizer = new PlainSgd([p], trace.optimizer_kwargs as { lr: number });
-    for (const step of trace.steps) {
-      expect(scaler.getScale()).toBe(step.scale_before);
-      optimizer.zeroGrad();
-      const x = tensor(numbers(step.x), { dtype: 'float32' });
-      // loss = sum(p * x), whose gradient is x
-      const loss = callOp('linear', [p.reshape([1, 3]), x.reshape([1, 3])]) as Tensor;
-      scaler.scale(loss.reshape([])).backward();
-      expect(p.grad?.toArray()).toEqual(numbers(step.scaled_grad));
-      scaler.step(optimizer);
-      expect(!scaler.lastStepSkipped(optimizer)).toBe(step.stepped);
-      scaler.update();
-      const now = p.toArray() as number[];
-      for (const [i, v] of numbers(step.param_after).entries()) {
-        if (Number.isFinite(v)) expect(now[i]).toBeCloseTo(v, 5);
-        else expect(now[i]).toBe(v);
-      }
-      expect(scaler.getScale()).toBe(step.scale_after);
-      expect(scaler.stateDict()).toEqual(step.state_dict_after);
+type Trace = (typeof cases.grad_scaler.traces)[number];
+type Steps = amp.ScalableOptimizer & { zeroGrad(): void };
+
+function replay(trace: Trace, make: (p: Tensor, options: { lr: number }) => Steps): void {
+  const scaler = new GradScaler('cpu', kwargsOf(trace.kwargs));
+  const p = tensor(trace.param, { dtype: 'float32', requiresGrad: true });
+  const optimizer = make(p, kwargsOf(trace.optimizer_kwargs) as { lr: number });
+  for (const step of trace.steps) {
+    expect(scaler.getScale()).toBe(step.scale_before);
+    optimizer.zeroGrad();
+    const x = tensor(numbers(step.x), { dtype: 'float32' });
+    scaler.scale(p.mul(x).sum()).backward();
+    expect(p.grad?.toArray()).toEqual(numbers(step.scaled_grad));
+    scaler.step(optimizer);
+    expect(!scaler.lastStepSkipped(optimizer)).toBe(step.stepped);
+    scaler.update();
+    const now = p.toArray() as number[];
+    for (const [i, v] of numbers(step.param_after).entries()) {
+      if (Number.isFinite(v)) expect(now[i]).toBeCloseTo(v, 5);
+      else expect(now[i]).toBe(v);
     }
+    expect(scaler.getScale()).toBe(step.scale_after);
+    expect(scaler.stateDict()).toEqual(step.state_dict_after);
+  }
+}
+
+describe('traces of PyTorch', () => {
+  const { traces } = cases.grad_scaler;
+  const sgd = traces.filter((t) => t.optimizer === 'SGD');
+
+  test.each(sgd)('$desc, unscaled by the scaler', (trace) => {
+    replay(trace, (p, options) => new PlainSgd([p], options));
+  });
+
+  test.each(traces)('$desc, optim.$optimizer', (trace) => {
+    const Class = trace.optimizer === 'Adam' ? optim.Adam : optim.SGD;
+    replay(trace, (p, options) => new Class([p], options));
   });
 });
 
