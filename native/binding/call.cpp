@@ -307,19 +307,25 @@ napi_value run_op(napi_env env, const OpBinding& binding, size_t argc, const nap
 }
 
 // A mixture of dtypes is the usual sign of a tensor that left its autocast region.
-void throw_with_hint(napi_env env, const Error& e) {
+const char* autocast_hint(bool in_place) {
+  if (!Autocast::active()) {
+    return " (outside autocast: a result of a region keeps its dtype; convert with .float(), or "
+           "give "
+           "a custom function amp.customFwd({ castInputs }))";
+  }
+  if (in_place) return " (inside an autocast region: in-place forms are never cast)";
+  return " (inside an autocast region: ops that PyTorch's lists do not name run in the dtypes of "
+         "their inputs; convert with .float(), or give a custom function amp.customFwd({ "
+         "castInputs }))";
+}
+
+void throw_with_hint(napi_env env, const OpBinding& binding, const Error& e) {
   const bool mixture = e.code() == ErrorCode::DType && Autocast::ever_used() &&
                        e.message().find("autocast") == std::string::npos;
   try {
     if (!mixture) throw Error(e);
-    throw Error(e.code(),
-                e.message() +
-                    (Autocast::active() ? " (inside an autocast region: ops that PyTorch's "
-                                          "lists do not name run in the dtypes of their inputs"
-                                        : " (outside autocast: a result of a region keeps its "
-                                          "dtype") +
-                    "; convert with .float(), or give a custom function "
-                    "amp.customFwd({ castInputs }))");
+    const bool in_place = binding.in_place || binding.op->inplace == Inplace::Only;
+    throw Error(e.code(), e.message() + autocast_hint(in_place));
   } catch (...) {
     rethrow_as_js(env);
   }
@@ -335,7 +341,7 @@ napi_value op_callback(napi_env env, napi_callback_info info) {
   try {
     return run_op(env, binding, std::min<size_t>(argc, kMaxArgs + 1), argv);
   } catch (const Error& e) {
-    throw_with_hint(env, e);
+    throw_with_hint(env, binding, e);
     return nullptr;
   } catch (...) {
     rethrow_as_js(env);

@@ -29,7 +29,7 @@ void trace_cast(const Tensor& cast, bool cached) {
 
 Tensor cast_tensor(const Tensor& t, DType target, const CastPlan& plan) {
   if (!cacheable(t, target, plan)) {
-    const Tensor cast = ops::to(t, target);
+    const Tensor cast = ops::toCopy(t, target);
     trace_cast(cast, false);
     return cast;
   }
@@ -41,7 +41,7 @@ Tensor cast_tensor(const Tensor& t, DType target, const CastPlan& plan) {
   }
   // Recorded even under noGrad: a later use of the cached cast may need its history.
   const GradModeGuard recording(true);
-  cast = ops::to(t, target);
+  cast = ops::toCopy(t, target);
   trace_cast(cast, false);
   cache.insert(t, cast);
   return cast;

@@ -247,6 +247,8 @@ describe('eligibility', () => {
       const h = ones([2], { dtype: 'bfloat16' });
       expect(h.add_(ones([2])).dtype).toBe('bfloat16');
       expect(add(h, ones([2])).dtype).toBe('float32');
+      const integers = ones([2], { dtype: 'int32' });
+      expect(() => integers.add_(ones([2]))).toThrow(/in-place forms are never cast/);
     });
   });
 
