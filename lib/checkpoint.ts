@@ -5,6 +5,7 @@ import { isSelectivePass } from './backwardPass';
 import { suggest } from './call';
 import { makeError } from './errors';
 import { tensor } from './functions/creation';
+import { keep } from './memory';
 import { native } from './native';
 import { getRngState, type RngState, setRngState } from './random';
 import { handleOf, Tensor } from './tensor';
@@ -19,6 +20,8 @@ type Outputs = Tensor | readonly Tensor[];
 interface Saved {
   readonly fn: (...args: never[]) => Outputs;
   readonly args: readonly unknown[];
+  /** Which arguments require a gradient. */
+  readonly wanted: readonly boolean[];
   readonly flags: ReturnType<typeof autocastFlags>;
   readonly rng: RngState | undefined;
   readonly outputs: readonly string[];
@@ -92,7 +95,8 @@ class Checkpoint extends Function {
       );
     }
     ctx.attributes['saved'] = { ...saved, outputs: outputs.map(describe) } satisfies Saved;
-    ctx.saveForBackward(...args.map((a) => (a instanceof Tensor ? a : null)));
+    // Handles of its own: an enclosing tidy disposes those of the program.
+    ctx.saveForBackward(...args.map((a) => (a instanceof Tensor ? keep(a.detach()) : null)));
     return result;
   }
 
@@ -102,7 +106,7 @@ class Checkpoint extends Function {
     const tensors = ctx.savedTensors;
     const args = saved.args.map((a, i) => {
       const t = tensors[i];
-      return t instanceof Tensor ? t.detach().requiresGrad_(t.requiresGrad) : a;
+      return t instanceof Tensor ? t.detach().requiresGrad_(saved.wanted[i] === true) : a;
     });
     const outputs = recompute(saved, args);
     const wanted = outputs
@@ -151,6 +155,7 @@ export function checkpoint<A extends readonly unknown[], R extends Outputs>(
   const saved = {
     fn: fn as unknown as Saved['fn'],
     args: args.map((a: unknown) => (a instanceof Tensor ? null : a)),
+    wanted: args.map((a: unknown) => a instanceof Tensor && a.requiresGrad),
     flags: { cpu, cuda, cacheEnabled },
     rng: (options.preserveRngState ?? true) ? getRngState() : undefined,
   };

@@ -4,6 +4,7 @@ import { noGrad } from '../autograd';
 import { suggest } from '../call';
 import { type ErrorCode, makeError } from '../errors';
 import { tensor } from '../functions/creation';
+import { keep } from '../memory';
 import { native } from '../native';
 import { Tensor } from '../tensor';
 import { warnOnce } from '../warnings';
@@ -231,7 +232,7 @@ export class GradScaler {
     if (scale.device === device) return scale;
     let copy = this.#scaleOn.get(device);
     if (copy === undefined) {
-      copy = scale.to({ device: device as AutocastDeviceType });
+      copy = keep(scale.to({ device: device as AutocastDeviceType }));
       this.#scaleOn.set(device, copy);
     }
     return copy;
@@ -267,8 +268,8 @@ export class GradScaler {
 
   #initialise(like: Tensor): void {
     const { device } = like;
-    this.#scale = tensor(this.#initScale, { dtype: 'float32', device });
-    this.#tracker = tensor(this.#initTracker, { dtype: 'int32', device });
+    this.#scale = keep(tensor(this.#initScale, { dtype: 'float32', device }));
+    this.#tracker = keep(tensor(this.#initTracker, { dtype: 'int32', device }));
   }
 
   /**

@@ -3,6 +3,7 @@ import { countNonFinite } from '../anomaly';
 import { opFunction } from '../call';
 import { makeError } from '../errors';
 import { tensor } from '../functions/creation';
+import { keep } from '../memory';
 import { handleOf, type Tensor } from '../tensor';
 import { warnOnce } from '../warnings';
 
@@ -121,7 +122,7 @@ export function unscaleStep(
   const flags = new Map<string, Tensor>();
   for (const [device, list] of byDevice) {
     const on = { device: device as 'cpu', dtype: 'float32' } as const;
-    const flag = tensor(0, on);
+    const flag = keep(tensor(0, on)); // lives until update, beyond an enclosing tidy
     const factor = inverse === undefined ? tensor(1, on) : inverse.to({ device: on.device });
     unscale(list.map(handleOf), handleOf(flag), handleOf(factor));
     flags.set(device, flag);

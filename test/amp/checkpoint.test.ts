@@ -82,6 +82,21 @@ describe('checkpoint', () => {
     expect(w.grad?.dtype).toBe('float32');
   });
 
+  test('survives an enclosing tidy', () => {
+    const x = weight();
+    const w = weight();
+    const y = tidy(() => checkpoint((h: Tensor) => mm(h, w), [x.mul(2)]));
+    y.sum().backward();
+    const [g] = grad(mm(x.mul(2), w).sum(), [x]);
+    expect(
+      x.grad
+        ?.sub(g as Tensor)
+        .abs()
+        .max()
+        .item(),
+    ).toBeLessThan(1e-5);
+  });
+
   test('keeps less', () => {
     const x = randn([64, 4096]);
     const w = randn([4096], { requiresGrad: true });

@@ -1,4 +1,4 @@
-import { amp, callOp, optim, type Tensor, tensor } from '../../lib';
+import { amp, callOp, optim, type Tensor, tensor, tidy } from '../../lib';
 import cases from '../golden/amp/cases.json';
 import { FusedSgd, PlainSgd } from './helpers';
 
@@ -248,6 +248,21 @@ describe('the state machine', () => {
     expect(() => scaler.update(-1)).toThrow(/positive/);
     expect(() => scaler.update(tensor([1, 2], { dtype: 'float32' }))).toThrow(/one element/);
     expect(() => scaler.update('2' as never)).toThrow(TypeError);
+  });
+
+  test('outlives an enclosing tidy', () => {
+    const scaler = new GradScaler('cpu', { initScale: 2 });
+    const { p, optimizer } = make([Infinity]);
+    tidy(() => {
+      scaler.scale(tensor(1, { dtype: 'float32' }));
+      scaler.unscale_(optimizer);
+    });
+    tidy(() => {
+      scaler.step(optimizer);
+      scaler.update();
+    });
+    expect(scaler.getScale()).toBe(1);
+    expect(p.item()).toBe(1);
   });
 
   test('state dicts', () => {
