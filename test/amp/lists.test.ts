@@ -6,7 +6,9 @@ const aliases: Record<string, string[]> = {
   cross_entropy_loss: ['crossEntropy'],
   grid_sampler: ['gridSample'],
   upsample_bilinear2d: ['interpolate'],
-  ctc_loss: ['ctcLoss'],
+  linalg_vector_norm: ['vectorNorm'],
+  linalg_matrix_norm: ['matrixNorm'],
+  adaptive_max_pool3d: ['adaptiveMaxPool3dWithIndices'],
 };
 // PyTorch lists the parts (logSoftmax, nllLoss), the engine has one kernel for the whole.
 const fused: Record<string, { cpu?: string; cuda?: string }> = {

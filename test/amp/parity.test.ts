@@ -17,7 +17,7 @@ const names = new Set(opSchemas().map((s) => s.name));
 const rename: Record<string, string> = {
   logsigmoid: 'logSigmoid',
   'mul scalar': 'mul',
-  'linalg.vector_norm': 'linalgVectorNorm',
+  'linalg.vector_norm': 'vectorNorm',
   'linalg.svdvals': 'linalgSvdvals',
 };
 
