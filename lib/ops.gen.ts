@@ -31,6 +31,13 @@ export interface IscloseOptions {
   readonly equalNan?: boolean | undefined;
 }
 
+/** Options of {@link allclose}. */
+export interface AllcloseOptions {
+  readonly rtol?: number | undefined;
+  readonly atol?: number | undefined;
+  readonly equalNan?: boolean | undefined;
+}
+
 /** Options of {@link round}. */
 export interface RoundOptions {
   readonly decimals?: number | undefined;
@@ -399,6 +406,182 @@ export interface AnyOptions {
   readonly keepdim?: boolean | undefined;
 }
 
+/** Options of {@link prod}. */
+export interface ProdOptions {
+  readonly dim?: number | null | undefined;
+  readonly keepdim?: boolean | undefined;
+  readonly dtype?: DType | null | undefined;
+}
+
+/** Options of {@link var}. */
+export interface VarOptions {
+  readonly dim?: number | readonly number[] | null | undefined;
+  readonly unbiased?: boolean | null | undefined;
+  readonly keepdim?: boolean | undefined;
+  readonly correction?: Scalar | null | undefined;
+}
+
+/** Options of {@link std}. */
+export interface StdOptions {
+  readonly dim?: number | readonly number[] | null | undefined;
+  readonly unbiased?: boolean | null | undefined;
+  readonly keepdim?: boolean | undefined;
+  readonly correction?: Scalar | null | undefined;
+}
+
+/** Options of {@link varMean}. */
+export interface VarMeanOptions {
+  readonly dim?: number | readonly number[] | null | undefined;
+  readonly unbiased?: boolean | null | undefined;
+  readonly keepdim?: boolean | undefined;
+  readonly correction?: Scalar | null | undefined;
+}
+
+/** Options of {@link stdMean}. */
+export interface StdMeanOptions {
+  readonly dim?: number | readonly number[] | null | undefined;
+  readonly unbiased?: boolean | null | undefined;
+  readonly keepdim?: boolean | undefined;
+  readonly correction?: Scalar | null | undefined;
+}
+
+/** Options of {@link vectorNorm}. */
+export interface VectorNormOptions {
+  readonly ord?: Scalar | undefined;
+  readonly dim?: number | readonly number[] | null | undefined;
+  readonly keepdim?: boolean | undefined;
+  readonly dtype?: DType | null | undefined;
+}
+
+/** Options of {@link norm}. */
+export interface NormOptions {
+  readonly p?: Scalar | null | undefined;
+  readonly dim?: number | readonly number[] | null | undefined;
+  readonly keepdim?: boolean | undefined;
+  readonly dtype?: DType | null | undefined;
+}
+
+/** Options of {@link logsumexp}. */
+export interface LogsumexpOptions {
+  readonly keepdim?: boolean | undefined;
+}
+
+/** Options of {@link nansum}. */
+export interface NansumOptions {
+  readonly dim?: number | readonly number[] | null | undefined;
+  readonly keepdim?: boolean | undefined;
+  readonly dtype?: DType | null | undefined;
+}
+
+/** Options of {@link nanmean}. */
+export interface NanmeanOptions {
+  readonly dim?: number | readonly number[] | null | undefined;
+  readonly keepdim?: boolean | undefined;
+  readonly dtype?: DType | null | undefined;
+}
+
+/** Options of {@link countNonzero}. */
+export interface CountNonzeroOptions {
+  readonly dim?: number | readonly number[] | null | undefined;
+}
+
+/** Options of {@link aminmax}. */
+export interface AminmaxOptions {
+  readonly dim?: number | null | undefined;
+  readonly keepdim?: boolean | undefined;
+}
+
+/** Options of {@link cumsum}. */
+export interface CumsumOptions {
+  readonly dtype?: DType | null | undefined;
+  readonly reverse?: boolean | undefined;
+}
+
+/** Options of {@link cumprod}. */
+export interface CumprodOptions {
+  readonly dtype?: DType | null | undefined;
+  readonly reverse?: boolean | undefined;
+}
+
+/** Options of {@link logcumsumexp}. */
+export interface LogcumsumexpOptions {
+  readonly reverse?: boolean | undefined;
+}
+
+/** Options of {@link sort}. */
+export interface SortOptions {
+  readonly dim?: number | undefined;
+  readonly descending?: boolean | undefined;
+  readonly stable?: boolean | undefined;
+}
+
+/** Options of {@link argsort}. */
+export interface ArgsortOptions {
+  readonly dim?: number | undefined;
+  readonly descending?: boolean | undefined;
+  readonly stable?: boolean | undefined;
+}
+
+/** Options of {@link topk}. */
+export interface TopkOptions {
+  readonly dim?: number | undefined;
+  readonly largest?: boolean | undefined;
+  readonly sorted?: boolean | undefined;
+}
+
+/** Options of {@link kthvalue}. */
+export interface KthvalueOptions {
+  readonly dim?: number | undefined;
+  readonly keepdim?: boolean | undefined;
+}
+
+/** Options of {@link mode}. */
+export interface ModeOptions {
+  readonly dim?: number | undefined;
+  readonly keepdim?: boolean | undefined;
+}
+
+/** Options of {@link quantile}. */
+export interface QuantileOptions {
+  readonly dim?: number | null | undefined;
+  readonly keepdim?: boolean | undefined;
+  readonly interpolation?: string | undefined;
+}
+
+/** Options of {@link nanquantile}. */
+export interface NanquantileOptions {
+  readonly dim?: number | null | undefined;
+  readonly keepdim?: boolean | undefined;
+  readonly interpolation?: string | undefined;
+}
+
+/** Options of {@link bincount}. */
+export interface BincountOptions {
+  readonly weights?: Tensor | null | undefined;
+  readonly minlength?: number | undefined;
+}
+
+/** Options of {@link histc}. */
+export interface HistcOptions {
+  readonly bins?: number | undefined;
+  readonly min?: Scalar | undefined;
+  readonly max?: Scalar | undefined;
+}
+
+/** Options of {@link searchsorted}. */
+export interface SearchsortedOptions {
+  readonly outInt32?: boolean | undefined;
+  readonly right?: boolean | undefined;
+  readonly side?: string | null | undefined;
+  readonly sorter?: Tensor | null | undefined;
+}
+
+/** Options of {@link bucketize}. */
+export interface BucketizeOptions {
+  readonly outInt32?: boolean | undefined;
+  readonly right?: boolean | undefined;
+}
+
 /** Options of {@link linear}. */
 export interface LinearOptions {
   readonly bias?: Tensor | null | undefined;
@@ -532,6 +715,27 @@ export interface MseLossOptions {
   readonly weight?: Tensor | null | undefined;
 }
 
+/** Options of {@link subtract}. */
+export interface SubtractOptions {
+  readonly alpha?: Scalar | undefined;
+}
+
+/** Options of {@link divide}. */
+export interface DivideOptions {
+  readonly roundingMode?: string | null | undefined;
+}
+
+/** Options of {@link trueDivide}. */
+export interface TrueDivideOptions {
+  readonly roundingMode?: string | null | undefined;
+}
+
+/** Options of {@link clip}. */
+export interface ClipOptions {
+  readonly min?: Tensor | Scalar | null | undefined;
+  readonly max?: Tensor | Scalar | null | undefined;
+}
+
 const op_add = opEntry('add');
 const fn_add = op_add.fn;
 const op_add_ = opEntry('add_');
@@ -568,8 +772,6 @@ const op_pow_ = opEntry('pow_');
 const fn_pow_ = op_pow_.fn;
 const op_floatPower = opEntry('floatPower');
 const fn_floatPower = op_floatPower.fn;
-const op_floatPower_ = opEntry('floatPower_');
-const fn_floatPower_ = op_floatPower_.fn;
 const op_atan2 = opEntry('atan2');
 const fn_atan2 = op_atan2.fn;
 const op_atan2_ = opEntry('atan2_');
@@ -622,6 +824,8 @@ const op_xlogy = opEntry('xlogy');
 const fn_xlogy = op_xlogy.fn;
 const op_xlogy_ = opEntry('xlogy_');
 const fn_xlogy_ = op_xlogy_.fn;
+const op_floatPower_ = opEntry('floatPower_');
+const fn_floatPower_ = op_floatPower_.fn;
 const op_gcd = opEntry('gcd');
 const fn_gcd = op_gcd.fn;
 const op_gcd_ = opEntry('gcd_');
@@ -658,6 +862,10 @@ const op_isclose = opEntry('isclose');
 const fn_isclose = op_isclose.fn;
 const op_isclose_ = opEntry('isclose_');
 const fn_isclose_ = op_isclose_.fn;
+const op_allclose = opEntry('allclose');
+const fn_allclose = op_allclose.fn;
+const op_equal = opEntry('equal');
+const fn_equal = op_equal.fn;
 const op_logicalAnd = opEntry('logicalAnd');
 const fn_logicalAnd = op_logicalAnd.fn;
 const op_logicalAnd_ = opEntry('logicalAnd_');
@@ -710,6 +918,8 @@ const op_isfinite = opEntry('isfinite');
 const fn_isfinite = op_isfinite.fn;
 const op_isfinite_ = opEntry('isfinite_');
 const fn_isfinite_ = op_isfinite_.fn;
+const op_isreal = opEntry('isreal');
+const fn_isreal = op_isreal.fn;
 const op_isposinf = opEntry('isposinf');
 const fn_isposinf = op_isposinf.fn;
 const op_isposinf_ = opEntry('isposinf_');
@@ -894,6 +1104,48 @@ const op_digamma = opEntry('digamma');
 const fn_digamma = op_digamma.fn;
 const op_digamma_ = opEntry('digamma_');
 const fn_digamma_ = op_digamma_.fn;
+const op_polygamma = opEntry('polygamma');
+const fn_polygamma = op_polygamma.fn;
+const op_i0 = opEntry('i0');
+const fn_i0 = op_i0.fn;
+const op_i0_ = opEntry('i0_');
+const fn_i0_ = op_i0_.fn;
+const op_i0e = opEntry('i0e');
+const fn_i0e = op_i0e.fn;
+const op_i0e_ = opEntry('i0e_');
+const fn_i0e_ = op_i0e_.fn;
+const op_i1 = opEntry('i1');
+const fn_i1 = op_i1.fn;
+const op_i1_ = opEntry('i1_');
+const fn_i1_ = op_i1_.fn;
+const op_i1e = opEntry('i1e');
+const fn_i1e = op_i1e.fn;
+const op_i1e_ = opEntry('i1e_');
+const fn_i1e_ = op_i1e_.fn;
+const op_erfcx = opEntry('erfcx');
+const fn_erfcx = op_erfcx.fn;
+const op_erfcx_ = opEntry('erfcx_');
+const fn_erfcx_ = op_erfcx_.fn;
+const op_entr = opEntry('entr');
+const fn_entr = op_entr.fn;
+const op_entr_ = opEntry('entr_');
+const fn_entr_ = op_entr_.fn;
+const op_ndtr = opEntry('ndtr');
+const fn_ndtr = op_ndtr.fn;
+const op_ndtr_ = opEntry('ndtr_');
+const fn_ndtr_ = op_ndtr_.fn;
+const op_logNdtr = opEntry('logNdtr');
+const fn_logNdtr = op_logNdtr.fn;
+const op_logNdtr_ = opEntry('logNdtr_');
+const fn_logNdtr_ = op_logNdtr_.fn;
+const op_ndtri = opEntry('ndtri');
+const fn_ndtri = op_ndtri.fn;
+const op_ndtri_ = opEntry('ndtri_');
+const fn_ndtri_ = op_ndtri_.fn;
+const op_xlog1py = opEntry('xlog1py');
+const fn_xlog1py = op_xlog1py.fn;
+const op_xlog1py_ = opEntry('xlog1py_');
+const fn_xlog1py_ = op_xlog1py_.fn;
 const op_clamp = opEntry('clamp');
 const fn_clamp = op_clamp.fn;
 const op_clamp_ = opEntry('clamp_');
@@ -1144,8 +1396,6 @@ const op_put_ = opEntry('put_');
 const fn_put_ = op_put_.fn;
 const op_nonzero = opEntry('nonzero');
 const fn_nonzero = op_nonzero.fn;
-const op_argwhere = opEntry('argwhere');
-const fn_argwhere = op_argwhere.fn;
 const op_oneHot = opEntry('oneHot');
 const fn_oneHot = op_oneHot.fn;
 const op_embedding = opEntry('embedding');
@@ -1168,6 +1418,73 @@ const op_all = opEntry('all');
 const fn_all = op_all.fn;
 const op_any = opEntry('any');
 const fn_any = op_any.fn;
+const op_prod = opEntry('prod');
+const fn_prod = op_prod.fn;
+const op_var = opEntry('var');
+const fn_var = op_var.fn;
+const op_std = opEntry('std');
+const fn_std = op_std.fn;
+const op_varMean = opEntry('varMean');
+const fn_varMean = op_varMean.fn;
+const names_varMean = ['var', 'mean'];
+const op_stdMean = opEntry('stdMean');
+const fn_stdMean = op_stdMean.fn;
+const names_stdMean = ['std', 'mean'];
+const op_vectorNorm = opEntry('vectorNorm');
+const fn_vectorNorm = op_vectorNorm.fn;
+const op_norm = opEntry('norm');
+const fn_norm = op_norm.fn;
+const op_logsumexp = opEntry('logsumexp');
+const fn_logsumexp = op_logsumexp.fn;
+const op_nansum = opEntry('nansum');
+const fn_nansum = op_nansum.fn;
+const op_nanmean = opEntry('nanmean');
+const fn_nanmean = op_nanmean.fn;
+const op_countNonzero = opEntry('countNonzero');
+const fn_countNonzero = op_countNonzero.fn;
+const op_aminmax = opEntry('aminmax');
+const fn_aminmax = op_aminmax.fn;
+const names_aminmax = ['min', 'max'];
+const op_cumsum = opEntry('cumsum');
+const fn_cumsum = op_cumsum.fn;
+const op_cumprod = opEntry('cumprod');
+const fn_cumprod = op_cumprod.fn;
+const op_logcumsumexp = opEntry('logcumsumexp');
+const fn_logcumsumexp = op_logcumsumexp.fn;
+const op_cummax = opEntry('cummax');
+const fn_cummax = op_cummax.fn;
+const names_cummax = ['values', 'indices'];
+const op_cummin = opEntry('cummin');
+const fn_cummin = op_cummin.fn;
+const names_cummin = ['values', 'indices'];
+const op_sort = opEntry('sort');
+const fn_sort = op_sort.fn;
+const names_sort = ['values', 'indices'];
+const op_argsort = opEntry('argsort');
+const fn_argsort = op_argsort.fn;
+const op_msort = opEntry('msort');
+const fn_msort = op_msort.fn;
+const op_topk = opEntry('topk');
+const fn_topk = op_topk.fn;
+const names_topk = ['values', 'indices'];
+const op_kthvalue = opEntry('kthvalue');
+const fn_kthvalue = op_kthvalue.fn;
+const names_kthvalue = ['values', 'indices'];
+const op_mode = opEntry('mode');
+const fn_mode = op_mode.fn;
+const names_mode = ['values', 'indices'];
+const op_quantile = opEntry('quantile');
+const fn_quantile = op_quantile.fn;
+const op_nanquantile = opEntry('nanquantile');
+const fn_nanquantile = op_nanquantile.fn;
+const op_bincount = opEntry('bincount');
+const fn_bincount = op_bincount.fn;
+const op_histc = opEntry('histc');
+const fn_histc = op_histc.fn;
+const op_searchsorted = opEntry('searchsorted');
+const fn_searchsorted = op_searchsorted.fn;
+const op_bucketize = opEntry('bucketize');
+const fn_bucketize = op_bucketize.fn;
 const op_matmul = opEntry('matmul');
 const fn_matmul = op_matmul.fn;
 const op_mm = opEntry('mm');
@@ -1226,6 +1543,104 @@ const op_crossEntropy = opEntry('crossEntropy');
 const fn_crossEntropy = op_crossEntropy.fn;
 const op_mseLoss = opEntry('mseLoss');
 const fn_mseLoss = op_mseLoss.fn;
+const op_absolute = opEntry('absolute');
+const fn_absolute = op_absolute.fn;
+const op_absolute_ = opEntry('absolute_');
+const fn_absolute_ = op_absolute_.fn;
+const op_negative = opEntry('negative');
+const fn_negative = op_negative.fn;
+const op_negative_ = opEntry('negative_');
+const fn_negative_ = op_negative_.fn;
+const op_multiply = opEntry('multiply');
+const fn_multiply = op_multiply.fn;
+const op_multiply_ = opEntry('multiply_');
+const fn_multiply_ = op_multiply_.fn;
+const op_subtract = opEntry('subtract');
+const fn_subtract = op_subtract.fn;
+const op_subtract_ = opEntry('subtract_');
+const fn_subtract_ = op_subtract_.fn;
+const op_divide = opEntry('divide');
+const fn_divide = op_divide.fn;
+const op_divide_ = opEntry('divide_');
+const fn_divide_ = op_divide_.fn;
+const op_trueDivide = opEntry('trueDivide');
+const fn_trueDivide = op_trueDivide.fn;
+const op_trueDivide_ = opEntry('trueDivide_');
+const fn_trueDivide_ = op_trueDivide_.fn;
+const op_clip = opEntry('clip');
+const fn_clip = op_clip.fn;
+const op_clip_ = opEntry('clip_');
+const fn_clip_ = op_clip_.fn;
+const op_fix = opEntry('fix');
+const fn_fix = op_fix.fn;
+const op_fix_ = opEntry('fix_');
+const fn_fix_ = op_fix_.fn;
+const op_arcsin = opEntry('arcsin');
+const fn_arcsin = op_arcsin.fn;
+const op_arcsin_ = opEntry('arcsin_');
+const fn_arcsin_ = op_arcsin_.fn;
+const op_arccos = opEntry('arccos');
+const fn_arccos = op_arccos.fn;
+const op_arccos_ = opEntry('arccos_');
+const fn_arccos_ = op_arccos_.fn;
+const op_arctan = opEntry('arctan');
+const fn_arctan = op_arctan.fn;
+const op_arctan_ = opEntry('arctan_');
+const fn_arctan_ = op_arctan_.fn;
+const op_arctan2 = opEntry('arctan2');
+const fn_arctan2 = op_arctan2.fn;
+const op_arctan2_ = opEntry('arctan2_');
+const fn_arctan2_ = op_arctan2_.fn;
+const op_arcsinh = opEntry('arcsinh');
+const fn_arcsinh = op_arcsinh.fn;
+const op_arcsinh_ = opEntry('arcsinh_');
+const fn_arcsinh_ = op_arcsinh_.fn;
+const op_arccosh = opEntry('arccosh');
+const fn_arccosh = op_arccosh.fn;
+const op_arccosh_ = opEntry('arccosh_');
+const fn_arccosh_ = op_arccosh_.fn;
+const op_arctanh = opEntry('arctanh');
+const fn_arctanh = op_arctanh.fn;
+const op_arctanh_ = opEntry('arctanh_');
+const fn_arctanh_ = op_arctanh_.fn;
+const op_greater = opEntry('greater');
+const fn_greater = op_greater.fn;
+const op_greater_ = opEntry('greater_');
+const fn_greater_ = op_greater_.fn;
+const op_greaterEqual = opEntry('greaterEqual');
+const fn_greaterEqual = op_greaterEqual.fn;
+const op_greaterEqual_ = opEntry('greaterEqual_');
+const fn_greaterEqual_ = op_greaterEqual_.fn;
+const op_less = opEntry('less');
+const fn_less = op_less.fn;
+const op_less_ = opEntry('less_');
+const fn_less_ = op_less_.fn;
+const op_lessEqual = opEntry('lessEqual');
+const fn_lessEqual = op_lessEqual.fn;
+const op_lessEqual_ = opEntry('lessEqual_');
+const fn_lessEqual_ = op_lessEqual_.fn;
+const op_notEqual = opEntry('notEqual');
+const fn_notEqual = op_notEqual.fn;
+const op_notEqual_ = opEntry('notEqual_');
+const fn_notEqual_ = op_notEqual_.fn;
+const op_logsigmoid = opEntry('logsigmoid');
+const fn_logsigmoid = op_logsigmoid.fn;
+const op_logsigmoid_ = opEntry('logsigmoid_');
+const fn_logsigmoid_ = op_logsigmoid_.fn;
+const op_expit = opEntry('expit');
+const fn_expit = op_expit.fn;
+const op_expit_ = opEntry('expit_');
+const fn_expit_ = op_expit_.fn;
+const op_psi = opEntry('psi');
+const fn_psi = op_psi.fn;
+const op_psi_ = opEntry('psi_');
+const fn_psi_ = op_psi_.fn;
+const op_gammaln = opEntry('gammaln');
+const fn_gammaln = op_gammaln.fn;
+const op_gammaln_ = opEntry('gammaln_');
+const fn_gammaln_ = op_gammaln_.fn;
+const op_argwhere = opEntry('argwhere');
+const fn_argwhere = op_argwhere.fn;
 
 function method(name: string, fn: (this: Tensor, ...args: never[]) => unknown): void {
   Object.defineProperty(fn, 'name', { value: name });
@@ -1287,9 +1702,6 @@ declare module './tensor' {
 
     /** `floatPower(Tensor|Scalar input, Tensor|Scalar exponent) -> Tensor` */
     floatPower(exponent: Tensor | Scalar): Tensor;
-
-    /** In-place form of {@link floatPower}. */
-    floatPower_(exponent: Tensor | Scalar): this;
 
     /** `atan2(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
     atan2(other: Tensor | Scalar): Tensor;
@@ -1369,6 +1781,9 @@ declare module './tensor' {
     /** In-place form of {@link xlogy}. */
     xlogy_(other: Tensor | Scalar): this;
 
+    /** `floatPower_(Tensor input, Tensor|Scalar exponent) -> Tensor` */
+    floatPower_(exponent: Tensor | Scalar): this;
+
     /** `gcd(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
     gcd(other: Tensor | Scalar): Tensor;
 
@@ -1436,6 +1851,19 @@ declare module './tensor' {
       equalNan?: boolean,
       options?: IscloseOptions,
     ): this;
+
+    /** `allclose(Tensor input, Tensor other, float rtol=1e-05, float atol=1e-08, bool equalNan=False) -> bool` */
+    allclose(other: Tensor, options?: AllcloseOptions): boolean;
+    allclose(
+      other: Tensor,
+      rtol: number | undefined,
+      atol?: number,
+      equalNan?: boolean,
+      options?: AllcloseOptions,
+    ): boolean;
+
+    /** `equal(Tensor input, Tensor other) -> bool` */
+    equal(other: Tensor): boolean;
 
     /** `logicalAnd(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
     logicalAnd(other: Tensor | Scalar): Tensor;
@@ -1514,6 +1942,9 @@ declare module './tensor' {
 
     /** In-place form of {@link isfinite}. */
     isfinite_(): this;
+
+    /** `isreal(Tensor input) -> Tensor` */
+    isreal(): Tensor;
 
     /** `isposinf(Tensor input) -> Tensor` */
     isposinf(): Tensor;
@@ -1804,6 +2235,66 @@ declare module './tensor' {
 
     /** In-place form of {@link digamma}. */
     digamma_(): this;
+
+    /** `i0(Tensor input) -> Tensor` */
+    i0(): Tensor;
+
+    /** In-place form of {@link i0}. */
+    i0_(): this;
+
+    /** `i0e(Tensor input) -> Tensor` */
+    i0e(): Tensor;
+
+    /** In-place form of {@link i0e}. */
+    i0e_(): this;
+
+    /** `i1(Tensor input) -> Tensor` */
+    i1(): Tensor;
+
+    /** In-place form of {@link i1}. */
+    i1_(): this;
+
+    /** `i1e(Tensor input) -> Tensor` */
+    i1e(): Tensor;
+
+    /** In-place form of {@link i1e}. */
+    i1e_(): this;
+
+    /** `erfcx(Tensor input) -> Tensor` */
+    erfcx(): Tensor;
+
+    /** In-place form of {@link erfcx}. */
+    erfcx_(): this;
+
+    /** `entr(Tensor input) -> Tensor` */
+    entr(): Tensor;
+
+    /** In-place form of {@link entr}. */
+    entr_(): this;
+
+    /** `ndtr(Tensor input) -> Tensor` */
+    ndtr(): Tensor;
+
+    /** In-place form of {@link ndtr}. */
+    ndtr_(): this;
+
+    /** `logNdtr(Tensor input) -> Tensor` */
+    logNdtr(): Tensor;
+
+    /** In-place form of {@link logNdtr}. */
+    logNdtr_(): this;
+
+    /** `ndtri(Tensor input) -> Tensor` */
+    ndtri(): Tensor;
+
+    /** In-place form of {@link ndtri}. */
+    ndtri_(): this;
+
+    /** `xlog1py(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
+    xlog1py(other: Tensor | Scalar): Tensor;
+
+    /** In-place form of {@link xlog1py}. */
+    xlog1py_(other: Tensor | Scalar): this;
 
     /** `clamp(Tensor input, Tensor|Scalar? min=None, Tensor|Scalar? max=None) -> Tensor` */
     clamp(options?: ClampOptions): Tensor;
@@ -2241,9 +2732,6 @@ declare module './tensor' {
     /** `nonzero(Tensor input) -> Tensor` */
     nonzero(): Tensor;
 
-    /** `argwhere(Tensor input) -> Tensor` */
-    argwhere(): Tensor;
-
     /** `oneHot(Tensor input, int numClasses=-1) -> Tensor` */
     oneHot(options?: OneHotOptions): Tensor;
     oneHot(numClasses: number | undefined, options?: OneHotOptions): Tensor;
@@ -2304,6 +2792,238 @@ declare module './tensor' {
       options?: AnyOptions,
     ): Tensor;
 
+    /** `prod(Tensor input, int? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor` */
+    prod(options?: ProdOptions): Tensor;
+    prod(dim: number | null | undefined, keepdim?: boolean, options?: ProdOptions): Tensor;
+
+    /** `var(Tensor input, int[]? dim=None, bool? unbiased=None, bool keepdim=False, *, Scalar? correction=None) -> Tensor` */
+    var(options?: VarOptions): Tensor;
+    var(
+      dim: number | readonly number[] | null | undefined,
+      unbiased?: boolean | null,
+      keepdim?: boolean,
+      options?: VarOptions,
+    ): Tensor;
+
+    /** `std(Tensor input, int[]? dim=None, bool? unbiased=None, bool keepdim=False, *, Scalar? correction=None) -> Tensor` */
+    std(options?: StdOptions): Tensor;
+    std(
+      dim: number | readonly number[] | null | undefined,
+      unbiased?: boolean | null,
+      keepdim?: boolean,
+      options?: StdOptions,
+    ): Tensor;
+
+    /** `varMean(Tensor input, int[]? dim=None, bool? unbiased=None, bool keepdim=False, *, Scalar? correction=None) -> (Tensor var, Tensor mean)` */
+    varMean(
+      options?: VarMeanOptions,
+    ): Named<[var_: Tensor, mean: Tensor], { readonly var: Tensor; readonly mean: Tensor }>;
+    varMean(
+      dim: number | readonly number[] | null | undefined,
+      unbiased?: boolean | null,
+      keepdim?: boolean,
+      options?: VarMeanOptions,
+    ): Named<[var_: Tensor, mean: Tensor], { readonly var: Tensor; readonly mean: Tensor }>;
+
+    /** `stdMean(Tensor input, int[]? dim=None, bool? unbiased=None, bool keepdim=False, *, Scalar? correction=None) -> (Tensor std, Tensor mean)` */
+    stdMean(
+      options?: StdMeanOptions,
+    ): Named<[std: Tensor, mean: Tensor], { readonly std: Tensor; readonly mean: Tensor }>;
+    stdMean(
+      dim: number | readonly number[] | null | undefined,
+      unbiased?: boolean | null,
+      keepdim?: boolean,
+      options?: StdMeanOptions,
+    ): Named<[std: Tensor, mean: Tensor], { readonly std: Tensor; readonly mean: Tensor }>;
+
+    /** `norm(Tensor input, Scalar? p=None, int[]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor` */
+    norm(options?: NormOptions): Tensor;
+    norm(
+      p: Scalar | null | undefined,
+      dim?: number | readonly number[] | null,
+      keepdim?: boolean,
+      options?: NormOptions,
+    ): Tensor;
+
+    /** `logsumexp(Tensor input, int[] dim, bool keepdim=False) -> Tensor` */
+    logsumexp(dim: number | readonly number[], options?: LogsumexpOptions): Tensor;
+    logsumexp(
+      dim: number | readonly number[],
+      keepdim: boolean | undefined,
+      options?: LogsumexpOptions,
+    ): Tensor;
+
+    /** `nansum(Tensor input, int[]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor` */
+    nansum(options?: NansumOptions): Tensor;
+    nansum(
+      dim: number | readonly number[] | null | undefined,
+      keepdim?: boolean,
+      options?: NansumOptions,
+    ): Tensor;
+
+    /** `nanmean(Tensor input, int[]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor` */
+    nanmean(options?: NanmeanOptions): Tensor;
+    nanmean(
+      dim: number | readonly number[] | null | undefined,
+      keepdim?: boolean,
+      options?: NanmeanOptions,
+    ): Tensor;
+
+    /** `countNonzero(Tensor input, int[]? dim=None) -> Tensor` */
+    countNonzero(options?: CountNonzeroOptions): Tensor;
+    countNonzero(
+      dim: number | readonly number[] | null | undefined,
+      options?: CountNonzeroOptions,
+    ): Tensor;
+
+    /** `aminmax(Tensor input, *, int? dim=None, bool keepdim=False) -> (Tensor min, Tensor max)` */
+    aminmax(
+      options?: AminmaxOptions,
+    ): Named<[min: Tensor, max: Tensor], { readonly min: Tensor; readonly max: Tensor }>;
+
+    /** `cumsum(Tensor input, int dim, *, ScalarType? dtype=None, bool reverse=False) -> Tensor` */
+    cumsum(dim: number, options?: CumsumOptions): Tensor;
+
+    /** `cumprod(Tensor input, int dim, *, ScalarType? dtype=None, bool reverse=False) -> Tensor` */
+    cumprod(dim: number, options?: CumprodOptions): Tensor;
+
+    /** `logcumsumexp(Tensor input, int dim, *, bool reverse=False) -> Tensor` */
+    logcumsumexp(dim: number, options?: LogcumsumexpOptions): Tensor;
+
+    /** `cummax(Tensor input, int dim) -> (Tensor values, Tensor indices)` */
+    cummax(
+      dim: number,
+    ): Named<
+      [values: Tensor, indices: Tensor],
+      { readonly values: Tensor; readonly indices: Tensor }
+    >;
+
+    /** `cummin(Tensor input, int dim) -> (Tensor values, Tensor indices)` */
+    cummin(
+      dim: number,
+    ): Named<
+      [values: Tensor, indices: Tensor],
+      { readonly values: Tensor; readonly indices: Tensor }
+    >;
+
+    /** `sort(Tensor input, int dim=-1, bool descending=False, bool stable=False) -> (Tensor values, Tensor indices)` */
+    sort(
+      options?: SortOptions,
+    ): Named<
+      [values: Tensor, indices: Tensor],
+      { readonly values: Tensor; readonly indices: Tensor }
+    >;
+    sort(
+      dim: number | undefined,
+      descending?: boolean,
+      stable?: boolean,
+      options?: SortOptions,
+    ): Named<
+      [values: Tensor, indices: Tensor],
+      { readonly values: Tensor; readonly indices: Tensor }
+    >;
+
+    /** `argsort(Tensor input, int dim=-1, bool descending=False, bool stable=False) -> Tensor` */
+    argsort(options?: ArgsortOptions): Tensor;
+    argsort(
+      dim: number | undefined,
+      descending?: boolean,
+      stable?: boolean,
+      options?: ArgsortOptions,
+    ): Tensor;
+
+    /** `msort(Tensor input) -> Tensor` */
+    msort(): Tensor;
+
+    /** `topk(Tensor input, int k, int dim=-1, bool largest=True, bool sorted=True) -> (Tensor values, Tensor indices)` */
+    topk(
+      k: number,
+      options?: TopkOptions,
+    ): Named<
+      [values: Tensor, indices: Tensor],
+      { readonly values: Tensor; readonly indices: Tensor }
+    >;
+    topk(
+      k: number,
+      dim: number | undefined,
+      largest?: boolean,
+      sorted?: boolean,
+      options?: TopkOptions,
+    ): Named<
+      [values: Tensor, indices: Tensor],
+      { readonly values: Tensor; readonly indices: Tensor }
+    >;
+
+    /** `kthvalue(Tensor input, int k, int dim=-1, bool keepdim=False) -> (Tensor values, Tensor indices)` */
+    kthvalue(
+      k: number,
+      options?: KthvalueOptions,
+    ): Named<
+      [values: Tensor, indices: Tensor],
+      { readonly values: Tensor; readonly indices: Tensor }
+    >;
+    kthvalue(
+      k: number,
+      dim: number | undefined,
+      keepdim?: boolean,
+      options?: KthvalueOptions,
+    ): Named<
+      [values: Tensor, indices: Tensor],
+      { readonly values: Tensor; readonly indices: Tensor }
+    >;
+
+    /** `mode(Tensor input, int dim=-1, bool keepdim=False) -> (Tensor values, Tensor indices)` */
+    mode(
+      options?: ModeOptions,
+    ): Named<
+      [values: Tensor, indices: Tensor],
+      { readonly values: Tensor; readonly indices: Tensor }
+    >;
+    mode(
+      dim: number | undefined,
+      keepdim?: boolean,
+      options?: ModeOptions,
+    ): Named<
+      [values: Tensor, indices: Tensor],
+      { readonly values: Tensor; readonly indices: Tensor }
+    >;
+
+    /** `quantile(Tensor input, Tensor|Scalar q, int? dim=None, bool keepdim=False, *, str interpolation='linear') -> Tensor` */
+    quantile(q: Tensor | Scalar, options?: QuantileOptions): Tensor;
+    quantile(
+      q: Tensor | Scalar,
+      dim: number | null | undefined,
+      keepdim?: boolean,
+      options?: QuantileOptions,
+    ): Tensor;
+
+    /** `nanquantile(Tensor input, Tensor|Scalar q, int? dim=None, bool keepdim=False, *, str interpolation='linear') -> Tensor` */
+    nanquantile(q: Tensor | Scalar, options?: NanquantileOptions): Tensor;
+    nanquantile(
+      q: Tensor | Scalar,
+      dim: number | null | undefined,
+      keepdim?: boolean,
+      options?: NanquantileOptions,
+    ): Tensor;
+
+    /** `bincount(Tensor input, Tensor? weights=None, int minlength=0) -> Tensor` */
+    bincount(options?: BincountOptions): Tensor;
+    bincount(
+      weights: Tensor | null | undefined,
+      minlength?: number,
+      options?: BincountOptions,
+    ): Tensor;
+
+    /** `histc(Tensor input, int bins=100, Scalar min=0, Scalar max=0) -> Tensor` */
+    histc(options?: HistcOptions): Tensor;
+    histc(bins: number | undefined, min?: Scalar, max?: Scalar, options?: HistcOptions): Tensor;
+
+    /** `searchsorted(Tensor sortedSequence, Tensor|Scalar input, *, bool outInt32=False, bool right=False, str? side=None, Tensor? sorter=None) -> Tensor` */
+    searchsorted(input: Tensor | Scalar, options?: SearchsortedOptions): Tensor;
+
+    /** `bucketize(Tensor|Scalar input, Tensor boundaries, *, bool outInt32=False, bool right=False) -> Tensor` */
+    bucketize(boundaries: Tensor, options?: BucketizeOptions): Tensor;
+
     /** `matmul(Tensor input, Tensor other) -> Tensor` */
     matmul(other: Tensor): Tensor;
 
@@ -2318,6 +3038,163 @@ declare module './tensor' {
 
     /** `logSoftmax(Tensor input, int dim, *, ScalarType? dtype=None) -> Tensor` */
     logSoftmax(dim: number, options?: LogSoftmaxOptions): Tensor;
+
+    /** `abs(Tensor input) -> Tensor` */
+    absolute(): Tensor;
+
+    /** In-place form of {@link absolute}. */
+    absolute_(): this;
+
+    /** `neg(Tensor input) -> Tensor` */
+    negative(): Tensor;
+
+    /** In-place form of {@link negative}. */
+    negative_(): this;
+
+    /** `mul(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
+    multiply(other: Tensor | Scalar): Tensor;
+
+    /** In-place form of {@link multiply}. */
+    multiply_(other: Tensor | Scalar): this;
+
+    /** `sub(Tensor|Scalar input, Tensor|Scalar other, *, Scalar alpha=1) -> Tensor` */
+    subtract(other: Tensor | Scalar, options?: SubtractOptions): Tensor;
+
+    /** In-place form of {@link subtract}. */
+    subtract_(other: Tensor | Scalar, options?: SubtractOptions): this;
+
+    /** `div(Tensor|Scalar input, Tensor|Scalar other, *, str? roundingMode=None) -> Tensor` */
+    divide(other: Tensor | Scalar, options?: DivideOptions): Tensor;
+
+    /** In-place form of {@link divide}. */
+    divide_(other: Tensor | Scalar, options?: DivideOptions): this;
+
+    /** `div(Tensor|Scalar input, Tensor|Scalar other, *, str? roundingMode=None) -> Tensor` */
+    trueDivide(other: Tensor | Scalar, options?: TrueDivideOptions): Tensor;
+
+    /** In-place form of {@link trueDivide}. */
+    trueDivide_(other: Tensor | Scalar, options?: TrueDivideOptions): this;
+
+    /** `clamp(Tensor input, Tensor|Scalar? min=None, Tensor|Scalar? max=None) -> Tensor` */
+    clip(options?: ClipOptions): Tensor;
+    clip(
+      min: Tensor | Scalar | null | undefined,
+      max?: Tensor | Scalar | null,
+      options?: ClipOptions,
+    ): Tensor;
+
+    /** In-place form of {@link clip}. */
+    clip_(options?: ClipOptions): this;
+    clip_(
+      min: Tensor | Scalar | null | undefined,
+      max?: Tensor | Scalar | null,
+      options?: ClipOptions,
+    ): this;
+
+    /** `trunc(Tensor input) -> Tensor` */
+    fix(): Tensor;
+
+    /** In-place form of {@link fix}. */
+    fix_(): this;
+
+    /** `asin(Tensor input) -> Tensor` */
+    arcsin(): Tensor;
+
+    /** In-place form of {@link arcsin}. */
+    arcsin_(): this;
+
+    /** `acos(Tensor input) -> Tensor` */
+    arccos(): Tensor;
+
+    /** In-place form of {@link arccos}. */
+    arccos_(): this;
+
+    /** `atan(Tensor input) -> Tensor` */
+    arctan(): Tensor;
+
+    /** In-place form of {@link arctan}. */
+    arctan_(): this;
+
+    /** `atan2(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
+    arctan2(other: Tensor | Scalar): Tensor;
+
+    /** In-place form of {@link arctan2}. */
+    arctan2_(other: Tensor | Scalar): this;
+
+    /** `asinh(Tensor input) -> Tensor` */
+    arcsinh(): Tensor;
+
+    /** In-place form of {@link arcsinh}. */
+    arcsinh_(): this;
+
+    /** `acosh(Tensor input) -> Tensor` */
+    arccosh(): Tensor;
+
+    /** In-place form of {@link arccosh}. */
+    arccosh_(): this;
+
+    /** `atanh(Tensor input) -> Tensor` */
+    arctanh(): Tensor;
+
+    /** In-place form of {@link arctanh}. */
+    arctanh_(): this;
+
+    /** `gt(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
+    greater(other: Tensor | Scalar): Tensor;
+
+    /** In-place form of {@link greater}. */
+    greater_(other: Tensor | Scalar): this;
+
+    /** `ge(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
+    greaterEqual(other: Tensor | Scalar): Tensor;
+
+    /** In-place form of {@link greaterEqual}. */
+    greaterEqual_(other: Tensor | Scalar): this;
+
+    /** `lt(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
+    less(other: Tensor | Scalar): Tensor;
+
+    /** In-place form of {@link less}. */
+    less_(other: Tensor | Scalar): this;
+
+    /** `le(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
+    lessEqual(other: Tensor | Scalar): Tensor;
+
+    /** In-place form of {@link lessEqual}. */
+    lessEqual_(other: Tensor | Scalar): this;
+
+    /** `ne(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
+    notEqual(other: Tensor | Scalar): Tensor;
+
+    /** In-place form of {@link notEqual}. */
+    notEqual_(other: Tensor | Scalar): this;
+
+    /** `logSigmoid(Tensor input) -> Tensor` */
+    logsigmoid(): Tensor;
+
+    /** In-place form of {@link logsigmoid}. */
+    logsigmoid_(): this;
+
+    /** `sigmoid(Tensor input) -> Tensor` */
+    expit(): Tensor;
+
+    /** In-place form of {@link expit}. */
+    expit_(): this;
+
+    /** `digamma(Tensor input) -> Tensor` */
+    psi(): Tensor;
+
+    /** In-place form of {@link psi}. */
+    psi_(): this;
+
+    /** `lgamma(Tensor input) -> Tensor` */
+    gammaln(): Tensor;
+
+    /** In-place form of {@link gammaln}. */
+    gammaln_(): this;
+
+    /** `nonzero(Tensor input) -> Tensor` */
+    argwhere(): Tensor;
   }
 }
 
@@ -2528,6 +3405,17 @@ export function xlogy(input?: unknown, other?: unknown): Tensor {
   return wrapOne(invoke(op_xlogy, [...arguments]), input);
 }
 
+/** `floatPower_(Tensor input, Tensor|Scalar exponent) -> Tensor` */
+export function floatPower_(input: Tensor, exponent: Tensor | Scalar): Tensor;
+export function floatPower_(input?: unknown, exponent?: unknown): Tensor {
+  if (arguments.length === 2) {
+    fn_floatPower_(unwrap(input), unwrap(exponent));
+    return input as Tensor;
+  }
+  invoke(op_floatPower_, [...arguments]);
+  return input as Tensor;
+}
+
 /** `gcd(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
 export function gcd(input: Tensor | Scalar, other: Tensor | Scalar): Tensor;
 export function gcd(input?: unknown, other?: unknown): Tensor {
@@ -2622,6 +3510,39 @@ export function isclose(
     return wrapOne(fn_isclose(unwrap(input), unwrap(other)), input);
   }
   return wrapOne(invoke(op_isclose, [...arguments]), input);
+}
+
+/** `allclose(Tensor input, Tensor other, float rtol=1e-05, float atol=1e-08, bool equalNan=False) -> bool` */
+export function allclose(input: Tensor, other: Tensor, options?: AllcloseOptions): boolean;
+export function allclose(
+  input: Tensor,
+  other: Tensor,
+  rtol: number | undefined,
+  atol?: number,
+  equalNan?: boolean,
+  options?: AllcloseOptions,
+): boolean;
+export function allclose(
+  input?: unknown,
+  other?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+  _3?: unknown,
+): boolean {
+  if (arguments.length === 2) {
+    return fn_allclose(unwrap(input), unwrap(other)) as boolean;
+  }
+  return invoke(op_allclose, [...arguments]) as boolean;
+}
+
+/** `equal(Tensor input, Tensor other) -> bool` */
+export function equal(input: Tensor, other: Tensor): boolean;
+export function equal(input?: unknown, other?: unknown): boolean {
+  if (arguments.length === 2) {
+    return fn_equal(unwrap(input), unwrap(other)) as boolean;
+  }
+  return invoke(op_equal, [...arguments]) as boolean;
 }
 
 /** `logicalAnd(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
@@ -2739,6 +3660,15 @@ export function isfinite(input?: unknown): Tensor {
     return wrapOne(fn_isfinite(unwrap(input)), input);
   }
   return wrapOne(invoke(op_isfinite, [...arguments]), input);
+}
+
+/** `isreal(Tensor input) -> Tensor` */
+export function isreal(input: Tensor): Tensor;
+export function isreal(input?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_isreal(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_isreal, [...arguments]), input);
 }
 
 /** `isposinf(Tensor input) -> Tensor` */
@@ -3171,6 +4101,105 @@ export function digamma(input?: unknown): Tensor {
     return wrapOne(fn_digamma(unwrap(input)), input);
   }
   return wrapOne(invoke(op_digamma, [...arguments]), input);
+}
+
+/** `polygamma(int n, Tensor input) -> Tensor` */
+export function polygamma(n: number, input: Tensor): Tensor;
+export function polygamma(n?: unknown, input?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_polygamma(unwrap(n), unwrap(input)), n);
+  }
+  return wrapOne(invoke(op_polygamma, [...arguments]), n);
+}
+
+/** `i0(Tensor input) -> Tensor` */
+export function i0(input: Tensor): Tensor;
+export function i0(input?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_i0(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_i0, [...arguments]), input);
+}
+
+/** `i0e(Tensor input) -> Tensor` */
+export function i0e(input: Tensor): Tensor;
+export function i0e(input?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_i0e(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_i0e, [...arguments]), input);
+}
+
+/** `i1(Tensor input) -> Tensor` */
+export function i1(input: Tensor): Tensor;
+export function i1(input?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_i1(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_i1, [...arguments]), input);
+}
+
+/** `i1e(Tensor input) -> Tensor` */
+export function i1e(input: Tensor): Tensor;
+export function i1e(input?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_i1e(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_i1e, [...arguments]), input);
+}
+
+/** `erfcx(Tensor input) -> Tensor` */
+export function erfcx(input: Tensor): Tensor;
+export function erfcx(input?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_erfcx(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_erfcx, [...arguments]), input);
+}
+
+/** `entr(Tensor input) -> Tensor` */
+export function entr(input: Tensor): Tensor;
+export function entr(input?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_entr(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_entr, [...arguments]), input);
+}
+
+/** `ndtr(Tensor input) -> Tensor` */
+export function ndtr(input: Tensor): Tensor;
+export function ndtr(input?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_ndtr(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_ndtr, [...arguments]), input);
+}
+
+/** `logNdtr(Tensor input) -> Tensor` */
+export function logNdtr(input: Tensor): Tensor;
+export function logNdtr(input?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_logNdtr(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_logNdtr, [...arguments]), input);
+}
+
+/** `ndtri(Tensor input) -> Tensor` */
+export function ndtri(input: Tensor): Tensor;
+export function ndtri(input?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_ndtri(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_ndtri, [...arguments]), input);
+}
+
+/** `xlog1py(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
+export function xlog1py(input: Tensor | Scalar, other: Tensor | Scalar): Tensor;
+export function xlog1py(input?: unknown, other?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_xlog1py(unwrap(input), unwrap(other)), input);
+  }
+  return wrapOne(invoke(op_xlog1py, [...arguments]), input);
 }
 
 /** `clamp(Tensor input, Tensor|Scalar? min=None, Tensor|Scalar? max=None) -> Tensor` */
@@ -4223,15 +5252,6 @@ export function nonzero(input?: unknown): Tensor {
   return wrapOne(invoke(op_nonzero, [...arguments]), input);
 }
 
-/** `argwhere(Tensor input) -> Tensor` */
-export function argwhere(input: Tensor): Tensor;
-export function argwhere(input?: unknown): Tensor {
-  if (arguments.length === 1) {
-    return wrapOne(fn_argwhere(unwrap(input)), input);
-  }
-  return wrapOne(invoke(op_argwhere, [...arguments]), input);
-}
-
 /** `oneHot(Tensor input, int numClasses=-1) -> Tensor` */
 export function oneHot(input: Tensor, options?: OneHotOptions): Tensor;
 export function oneHot(
@@ -4389,6 +5409,530 @@ export function any(input?: unknown, _0?: unknown, _1?: unknown, _2?: unknown): 
     return wrapOne(fn_any(unwrap(input)), input);
   }
   return wrapOne(invoke(op_any, [...arguments]), input);
+}
+
+/** `prod(Tensor input, int? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor` */
+export function prod(input: Tensor, options?: ProdOptions): Tensor;
+export function prod(
+  input: Tensor,
+  dim: number | null | undefined,
+  keepdim?: boolean,
+  options?: ProdOptions,
+): Tensor;
+export function prod(input?: unknown, _0?: unknown, _1?: unknown, _2?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_prod(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_prod, [...arguments]), input);
+}
+
+/** `var(Tensor input, int[]? dim=None, bool? unbiased=None, bool keepdim=False, *, Scalar? correction=None) -> Tensor` */
+function var_(input: Tensor, options?: VarOptions): Tensor;
+function var_(
+  input: Tensor,
+  dim: number | readonly number[] | null | undefined,
+  unbiased?: boolean | null,
+  keepdim?: boolean,
+  options?: VarOptions,
+): Tensor;
+function var_(input?: unknown, _0?: unknown, _1?: unknown, _2?: unknown, _3?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_var(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_var, [...arguments]), input);
+}
+export { var_ as var };
+
+/** `std(Tensor input, int[]? dim=None, bool? unbiased=None, bool keepdim=False, *, Scalar? correction=None) -> Tensor` */
+export function std(input: Tensor, options?: StdOptions): Tensor;
+export function std(
+  input: Tensor,
+  dim: number | readonly number[] | null | undefined,
+  unbiased?: boolean | null,
+  keepdim?: boolean,
+  options?: StdOptions,
+): Tensor;
+export function std(
+  input?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+  _3?: unknown,
+): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_std(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_std, [...arguments]), input);
+}
+
+/** `varMean(Tensor input, int[]? dim=None, bool? unbiased=None, bool keepdim=False, *, Scalar? correction=None) -> (Tensor var, Tensor mean)` */
+export function varMean(
+  input: Tensor,
+  options?: VarMeanOptions,
+): Named<[var_: Tensor, mean: Tensor], { readonly var: Tensor; readonly mean: Tensor }>;
+export function varMean(
+  input: Tensor,
+  dim: number | readonly number[] | null | undefined,
+  unbiased?: boolean | null,
+  keepdim?: boolean,
+  options?: VarMeanOptions,
+): Named<[var_: Tensor, mean: Tensor], { readonly var: Tensor; readonly mean: Tensor }>;
+export function varMean(
+  input?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+  _3?: unknown,
+): Named<[var_: Tensor, mean: Tensor], { readonly var: Tensor; readonly mean: Tensor }> {
+  if (arguments.length === 1) {
+    return wrapNamed(fn_varMean(unwrap(input)), names_varMean);
+  }
+  return wrapNamed(invoke(op_varMean, [...arguments]), names_varMean);
+}
+
+/** `stdMean(Tensor input, int[]? dim=None, bool? unbiased=None, bool keepdim=False, *, Scalar? correction=None) -> (Tensor std, Tensor mean)` */
+export function stdMean(
+  input: Tensor,
+  options?: StdMeanOptions,
+): Named<[std: Tensor, mean: Tensor], { readonly std: Tensor; readonly mean: Tensor }>;
+export function stdMean(
+  input: Tensor,
+  dim: number | readonly number[] | null | undefined,
+  unbiased?: boolean | null,
+  keepdim?: boolean,
+  options?: StdMeanOptions,
+): Named<[std: Tensor, mean: Tensor], { readonly std: Tensor; readonly mean: Tensor }>;
+export function stdMean(
+  input?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+  _3?: unknown,
+): Named<[std: Tensor, mean: Tensor], { readonly std: Tensor; readonly mean: Tensor }> {
+  if (arguments.length === 1) {
+    return wrapNamed(fn_stdMean(unwrap(input)), names_stdMean);
+  }
+  return wrapNamed(invoke(op_stdMean, [...arguments]), names_stdMean);
+}
+
+/** `vectorNorm(Tensor input, Scalar ord=2, int[]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor` */
+export function vectorNorm(input: Tensor, options?: VectorNormOptions): Tensor;
+export function vectorNorm(
+  input: Tensor,
+  ord: Scalar | undefined,
+  dim?: number | readonly number[] | null,
+  keepdim?: boolean,
+  options?: VectorNormOptions,
+): Tensor;
+export function vectorNorm(
+  input?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+  _3?: unknown,
+): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_vectorNorm(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_vectorNorm, [...arguments]), input);
+}
+
+/** `norm(Tensor input, Scalar? p=None, int[]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor` */
+export function norm(input: Tensor, options?: NormOptions): Tensor;
+export function norm(
+  input: Tensor,
+  p: Scalar | null | undefined,
+  dim?: number | readonly number[] | null,
+  keepdim?: boolean,
+  options?: NormOptions,
+): Tensor;
+export function norm(
+  input?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+  _3?: unknown,
+): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_norm(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_norm, [...arguments]), input);
+}
+
+/** `logsumexp(Tensor input, int[] dim, bool keepdim=False) -> Tensor` */
+export function logsumexp(
+  input: Tensor,
+  dim: number | readonly number[],
+  options?: LogsumexpOptions,
+): Tensor;
+export function logsumexp(
+  input: Tensor,
+  dim: number | readonly number[],
+  keepdim: boolean | undefined,
+  options?: LogsumexpOptions,
+): Tensor;
+export function logsumexp(input?: unknown, dim?: unknown, _0?: unknown, _1?: unknown): Tensor {
+  return wrapOne(invoke(op_logsumexp, [...arguments]), input);
+}
+
+/** `nansum(Tensor input, int[]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor` */
+export function nansum(input: Tensor, options?: NansumOptions): Tensor;
+export function nansum(
+  input: Tensor,
+  dim: number | readonly number[] | null | undefined,
+  keepdim?: boolean,
+  options?: NansumOptions,
+): Tensor;
+export function nansum(input?: unknown, _0?: unknown, _1?: unknown, _2?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_nansum(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_nansum, [...arguments]), input);
+}
+
+/** `nanmean(Tensor input, int[]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor` */
+export function nanmean(input: Tensor, options?: NanmeanOptions): Tensor;
+export function nanmean(
+  input: Tensor,
+  dim: number | readonly number[] | null | undefined,
+  keepdim?: boolean,
+  options?: NanmeanOptions,
+): Tensor;
+export function nanmean(input?: unknown, _0?: unknown, _1?: unknown, _2?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_nanmean(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_nanmean, [...arguments]), input);
+}
+
+/** `countNonzero(Tensor input, int[]? dim=None) -> Tensor` */
+export function countNonzero(input: Tensor, options?: CountNonzeroOptions): Tensor;
+export function countNonzero(
+  input: Tensor,
+  dim: number | readonly number[] | null | undefined,
+  options?: CountNonzeroOptions,
+): Tensor;
+export function countNonzero(input?: unknown, _0?: unknown, _1?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_countNonzero(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_countNonzero, [...arguments]), input);
+}
+
+/** `aminmax(Tensor input, *, int? dim=None, bool keepdim=False) -> (Tensor min, Tensor max)` */
+export function aminmax(
+  input: Tensor,
+  options?: AminmaxOptions,
+): Named<[min: Tensor, max: Tensor], { readonly min: Tensor; readonly max: Tensor }>;
+export function aminmax(
+  input?: unknown,
+  _0?: unknown,
+): Named<[min: Tensor, max: Tensor], { readonly min: Tensor; readonly max: Tensor }> {
+  if (arguments.length === 1) {
+    return wrapNamed(fn_aminmax(unwrap(input)), names_aminmax);
+  }
+  return wrapNamed(invoke(op_aminmax, [...arguments]), names_aminmax);
+}
+
+/** `cumsum(Tensor input, int dim, *, ScalarType? dtype=None, bool reverse=False) -> Tensor` */
+export function cumsum(input: Tensor, dim: number, options?: CumsumOptions): Tensor;
+export function cumsum(input?: unknown, dim?: unknown, _0?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_cumsum(unwrap(input), unwrap(dim)), input);
+  }
+  return wrapOne(invoke(op_cumsum, [...arguments]), input);
+}
+
+/** `cumprod(Tensor input, int dim, *, ScalarType? dtype=None, bool reverse=False) -> Tensor` */
+export function cumprod(input: Tensor, dim: number, options?: CumprodOptions): Tensor;
+export function cumprod(input?: unknown, dim?: unknown, _0?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_cumprod(unwrap(input), unwrap(dim)), input);
+  }
+  return wrapOne(invoke(op_cumprod, [...arguments]), input);
+}
+
+/** `logcumsumexp(Tensor input, int dim, *, bool reverse=False) -> Tensor` */
+export function logcumsumexp(input: Tensor, dim: number, options?: LogcumsumexpOptions): Tensor;
+export function logcumsumexp(input?: unknown, dim?: unknown, _0?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_logcumsumexp(unwrap(input), unwrap(dim)), input);
+  }
+  return wrapOne(invoke(op_logcumsumexp, [...arguments]), input);
+}
+
+/** `cummax(Tensor input, int dim) -> (Tensor values, Tensor indices)` */
+export function cummax(
+  input: Tensor,
+  dim: number,
+): Named<[values: Tensor, indices: Tensor], { readonly values: Tensor; readonly indices: Tensor }>;
+export function cummax(
+  input?: unknown,
+  dim?: unknown,
+): Named<[values: Tensor, indices: Tensor], { readonly values: Tensor; readonly indices: Tensor }> {
+  if (arguments.length === 2) {
+    return wrapNamed(fn_cummax(unwrap(input), unwrap(dim)), names_cummax);
+  }
+  return wrapNamed(invoke(op_cummax, [...arguments]), names_cummax);
+}
+
+/** `cummin(Tensor input, int dim) -> (Tensor values, Tensor indices)` */
+export function cummin(
+  input: Tensor,
+  dim: number,
+): Named<[values: Tensor, indices: Tensor], { readonly values: Tensor; readonly indices: Tensor }>;
+export function cummin(
+  input?: unknown,
+  dim?: unknown,
+): Named<[values: Tensor, indices: Tensor], { readonly values: Tensor; readonly indices: Tensor }> {
+  if (arguments.length === 2) {
+    return wrapNamed(fn_cummin(unwrap(input), unwrap(dim)), names_cummin);
+  }
+  return wrapNamed(invoke(op_cummin, [...arguments]), names_cummin);
+}
+
+/** `sort(Tensor input, int dim=-1, bool descending=False, bool stable=False) -> (Tensor values, Tensor indices)` */
+export function sort(
+  input: Tensor,
+  options?: SortOptions,
+): Named<[values: Tensor, indices: Tensor], { readonly values: Tensor; readonly indices: Tensor }>;
+export function sort(
+  input: Tensor,
+  dim: number | undefined,
+  descending?: boolean,
+  stable?: boolean,
+  options?: SortOptions,
+): Named<[values: Tensor, indices: Tensor], { readonly values: Tensor; readonly indices: Tensor }>;
+export function sort(
+  input?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+  _3?: unknown,
+): Named<[values: Tensor, indices: Tensor], { readonly values: Tensor; readonly indices: Tensor }> {
+  if (arguments.length === 1) {
+    return wrapNamed(fn_sort(unwrap(input)), names_sort);
+  }
+  return wrapNamed(invoke(op_sort, [...arguments]), names_sort);
+}
+
+/** `argsort(Tensor input, int dim=-1, bool descending=False, bool stable=False) -> Tensor` */
+export function argsort(input: Tensor, options?: ArgsortOptions): Tensor;
+export function argsort(
+  input: Tensor,
+  dim: number | undefined,
+  descending?: boolean,
+  stable?: boolean,
+  options?: ArgsortOptions,
+): Tensor;
+export function argsort(
+  input?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+  _3?: unknown,
+): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_argsort(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_argsort, [...arguments]), input);
+}
+
+/** `msort(Tensor input) -> Tensor` */
+export function msort(input: Tensor): Tensor;
+export function msort(input?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_msort(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_msort, [...arguments]), input);
+}
+
+/** `topk(Tensor input, int k, int dim=-1, bool largest=True, bool sorted=True) -> (Tensor values, Tensor indices)` */
+export function topk(
+  input: Tensor,
+  k: number,
+  options?: TopkOptions,
+): Named<[values: Tensor, indices: Tensor], { readonly values: Tensor; readonly indices: Tensor }>;
+export function topk(
+  input: Tensor,
+  k: number,
+  dim: number | undefined,
+  largest?: boolean,
+  sorted?: boolean,
+  options?: TopkOptions,
+): Named<[values: Tensor, indices: Tensor], { readonly values: Tensor; readonly indices: Tensor }>;
+export function topk(
+  input?: unknown,
+  k?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+  _3?: unknown,
+): Named<[values: Tensor, indices: Tensor], { readonly values: Tensor; readonly indices: Tensor }> {
+  if (arguments.length === 2) {
+    return wrapNamed(fn_topk(unwrap(input), unwrap(k)), names_topk);
+  }
+  return wrapNamed(invoke(op_topk, [...arguments]), names_topk);
+}
+
+/** `kthvalue(Tensor input, int k, int dim=-1, bool keepdim=False) -> (Tensor values, Tensor indices)` */
+export function kthvalue(
+  input: Tensor,
+  k: number,
+  options?: KthvalueOptions,
+): Named<[values: Tensor, indices: Tensor], { readonly values: Tensor; readonly indices: Tensor }>;
+export function kthvalue(
+  input: Tensor,
+  k: number,
+  dim: number | undefined,
+  keepdim?: boolean,
+  options?: KthvalueOptions,
+): Named<[values: Tensor, indices: Tensor], { readonly values: Tensor; readonly indices: Tensor }>;
+export function kthvalue(
+  input?: unknown,
+  k?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+): Named<[values: Tensor, indices: Tensor], { readonly values: Tensor; readonly indices: Tensor }> {
+  if (arguments.length === 2) {
+    return wrapNamed(fn_kthvalue(unwrap(input), unwrap(k)), names_kthvalue);
+  }
+  return wrapNamed(invoke(op_kthvalue, [...arguments]), names_kthvalue);
+}
+
+/** `mode(Tensor input, int dim=-1, bool keepdim=False) -> (Tensor values, Tensor indices)` */
+export function mode(
+  input: Tensor,
+  options?: ModeOptions,
+): Named<[values: Tensor, indices: Tensor], { readonly values: Tensor; readonly indices: Tensor }>;
+export function mode(
+  input: Tensor,
+  dim: number | undefined,
+  keepdim?: boolean,
+  options?: ModeOptions,
+): Named<[values: Tensor, indices: Tensor], { readonly values: Tensor; readonly indices: Tensor }>;
+export function mode(
+  input?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+): Named<[values: Tensor, indices: Tensor], { readonly values: Tensor; readonly indices: Tensor }> {
+  if (arguments.length === 1) {
+    return wrapNamed(fn_mode(unwrap(input)), names_mode);
+  }
+  return wrapNamed(invoke(op_mode, [...arguments]), names_mode);
+}
+
+/** `quantile(Tensor input, Tensor|Scalar q, int? dim=None, bool keepdim=False, *, str interpolation='linear') -> Tensor` */
+export function quantile(input: Tensor, q: Tensor | Scalar, options?: QuantileOptions): Tensor;
+export function quantile(
+  input: Tensor,
+  q: Tensor | Scalar,
+  dim: number | null | undefined,
+  keepdim?: boolean,
+  options?: QuantileOptions,
+): Tensor;
+export function quantile(
+  input?: unknown,
+  q?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_quantile(unwrap(input), unwrap(q)), input);
+  }
+  return wrapOne(invoke(op_quantile, [...arguments]), input);
+}
+
+/** `nanquantile(Tensor input, Tensor|Scalar q, int? dim=None, bool keepdim=False, *, str interpolation='linear') -> Tensor` */
+export function nanquantile(
+  input: Tensor,
+  q: Tensor | Scalar,
+  options?: NanquantileOptions,
+): Tensor;
+export function nanquantile(
+  input: Tensor,
+  q: Tensor | Scalar,
+  dim: number | null | undefined,
+  keepdim?: boolean,
+  options?: NanquantileOptions,
+): Tensor;
+export function nanquantile(
+  input?: unknown,
+  q?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_nanquantile(unwrap(input), unwrap(q)), input);
+  }
+  return wrapOne(invoke(op_nanquantile, [...arguments]), input);
+}
+
+/** `bincount(Tensor input, Tensor? weights=None, int minlength=0) -> Tensor` */
+export function bincount(input: Tensor, options?: BincountOptions): Tensor;
+export function bincount(
+  input: Tensor,
+  weights: Tensor | null | undefined,
+  minlength?: number,
+  options?: BincountOptions,
+): Tensor;
+export function bincount(input?: unknown, _0?: unknown, _1?: unknown, _2?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_bincount(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_bincount, [...arguments]), input);
+}
+
+/** `histc(Tensor input, int bins=100, Scalar min=0, Scalar max=0) -> Tensor` */
+export function histc(input: Tensor, options?: HistcOptions): Tensor;
+export function histc(
+  input: Tensor,
+  bins: number | undefined,
+  min?: Scalar,
+  max?: Scalar,
+  options?: HistcOptions,
+): Tensor;
+export function histc(
+  input?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+  _3?: unknown,
+): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_histc(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_histc, [...arguments]), input);
+}
+
+/** `searchsorted(Tensor sortedSequence, Tensor|Scalar input, *, bool outInt32=False, bool right=False, str? side=None, Tensor? sorter=None) -> Tensor` */
+export function searchsorted(
+  sortedSequence: Tensor,
+  input: Tensor | Scalar,
+  options?: SearchsortedOptions,
+): Tensor;
+export function searchsorted(sortedSequence?: unknown, input?: unknown, _0?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_searchsorted(unwrap(sortedSequence), unwrap(input)), sortedSequence);
+  }
+  return wrapOne(invoke(op_searchsorted, [...arguments]), sortedSequence);
+}
+
+/** `bucketize(Tensor|Scalar input, Tensor boundaries, *, bool outInt32=False, bool right=False) -> Tensor` */
+export function bucketize(
+  input: Tensor | Scalar,
+  boundaries: Tensor,
+  options?: BucketizeOptions,
+): Tensor;
+export function bucketize(input?: unknown, boundaries?: unknown, _0?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_bucketize(unwrap(input), unwrap(boundaries)), input);
+  }
+  return wrapOne(invoke(op_bucketize, [...arguments]), input);
 }
 
 /** `matmul(Tensor input, Tensor other) -> Tensor` */
@@ -4964,6 +6508,249 @@ export function mseLoss(input?: unknown, target?: unknown, _0?: unknown): Tensor
   return wrapOne(invoke(op_mseLoss, [...arguments]), input);
 }
 
+/** `abs(Tensor input) -> Tensor` */
+export function absolute(input: Tensor): Tensor;
+export function absolute(input?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_absolute(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_absolute, [...arguments]), input);
+}
+
+/** `neg(Tensor input) -> Tensor` */
+export function negative(input: Tensor): Tensor;
+export function negative(input?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_negative(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_negative, [...arguments]), input);
+}
+
+/** `mul(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
+export function multiply(input: Tensor | Scalar, other: Tensor | Scalar): Tensor;
+export function multiply(input?: unknown, other?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_multiply(unwrap(input), unwrap(other)), input);
+  }
+  return wrapOne(invoke(op_multiply, [...arguments]), input);
+}
+
+/** `sub(Tensor|Scalar input, Tensor|Scalar other, *, Scalar alpha=1) -> Tensor` */
+export function subtract(
+  input: Tensor | Scalar,
+  other: Tensor | Scalar,
+  options?: SubtractOptions,
+): Tensor;
+export function subtract(input?: unknown, other?: unknown, _0?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_subtract(unwrap(input), unwrap(other)), input);
+  }
+  return wrapOne(invoke(op_subtract, [...arguments]), input);
+}
+
+/** `div(Tensor|Scalar input, Tensor|Scalar other, *, str? roundingMode=None) -> Tensor` */
+export function divide(
+  input: Tensor | Scalar,
+  other: Tensor | Scalar,
+  options?: DivideOptions,
+): Tensor;
+export function divide(input?: unknown, other?: unknown, _0?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_divide(unwrap(input), unwrap(other)), input);
+  }
+  return wrapOne(invoke(op_divide, [...arguments]), input);
+}
+
+/** `div(Tensor|Scalar input, Tensor|Scalar other, *, str? roundingMode=None) -> Tensor` */
+export function trueDivide(
+  input: Tensor | Scalar,
+  other: Tensor | Scalar,
+  options?: TrueDivideOptions,
+): Tensor;
+export function trueDivide(input?: unknown, other?: unknown, _0?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_trueDivide(unwrap(input), unwrap(other)), input);
+  }
+  return wrapOne(invoke(op_trueDivide, [...arguments]), input);
+}
+
+/** `clamp(Tensor input, Tensor|Scalar? min=None, Tensor|Scalar? max=None) -> Tensor` */
+export function clip(input: Tensor, options?: ClipOptions): Tensor;
+export function clip(
+  input: Tensor,
+  min: Tensor | Scalar | null | undefined,
+  max?: Tensor | Scalar | null,
+  options?: ClipOptions,
+): Tensor;
+export function clip(input?: unknown, _0?: unknown, _1?: unknown, _2?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_clip(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_clip, [...arguments]), input);
+}
+
+/** `trunc(Tensor input) -> Tensor` */
+export function fix(input: Tensor): Tensor;
+export function fix(input?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_fix(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_fix, [...arguments]), input);
+}
+
+/** `asin(Tensor input) -> Tensor` */
+export function arcsin(input: Tensor): Tensor;
+export function arcsin(input?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_arcsin(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_arcsin, [...arguments]), input);
+}
+
+/** `acos(Tensor input) -> Tensor` */
+export function arccos(input: Tensor): Tensor;
+export function arccos(input?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_arccos(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_arccos, [...arguments]), input);
+}
+
+/** `atan(Tensor input) -> Tensor` */
+export function arctan(input: Tensor): Tensor;
+export function arctan(input?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_arctan(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_arctan, [...arguments]), input);
+}
+
+/** `atan2(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
+export function arctan2(input: Tensor | Scalar, other: Tensor | Scalar): Tensor;
+export function arctan2(input?: unknown, other?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_arctan2(unwrap(input), unwrap(other)), input);
+  }
+  return wrapOne(invoke(op_arctan2, [...arguments]), input);
+}
+
+/** `asinh(Tensor input) -> Tensor` */
+export function arcsinh(input: Tensor): Tensor;
+export function arcsinh(input?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_arcsinh(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_arcsinh, [...arguments]), input);
+}
+
+/** `acosh(Tensor input) -> Tensor` */
+export function arccosh(input: Tensor): Tensor;
+export function arccosh(input?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_arccosh(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_arccosh, [...arguments]), input);
+}
+
+/** `atanh(Tensor input) -> Tensor` */
+export function arctanh(input: Tensor): Tensor;
+export function arctanh(input?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_arctanh(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_arctanh, [...arguments]), input);
+}
+
+/** `gt(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
+export function greater(input: Tensor | Scalar, other: Tensor | Scalar): Tensor;
+export function greater(input?: unknown, other?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_greater(unwrap(input), unwrap(other)), input);
+  }
+  return wrapOne(invoke(op_greater, [...arguments]), input);
+}
+
+/** `ge(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
+export function greaterEqual(input: Tensor | Scalar, other: Tensor | Scalar): Tensor;
+export function greaterEqual(input?: unknown, other?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_greaterEqual(unwrap(input), unwrap(other)), input);
+  }
+  return wrapOne(invoke(op_greaterEqual, [...arguments]), input);
+}
+
+/** `lt(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
+export function less(input: Tensor | Scalar, other: Tensor | Scalar): Tensor;
+export function less(input?: unknown, other?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_less(unwrap(input), unwrap(other)), input);
+  }
+  return wrapOne(invoke(op_less, [...arguments]), input);
+}
+
+/** `le(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
+export function lessEqual(input: Tensor | Scalar, other: Tensor | Scalar): Tensor;
+export function lessEqual(input?: unknown, other?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_lessEqual(unwrap(input), unwrap(other)), input);
+  }
+  return wrapOne(invoke(op_lessEqual, [...arguments]), input);
+}
+
+/** `ne(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
+export function notEqual(input: Tensor | Scalar, other: Tensor | Scalar): Tensor;
+export function notEqual(input?: unknown, other?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_notEqual(unwrap(input), unwrap(other)), input);
+  }
+  return wrapOne(invoke(op_notEqual, [...arguments]), input);
+}
+
+/** `logSigmoid(Tensor input) -> Tensor` */
+export function logsigmoid(input: Tensor): Tensor;
+export function logsigmoid(input?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_logsigmoid(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_logsigmoid, [...arguments]), input);
+}
+
+/** `sigmoid(Tensor input) -> Tensor` */
+export function expit(input: Tensor): Tensor;
+export function expit(input?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_expit(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_expit, [...arguments]), input);
+}
+
+/** `digamma(Tensor input) -> Tensor` */
+export function psi(input: Tensor): Tensor;
+export function psi(input?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_psi(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_psi, [...arguments]), input);
+}
+
+/** `lgamma(Tensor input) -> Tensor` */
+export function gammaln(input: Tensor): Tensor;
+export function gammaln(input?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_gammaln(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_gammaln, [...arguments]), input);
+}
+
+/** `nonzero(Tensor input) -> Tensor` */
+export function argwhere(input: Tensor): Tensor;
+export function argwhere(input?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_argwhere(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_argwhere, [...arguments]), input);
+}
+
 method('add', function (this: Tensor, other?: unknown, _0?: unknown) {
   if (arguments.length === 1) {
     return wrapOne(fn_add(unwrap(this), unwrap(other)), this);
@@ -5104,15 +6891,6 @@ method('floatPower', function (this: Tensor, exponent?: unknown) {
     return wrapOne(fn_floatPower(unwrap(this), unwrap(exponent)), this);
   }
   return wrapOne(invoke(op_floatPower, [this, ...arguments]), this);
-});
-
-method('floatPower_', function (this: Tensor, exponent?: unknown) {
-  if (arguments.length === 1) {
-    fn_floatPower_(unwrap(this), unwrap(exponent));
-    return this;
-  }
-  invoke(op_floatPower_, [this, ...arguments]);
-  return this;
 });
 
 method('atan2', function (this: Tensor, other?: unknown) {
@@ -5323,6 +7101,15 @@ method('xlogy_', function (this: Tensor, other?: unknown) {
   return this;
 });
 
+method('floatPower_', function (this: Tensor, exponent?: unknown) {
+  if (arguments.length === 1) {
+    fn_floatPower_(unwrap(this), unwrap(exponent));
+    return this;
+  }
+  invoke(op_floatPower_, [this, ...arguments]);
+  return this;
+});
+
 method('gcd', function (this: Tensor, other?: unknown) {
   if (arguments.length === 1) {
     return wrapOne(fn_gcd(unwrap(this), unwrap(other)), this);
@@ -5472,6 +7259,23 @@ method(
     return this;
   },
 );
+
+method(
+  'allclose',
+  function (this: Tensor, other?: unknown, _0?: unknown, _1?: unknown, _2?: unknown, _3?: unknown) {
+    if (arguments.length === 1) {
+      return fn_allclose(unwrap(this), unwrap(other)) as boolean;
+    }
+    return invoke(op_allclose, [this, ...arguments]) as boolean;
+  },
+);
+
+method('equal', function (this: Tensor, other?: unknown) {
+  if (arguments.length === 1) {
+    return fn_equal(unwrap(this), unwrap(other)) as boolean;
+  }
+  return invoke(op_equal, [this, ...arguments]) as boolean;
+});
 
 method('logicalAnd', function (this: Tensor, other?: unknown) {
   if (arguments.length === 1) {
@@ -5679,6 +7483,13 @@ method('isfinite_', function (this: Tensor) {
   }
   invoke(op_isfinite_, [this, ...arguments]);
   return this;
+});
+
+method('isreal', function (this: Tensor) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_isreal(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_isreal, [this, ...arguments]), this);
 });
 
 method('isposinf', function (this: Tensor) {
@@ -6417,6 +8228,166 @@ method('digamma_', function (this: Tensor) {
     return this;
   }
   invoke(op_digamma_, [this, ...arguments]);
+  return this;
+});
+
+method('i0', function (this: Tensor) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_i0(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_i0, [this, ...arguments]), this);
+});
+
+method('i0_', function (this: Tensor) {
+  if (arguments.length === 0) {
+    fn_i0_(unwrap(this));
+    return this;
+  }
+  invoke(op_i0_, [this, ...arguments]);
+  return this;
+});
+
+method('i0e', function (this: Tensor) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_i0e(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_i0e, [this, ...arguments]), this);
+});
+
+method('i0e_', function (this: Tensor) {
+  if (arguments.length === 0) {
+    fn_i0e_(unwrap(this));
+    return this;
+  }
+  invoke(op_i0e_, [this, ...arguments]);
+  return this;
+});
+
+method('i1', function (this: Tensor) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_i1(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_i1, [this, ...arguments]), this);
+});
+
+method('i1_', function (this: Tensor) {
+  if (arguments.length === 0) {
+    fn_i1_(unwrap(this));
+    return this;
+  }
+  invoke(op_i1_, [this, ...arguments]);
+  return this;
+});
+
+method('i1e', function (this: Tensor) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_i1e(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_i1e, [this, ...arguments]), this);
+});
+
+method('i1e_', function (this: Tensor) {
+  if (arguments.length === 0) {
+    fn_i1e_(unwrap(this));
+    return this;
+  }
+  invoke(op_i1e_, [this, ...arguments]);
+  return this;
+});
+
+method('erfcx', function (this: Tensor) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_erfcx(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_erfcx, [this, ...arguments]), this);
+});
+
+method('erfcx_', function (this: Tensor) {
+  if (arguments.length === 0) {
+    fn_erfcx_(unwrap(this));
+    return this;
+  }
+  invoke(op_erfcx_, [this, ...arguments]);
+  return this;
+});
+
+method('entr', function (this: Tensor) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_entr(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_entr, [this, ...arguments]), this);
+});
+
+method('entr_', function (this: Tensor) {
+  if (arguments.length === 0) {
+    fn_entr_(unwrap(this));
+    return this;
+  }
+  invoke(op_entr_, [this, ...arguments]);
+  return this;
+});
+
+method('ndtr', function (this: Tensor) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_ndtr(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_ndtr, [this, ...arguments]), this);
+});
+
+method('ndtr_', function (this: Tensor) {
+  if (arguments.length === 0) {
+    fn_ndtr_(unwrap(this));
+    return this;
+  }
+  invoke(op_ndtr_, [this, ...arguments]);
+  return this;
+});
+
+method('logNdtr', function (this: Tensor) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_logNdtr(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_logNdtr, [this, ...arguments]), this);
+});
+
+method('logNdtr_', function (this: Tensor) {
+  if (arguments.length === 0) {
+    fn_logNdtr_(unwrap(this));
+    return this;
+  }
+  invoke(op_logNdtr_, [this, ...arguments]);
+  return this;
+});
+
+method('ndtri', function (this: Tensor) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_ndtri(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_ndtri, [this, ...arguments]), this);
+});
+
+method('ndtri_', function (this: Tensor) {
+  if (arguments.length === 0) {
+    fn_ndtri_(unwrap(this));
+    return this;
+  }
+  invoke(op_ndtri_, [this, ...arguments]);
+  return this;
+});
+
+method('xlog1py', function (this: Tensor, other?: unknown) {
+  if (arguments.length === 1) {
+    return wrapOne(fn_xlog1py(unwrap(this), unwrap(other)), this);
+  }
+  return wrapOne(invoke(op_xlog1py, [this, ...arguments]), this);
+});
+
+method('xlog1py_', function (this: Tensor, other?: unknown) {
+  if (arguments.length === 1) {
+    fn_xlog1py_(unwrap(this), unwrap(other));
+    return this;
+  }
+  invoke(op_xlog1py_, [this, ...arguments]);
   return this;
 });
 
@@ -7311,13 +9282,6 @@ method('nonzero', function (this: Tensor) {
   return wrapOne(invoke(op_nonzero, [this, ...arguments]), this);
 });
 
-method('argwhere', function (this: Tensor) {
-  if (arguments.length === 0) {
-    return wrapOne(fn_argwhere(unwrap(this)), this);
-  }
-  return wrapOne(invoke(op_argwhere, [this, ...arguments]), this);
-});
-
 method('oneHot', function (this: Tensor, _0?: unknown, _1?: unknown) {
   if (arguments.length === 0) {
     return wrapOne(fn_oneHot(unwrap(this)), this);
@@ -7381,6 +9345,205 @@ method('any', function (this: Tensor, _0?: unknown, _1?: unknown, _2?: unknown) 
   return wrapOne(invoke(op_any, [this, ...arguments]), this);
 });
 
+method('prod', function (this: Tensor, _0?: unknown, _1?: unknown, _2?: unknown) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_prod(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_prod, [this, ...arguments]), this);
+});
+
+method('var', function (this: Tensor, _0?: unknown, _1?: unknown, _2?: unknown, _3?: unknown) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_var(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_var, [this, ...arguments]), this);
+});
+
+method('std', function (this: Tensor, _0?: unknown, _1?: unknown, _2?: unknown, _3?: unknown) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_std(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_std, [this, ...arguments]), this);
+});
+
+method('varMean', function (this: Tensor, _0?: unknown, _1?: unknown, _2?: unknown, _3?: unknown) {
+  if (arguments.length === 0) {
+    return wrapNamed(fn_varMean(unwrap(this)), names_varMean);
+  }
+  return wrapNamed(invoke(op_varMean, [this, ...arguments]), names_varMean);
+});
+
+method('stdMean', function (this: Tensor, _0?: unknown, _1?: unknown, _2?: unknown, _3?: unknown) {
+  if (arguments.length === 0) {
+    return wrapNamed(fn_stdMean(unwrap(this)), names_stdMean);
+  }
+  return wrapNamed(invoke(op_stdMean, [this, ...arguments]), names_stdMean);
+});
+
+method('norm', function (this: Tensor, _0?: unknown, _1?: unknown, _2?: unknown, _3?: unknown) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_norm(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_norm, [this, ...arguments]), this);
+});
+
+method('logsumexp', function (this: Tensor, dim?: unknown, _0?: unknown, _1?: unknown) {
+  return wrapOne(invoke(op_logsumexp, [this, ...arguments]), this);
+});
+
+method('nansum', function (this: Tensor, _0?: unknown, _1?: unknown, _2?: unknown) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_nansum(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_nansum, [this, ...arguments]), this);
+});
+
+method('nanmean', function (this: Tensor, _0?: unknown, _1?: unknown, _2?: unknown) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_nanmean(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_nanmean, [this, ...arguments]), this);
+});
+
+method('countNonzero', function (this: Tensor, _0?: unknown, _1?: unknown) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_countNonzero(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_countNonzero, [this, ...arguments]), this);
+});
+
+method('aminmax', function (this: Tensor, _0?: unknown) {
+  if (arguments.length === 0) {
+    return wrapNamed(fn_aminmax(unwrap(this)), names_aminmax);
+  }
+  return wrapNamed(invoke(op_aminmax, [this, ...arguments]), names_aminmax);
+});
+
+method('cumsum', function (this: Tensor, dim?: unknown, _0?: unknown) {
+  if (arguments.length === 1) {
+    return wrapOne(fn_cumsum(unwrap(this), unwrap(dim)), this);
+  }
+  return wrapOne(invoke(op_cumsum, [this, ...arguments]), this);
+});
+
+method('cumprod', function (this: Tensor, dim?: unknown, _0?: unknown) {
+  if (arguments.length === 1) {
+    return wrapOne(fn_cumprod(unwrap(this), unwrap(dim)), this);
+  }
+  return wrapOne(invoke(op_cumprod, [this, ...arguments]), this);
+});
+
+method('logcumsumexp', function (this: Tensor, dim?: unknown, _0?: unknown) {
+  if (arguments.length === 1) {
+    return wrapOne(fn_logcumsumexp(unwrap(this), unwrap(dim)), this);
+  }
+  return wrapOne(invoke(op_logcumsumexp, [this, ...arguments]), this);
+});
+
+method('cummax', function (this: Tensor, dim?: unknown) {
+  if (arguments.length === 1) {
+    return wrapNamed(fn_cummax(unwrap(this), unwrap(dim)), names_cummax);
+  }
+  return wrapNamed(invoke(op_cummax, [this, ...arguments]), names_cummax);
+});
+
+method('cummin', function (this: Tensor, dim?: unknown) {
+  if (arguments.length === 1) {
+    return wrapNamed(fn_cummin(unwrap(this), unwrap(dim)), names_cummin);
+  }
+  return wrapNamed(invoke(op_cummin, [this, ...arguments]), names_cummin);
+});
+
+method('sort', function (this: Tensor, _0?: unknown, _1?: unknown, _2?: unknown, _3?: unknown) {
+  if (arguments.length === 0) {
+    return wrapNamed(fn_sort(unwrap(this)), names_sort);
+  }
+  return wrapNamed(invoke(op_sort, [this, ...arguments]), names_sort);
+});
+
+method('argsort', function (this: Tensor, _0?: unknown, _1?: unknown, _2?: unknown, _3?: unknown) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_argsort(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_argsort, [this, ...arguments]), this);
+});
+
+method('msort', function (this: Tensor) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_msort(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_msort, [this, ...arguments]), this);
+});
+
+method(
+  'topk',
+  function (this: Tensor, k?: unknown, _0?: unknown, _1?: unknown, _2?: unknown, _3?: unknown) {
+    if (arguments.length === 1) {
+      return wrapNamed(fn_topk(unwrap(this), unwrap(k)), names_topk);
+    }
+    return wrapNamed(invoke(op_topk, [this, ...arguments]), names_topk);
+  },
+);
+
+method('kthvalue', function (this: Tensor, k?: unknown, _0?: unknown, _1?: unknown, _2?: unknown) {
+  if (arguments.length === 1) {
+    return wrapNamed(fn_kthvalue(unwrap(this), unwrap(k)), names_kthvalue);
+  }
+  return wrapNamed(invoke(op_kthvalue, [this, ...arguments]), names_kthvalue);
+});
+
+method('mode', function (this: Tensor, _0?: unknown, _1?: unknown, _2?: unknown) {
+  if (arguments.length === 0) {
+    return wrapNamed(fn_mode(unwrap(this)), names_mode);
+  }
+  return wrapNamed(invoke(op_mode, [this, ...arguments]), names_mode);
+});
+
+method('quantile', function (this: Tensor, q?: unknown, _0?: unknown, _1?: unknown, _2?: unknown) {
+  if (arguments.length === 1) {
+    return wrapOne(fn_quantile(unwrap(this), unwrap(q)), this);
+  }
+  return wrapOne(invoke(op_quantile, [this, ...arguments]), this);
+});
+
+method(
+  'nanquantile',
+  function (this: Tensor, q?: unknown, _0?: unknown, _1?: unknown, _2?: unknown) {
+    if (arguments.length === 1) {
+      return wrapOne(fn_nanquantile(unwrap(this), unwrap(q)), this);
+    }
+    return wrapOne(invoke(op_nanquantile, [this, ...arguments]), this);
+  },
+);
+
+method('bincount', function (this: Tensor, _0?: unknown, _1?: unknown, _2?: unknown) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_bincount(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_bincount, [this, ...arguments]), this);
+});
+
+method('histc', function (this: Tensor, _0?: unknown, _1?: unknown, _2?: unknown, _3?: unknown) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_histc(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_histc, [this, ...arguments]), this);
+});
+
+method('searchsorted', function (this: Tensor, input?: unknown, _0?: unknown) {
+  if (arguments.length === 1) {
+    return wrapOne(fn_searchsorted(unwrap(this), unwrap(input)), this);
+  }
+  return wrapOne(invoke(op_searchsorted, [this, ...arguments]), this);
+});
+
+method('bucketize', function (this: Tensor, boundaries?: unknown, _0?: unknown) {
+  if (arguments.length === 1) {
+    return wrapOne(fn_bucketize(unwrap(this), unwrap(boundaries)), this);
+  }
+  return wrapOne(invoke(op_bucketize, [this, ...arguments]), this);
+});
+
 method('matmul', function (this: Tensor, other?: unknown) {
   if (arguments.length === 1) {
     return wrapOne(fn_matmul(unwrap(this), unwrap(other)), this);
@@ -7414,4 +9577,395 @@ method('logSoftmax', function (this: Tensor, dim?: unknown, _0?: unknown) {
     return wrapOne(fn_logSoftmax(unwrap(this), unwrap(dim)), this);
   }
   return wrapOne(invoke(op_logSoftmax, [this, ...arguments]), this);
+});
+
+method('absolute', function (this: Tensor) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_absolute(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_absolute, [this, ...arguments]), this);
+});
+
+method('absolute_', function (this: Tensor) {
+  if (arguments.length === 0) {
+    fn_absolute_(unwrap(this));
+    return this;
+  }
+  invoke(op_absolute_, [this, ...arguments]);
+  return this;
+});
+
+method('negative', function (this: Tensor) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_negative(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_negative, [this, ...arguments]), this);
+});
+
+method('negative_', function (this: Tensor) {
+  if (arguments.length === 0) {
+    fn_negative_(unwrap(this));
+    return this;
+  }
+  invoke(op_negative_, [this, ...arguments]);
+  return this;
+});
+
+method('multiply', function (this: Tensor, other?: unknown) {
+  if (arguments.length === 1) {
+    return wrapOne(fn_multiply(unwrap(this), unwrap(other)), this);
+  }
+  return wrapOne(invoke(op_multiply, [this, ...arguments]), this);
+});
+
+method('multiply_', function (this: Tensor, other?: unknown) {
+  if (arguments.length === 1) {
+    fn_multiply_(unwrap(this), unwrap(other));
+    return this;
+  }
+  invoke(op_multiply_, [this, ...arguments]);
+  return this;
+});
+
+method('subtract', function (this: Tensor, other?: unknown, _0?: unknown) {
+  if (arguments.length === 1) {
+    return wrapOne(fn_subtract(unwrap(this), unwrap(other)), this);
+  }
+  return wrapOne(invoke(op_subtract, [this, ...arguments]), this);
+});
+
+method('subtract_', function (this: Tensor, other?: unknown, _0?: unknown) {
+  if (arguments.length === 1) {
+    fn_subtract_(unwrap(this), unwrap(other));
+    return this;
+  }
+  invoke(op_subtract_, [this, ...arguments]);
+  return this;
+});
+
+method('divide', function (this: Tensor, other?: unknown, _0?: unknown) {
+  if (arguments.length === 1) {
+    return wrapOne(fn_divide(unwrap(this), unwrap(other)), this);
+  }
+  return wrapOne(invoke(op_divide, [this, ...arguments]), this);
+});
+
+method('divide_', function (this: Tensor, other?: unknown, _0?: unknown) {
+  if (arguments.length === 1) {
+    fn_divide_(unwrap(this), unwrap(other));
+    return this;
+  }
+  invoke(op_divide_, [this, ...arguments]);
+  return this;
+});
+
+method('trueDivide', function (this: Tensor, other?: unknown, _0?: unknown) {
+  if (arguments.length === 1) {
+    return wrapOne(fn_trueDivide(unwrap(this), unwrap(other)), this);
+  }
+  return wrapOne(invoke(op_trueDivide, [this, ...arguments]), this);
+});
+
+method('trueDivide_', function (this: Tensor, other?: unknown, _0?: unknown) {
+  if (arguments.length === 1) {
+    fn_trueDivide_(unwrap(this), unwrap(other));
+    return this;
+  }
+  invoke(op_trueDivide_, [this, ...arguments]);
+  return this;
+});
+
+method('clip', function (this: Tensor, _0?: unknown, _1?: unknown, _2?: unknown) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_clip(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_clip, [this, ...arguments]), this);
+});
+
+method('clip_', function (this: Tensor, _0?: unknown, _1?: unknown, _2?: unknown) {
+  if (arguments.length === 0) {
+    fn_clip_(unwrap(this));
+    return this;
+  }
+  invoke(op_clip_, [this, ...arguments]);
+  return this;
+});
+
+method('fix', function (this: Tensor) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_fix(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_fix, [this, ...arguments]), this);
+});
+
+method('fix_', function (this: Tensor) {
+  if (arguments.length === 0) {
+    fn_fix_(unwrap(this));
+    return this;
+  }
+  invoke(op_fix_, [this, ...arguments]);
+  return this;
+});
+
+method('arcsin', function (this: Tensor) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_arcsin(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_arcsin, [this, ...arguments]), this);
+});
+
+method('arcsin_', function (this: Tensor) {
+  if (arguments.length === 0) {
+    fn_arcsin_(unwrap(this));
+    return this;
+  }
+  invoke(op_arcsin_, [this, ...arguments]);
+  return this;
+});
+
+method('arccos', function (this: Tensor) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_arccos(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_arccos, [this, ...arguments]), this);
+});
+
+method('arccos_', function (this: Tensor) {
+  if (arguments.length === 0) {
+    fn_arccos_(unwrap(this));
+    return this;
+  }
+  invoke(op_arccos_, [this, ...arguments]);
+  return this;
+});
+
+method('arctan', function (this: Tensor) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_arctan(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_arctan, [this, ...arguments]), this);
+});
+
+method('arctan_', function (this: Tensor) {
+  if (arguments.length === 0) {
+    fn_arctan_(unwrap(this));
+    return this;
+  }
+  invoke(op_arctan_, [this, ...arguments]);
+  return this;
+});
+
+method('arctan2', function (this: Tensor, other?: unknown) {
+  if (arguments.length === 1) {
+    return wrapOne(fn_arctan2(unwrap(this), unwrap(other)), this);
+  }
+  return wrapOne(invoke(op_arctan2, [this, ...arguments]), this);
+});
+
+method('arctan2_', function (this: Tensor, other?: unknown) {
+  if (arguments.length === 1) {
+    fn_arctan2_(unwrap(this), unwrap(other));
+    return this;
+  }
+  invoke(op_arctan2_, [this, ...arguments]);
+  return this;
+});
+
+method('arcsinh', function (this: Tensor) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_arcsinh(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_arcsinh, [this, ...arguments]), this);
+});
+
+method('arcsinh_', function (this: Tensor) {
+  if (arguments.length === 0) {
+    fn_arcsinh_(unwrap(this));
+    return this;
+  }
+  invoke(op_arcsinh_, [this, ...arguments]);
+  return this;
+});
+
+method('arccosh', function (this: Tensor) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_arccosh(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_arccosh, [this, ...arguments]), this);
+});
+
+method('arccosh_', function (this: Tensor) {
+  if (arguments.length === 0) {
+    fn_arccosh_(unwrap(this));
+    return this;
+  }
+  invoke(op_arccosh_, [this, ...arguments]);
+  return this;
+});
+
+method('arctanh', function (this: Tensor) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_arctanh(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_arctanh, [this, ...arguments]), this);
+});
+
+method('arctanh_', function (this: Tensor) {
+  if (arguments.length === 0) {
+    fn_arctanh_(unwrap(this));
+    return this;
+  }
+  invoke(op_arctanh_, [this, ...arguments]);
+  return this;
+});
+
+method('greater', function (this: Tensor, other?: unknown) {
+  if (arguments.length === 1) {
+    return wrapOne(fn_greater(unwrap(this), unwrap(other)), this);
+  }
+  return wrapOne(invoke(op_greater, [this, ...arguments]), this);
+});
+
+method('greater_', function (this: Tensor, other?: unknown) {
+  if (arguments.length === 1) {
+    fn_greater_(unwrap(this), unwrap(other));
+    return this;
+  }
+  invoke(op_greater_, [this, ...arguments]);
+  return this;
+});
+
+method('greaterEqual', function (this: Tensor, other?: unknown) {
+  if (arguments.length === 1) {
+    return wrapOne(fn_greaterEqual(unwrap(this), unwrap(other)), this);
+  }
+  return wrapOne(invoke(op_greaterEqual, [this, ...arguments]), this);
+});
+
+method('greaterEqual_', function (this: Tensor, other?: unknown) {
+  if (arguments.length === 1) {
+    fn_greaterEqual_(unwrap(this), unwrap(other));
+    return this;
+  }
+  invoke(op_greaterEqual_, [this, ...arguments]);
+  return this;
+});
+
+method('less', function (this: Tensor, other?: unknown) {
+  if (arguments.length === 1) {
+    return wrapOne(fn_less(unwrap(this), unwrap(other)), this);
+  }
+  return wrapOne(invoke(op_less, [this, ...arguments]), this);
+});
+
+method('less_', function (this: Tensor, other?: unknown) {
+  if (arguments.length === 1) {
+    fn_less_(unwrap(this), unwrap(other));
+    return this;
+  }
+  invoke(op_less_, [this, ...arguments]);
+  return this;
+});
+
+method('lessEqual', function (this: Tensor, other?: unknown) {
+  if (arguments.length === 1) {
+    return wrapOne(fn_lessEqual(unwrap(this), unwrap(other)), this);
+  }
+  return wrapOne(invoke(op_lessEqual, [this, ...arguments]), this);
+});
+
+method('lessEqual_', function (this: Tensor, other?: unknown) {
+  if (arguments.length === 1) {
+    fn_lessEqual_(unwrap(this), unwrap(other));
+    return this;
+  }
+  invoke(op_lessEqual_, [this, ...arguments]);
+  return this;
+});
+
+method('notEqual', function (this: Tensor, other?: unknown) {
+  if (arguments.length === 1) {
+    return wrapOne(fn_notEqual(unwrap(this), unwrap(other)), this);
+  }
+  return wrapOne(invoke(op_notEqual, [this, ...arguments]), this);
+});
+
+method('notEqual_', function (this: Tensor, other?: unknown) {
+  if (arguments.length === 1) {
+    fn_notEqual_(unwrap(this), unwrap(other));
+    return this;
+  }
+  invoke(op_notEqual_, [this, ...arguments]);
+  return this;
+});
+
+method('logsigmoid', function (this: Tensor) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_logsigmoid(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_logsigmoid, [this, ...arguments]), this);
+});
+
+method('logsigmoid_', function (this: Tensor) {
+  if (arguments.length === 0) {
+    fn_logsigmoid_(unwrap(this));
+    return this;
+  }
+  invoke(op_logsigmoid_, [this, ...arguments]);
+  return this;
+});
+
+method('expit', function (this: Tensor) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_expit(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_expit, [this, ...arguments]), this);
+});
+
+method('expit_', function (this: Tensor) {
+  if (arguments.length === 0) {
+    fn_expit_(unwrap(this));
+    return this;
+  }
+  invoke(op_expit_, [this, ...arguments]);
+  return this;
+});
+
+method('psi', function (this: Tensor) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_psi(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_psi, [this, ...arguments]), this);
+});
+
+method('psi_', function (this: Tensor) {
+  if (arguments.length === 0) {
+    fn_psi_(unwrap(this));
+    return this;
+  }
+  invoke(op_psi_, [this, ...arguments]);
+  return this;
+});
+
+method('gammaln', function (this: Tensor) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_gammaln(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_gammaln, [this, ...arguments]), this);
+});
+
+method('gammaln_', function (this: Tensor) {
+  if (arguments.length === 0) {
+    fn_gammaln_(unwrap(this));
+    return this;
+  }
+  invoke(op_gammaln_, [this, ...arguments]);
+  return this;
+});
+
+method('argwhere', function (this: Tensor) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_argwhere(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_argwhere, [this, ...arguments]), this);
 });

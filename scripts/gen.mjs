@@ -60,7 +60,7 @@ function returnType(op) {
     case 'Tensor':
       return 'Tensor';
     case 'Tensors':
-      return `Named<[${op.returnNames.map((n) => `${n}: Tensor`).join(', ')}], { ${op.returnNames
+      return `Named<[${op.returnNames.map((n) => `${safe(n)}: Tensor`).join(', ')}], { ${op.returnNames
         .map((n) => `readonly ${n}: Tensor`)
         .join('; ')} }>`;
     case 'Tensor[]':

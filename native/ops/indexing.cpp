@@ -282,8 +282,6 @@ Tensor put(const Tensor& input, const Tensor& index, const Tensor& source, bool 
 
 Tensor nonzero(const Tensor& input) { return true_positions(input); }
 
-Tensor argwhere(const Tensor& input) { return ops::nonzero(input); }
-
 Tensor oneHot(const Tensor& input, int64_t num_classes) {
   AG_CHECK(is_integral(input.dtype()), DType,
            "oneHot: is only applicable to index tensors of an integer dtype, got ",

@@ -56,27 +56,4 @@ struct SearchParams {
   bool right = false;
 };
 
-// Coordinates of the true elements of a contiguous mask, `count` x ndim.
-struct NonzeroParams {
-  const bool* mask = nullptr;
-  int64_t* out = nullptr;
-  Dims sizes;
-  int64_t numel = 0;
-};
-
-// Elements picked along one dimension: out[i] = in[i with coordinate `dim` = index[i]], or
-// out[... index[i] ...] += in[i] when adding. index is contiguous with shape `sizes`; strides in elements;
-// `limit` is the size of the addressed dimension.
-struct GatherParams {
-  const void* in = nullptr;
-  void* out = nullptr;
-  const int64_t* index = nullptr;
-  DType dtype = DType::Float32;
-  Dims sizes;
-  Dims in_strides;
-  Dims out_strides;
-  int dim = 0;
-  int64_t limit = 0;
-};
-
 }  // namespace ampgrad

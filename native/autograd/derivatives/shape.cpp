@@ -33,6 +33,7 @@ void permute_backward(Backward& b) {
 
 // The view may address an element more than once and the input may be any strided window, so the
 // gradient is summed over positions of the storage and read back through the input's geometry.
+// Elements of an input that overlaps itself share their gradient evenly.
 void as_strided_backward(Backward& b) {
   b.set(0, [&] {
     const TensorMeta& input = b.meta(0);
@@ -45,11 +46,20 @@ void as_strided_backward(Backward& b) {
                                     input_offset + storage_extent(input.sizes, input_stride));
     const Tensor positions = ops::arange(Scalar(extent), std::nullopt, Scalar(int64_t{1}),
                                          DType::Int64, input.device);
-    const Tensor map = ops::asStrided(positions, size, stride, offset);
-    const Tensor flat = ops::zeros(Dims{extent}, input.dtype, input.device);
-    const Tensor summed = ops::scatterAdd(flat, 0, ops::reshape(map, Dims{-1}),
-                                          ops::reshape(b.grad(), Dims{-1}));
-    return ops::asStrided(summed, input.sizes, input_stride, input_offset);
+    // Sums `values` over the elements of the storage that a window looks at.
+    const auto spread = [&](DimsView sizes, DimsView strides, int64_t start, const Tensor& values) {
+      const Tensor map = ops::asStrided(positions, sizes, strides, std::optional<int64_t>(start));
+      const Tensor flat = ops::zeros(Dims{extent}, input.dtype, input.device);
+      return ops::scatterAdd(flat, 0, ops::reshape(map, Dims{values.numel()}),
+                             ops::reshape(values, Dims{values.numel()}));
+    };
+    const auto read = [&](const Tensor& flat) {
+      return ops::asStrided(flat, input.sizes, input_stride, std::optional<int64_t>(input_offset));
+    };
+    const Tensor gradient = read(spread(size, stride, offset, b.grad()));
+    if (is_non_overlapping(input.sizes, input_stride)) return gradient;
+    const Tensor ones = ops::ones(input.sizes, input.dtype, input.device);
+    return ops::div(gradient, read(spread(input.sizes, input_stride, input_offset, ones)));
   });
 }
 
@@ -66,82 +76,6 @@ void cat_backward(Backward& b) {
     if (b.needs(0, i)) b.set(0, i, ops::narrow(b.grad(), dim, start, length));
     start += length;
   }
-}
-
-// Sizes, strides and first element of a window on a storage.
-struct Window {
-  Dims sizes;
-  Dims strides;
-  int64_t offset = 0;
-
-  int64_t numel() const {
-    int64_t n = 1;
-    for (const int64_t size : sizes) n *= size;
-    return n;
-  }
-  // One past its last element.
-  int64_t end() const {
-    int64_t last = offset;
-    for (size_t i = 0; i < sizes.size(); ++i) last += (sizes[i] - 1) * strides[i];
-    return last + 1;
-  }
-  // Whether two indices can mean the same element: in order of strides, each must step over all
-  // that the smaller ones reach.
-  bool overlaps() const {
-    std::vector<std::pair<int64_t, int64_t>> dims;  // (stride, size)
-    for (size_t i = 0; i < sizes.size(); ++i) {
-      if (sizes[i] > 1) dims.emplace_back(strides[i], sizes[i]);
-    }
-    std::sort(dims.begin(), dims.end());
-    int64_t reach = 0;
-    for (const auto& [stride, size] : dims) {
-      if (stride <= reach) return true;
-      reach += (size - 1) * stride;
-    }
-    return false;
-  }
-  // The window at position i of the first dimension.
-  Window at(int64_t i) const {
-    return {Dims(sizes.begin() + 1, sizes.end()), Dims(strides.begin() + 1, strides.end()),
-            offset + i * strides[0]};
-  }
-  Tensor of(const Tensor& flat) const {
-    return ops::asStridedView(flat, sizes, strides, offset, flat.strides(), flat.offset());
-  }
-};
-
-// flat[window] += values. Elements met several times get every one of their values.
-void add_to_window(const Tensor& flat, const Window& window, const Tensor& values) {
-  if (window.overlaps()) {
-    for (int64_t i = 0; i < window.sizes[0]; ++i) {
-      add_to_window(flat, window.at(i), ops::select(values, 0, i));
-    }
-    return;
-  }
-  Values args{Value(window.of(flat)), Value(values), Value(Scalar(1))};
-  call_op_inplace(op_def(OpId::add), args);
-}
-
-// Through the storage: the gradient is added up where the result looked, then read where the input
-// looked. Elements of an input that overlaps itself share their gradient evenly.
-void as_strided_backward(Backward& b) {
-  const TensorMeta& meta = b.meta(0);
-  Window result{b.attr<Dims>(1), b.attr<Dims>(2), b.attr<int64_t>(3)};
-  Window input{meta.sizes, b.attr<Dims>(4), b.attr<int64_t>(5)};
-  b.set(0, [&] {
-    if (result.numel() == 0 || input.numel() == 0) return zeros_like_meta(meta);
-    const int64_t first = std::min(result.offset, input.offset);
-    result.offset -= first;
-    input.offset -= first;
-    const Dims length{std::max(result.end(), input.end())};
-    const Tensor flat = ops::zeros(length, meta.dtype, meta.device);
-    add_to_window(flat, result, b.grad());
-    const Tensor gradient = ops::clone(input.of(flat));
-    if (!input.overlaps()) return gradient;
-    const Tensor count = ops::zeros(length, meta.dtype, meta.device);
-    add_to_window(count, input, ops::ones(meta.sizes, meta.dtype, meta.device));
-    return ops::div(gradient, input.of(count));
-  });
 }
 
 }  // namespace
@@ -179,7 +113,6 @@ std::vector<Derivative> shape() {
            });
          });
        }},
-      {OpId::asStridedView, {}, as_strided_backward},
       {OpId::diagonal,
        {},
        [](Backward& b) {
