@@ -44,4 +44,12 @@ if [[ node_modules/.package-lock.json -nt package-lock.json ]]; then
 else
   npm ci
 fi
+# Other Node versions for the tests, in a folder of their own so that no script runs under them.
+if [[ $(uname -sm) == 'Linux x86_64' ]]; then
+  if [[ test/runtimes/node_modules/.package-lock.json -nt test/runtimes/package-lock.json ]]; then
+    echo "setup: test/runtimes is up to date"
+  else
+    npm ci --prefix test/runtimes
+  fi
+fi
 npm run build

@@ -139,7 +139,7 @@ describe('mistakes', () => {
         return null;
       }
     }
-    expect(thrownBy(() => Text.apply(...([leaf([1])] as never)))).toMatchObject({
+    expect(thrownBy(() => Text.apply(...([leaf([1])] as never[])))).toMatchObject({
       kind: 'TypeError',
       code: 'ERR_TYPE',
     });

@@ -1,6 +1,5 @@
 /**
- * The Node versions a test can run programs under: this one, and those that development dependencies
- * carry. A version that is not there is named with the reason, so that nothing is skipped silently.
+ * The Node versions a test can run programs under: this one, and those of test/runtimes. A version that is not there is named with the reason, so that nothing is skipped silently.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -15,11 +14,11 @@ export interface Runtime {
 
 function carried(major: number): Runtime | string {
   const name = `Node ${major}`;
-  const path = join(root, 'node_modules', `node${major}`, 'bin', 'node');
+  const path = join(root, 'test', 'runtimes', 'node_modules', `node${major}`, 'bin', 'node');
   if (process.platform !== 'linux' || process.arch !== 'x64') {
-    return `${name}: skipped, the development dependency holds a binary for linux-x64 only`;
+    return `${name}: skipped, test/runtimes holds binaries for linux-x64 only`;
   }
-  return existsSync(path) ? { name, path } : `${name}: skipped, ${path} is missing (npm ci)`;
+  return existsSync(path) ? { name, path } : `${name}: skipped, ${path} is missing (npm run setup)`;
 }
 
 const found = [22, 24].map(carried);
