@@ -12,12 +12,25 @@ const target = join(root, 'lib', 'ops.gen.ts');
 const addon = createRequire(import.meta.url)('node-gyp-build')(root);
 
 // Rows that other rows and derivatives are made of; callOp still reaches them.
-const internal = /(Backward|Forward|Step_)$|^(toCopy|asStridedView|multiTensorNorm|multiTensorScale_|truncDivide|geluTanh)$/;
+const internal =
+  /(Backward|Forward|Step_)$|^(toCopy|asStridedView|multiTensorNorm|multiTensorScale_|truncDivide|geluTanh)$/;
 // Functions that torch.Tensor does not have as methods (torch.nn.functional).
 const functionOnly =
   /(Loss|Norm|Dropout|dropout)$|^(linear|bilinear|crossEntropy|embedding|conv|(max|avg|lp|adaptive|fractional)\w*Pool|pad$|interpolate|scaledDot|binaryCrossEntropy|klDiv)/;
 // Written by hand in lib/functions, with overloads that a schema cannot express.
-const byHand = new Set(['to', 'slice', 'index', 'indexPut', 'maxDim', 'minDim', 'median', 'nanmedian', 'medianDim', 'nanmedianDim', 'uniqueGroups']);
+const byHand = new Set([
+  'to',
+  'slice',
+  'index',
+  'indexPut',
+  'maxDim',
+  'minDim',
+  'median',
+  'nanmedian',
+  'medianDim',
+  'nanmedianDim',
+  'uniqueGroups',
+]);
 const reserved = new Set(['var', 'in', 'with', 'new', 'delete', 'function', 'import']);
 
 const typeOf = {

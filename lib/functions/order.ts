@@ -42,7 +42,10 @@ function middle(
 /** The lower median; with `dim`, the medians along it and their indices. NaN if there is one. */
 export function median(input: Tensor): Tensor;
 export function median(input: Tensor, dim: number, keepdim?: boolean | DimOptions): ValuesIndices;
-export function median(input: Tensor, options: DimOptions & { readonly dim: number }): ValuesIndices;
+export function median(
+  input: Tensor,
+  options: DimOptions & { readonly dim: number },
+): ValuesIndices;
 export function median(
   input: Tensor,
   a?: number | DimOptions,
@@ -53,7 +56,11 @@ export function median(
 
 /** The lower median of the elements that are not NaN. */
 export function nanmedian(input: Tensor): Tensor;
-export function nanmedian(input: Tensor, dim: number, keepdim?: boolean | DimOptions): ValuesIndices;
+export function nanmedian(
+  input: Tensor,
+  dim: number,
+  keepdim?: boolean | DimOptions,
+): ValuesIndices;
 export function nanmedian(
   input: Tensor,
   options: DimOptions & { readonly dim: number },
@@ -98,9 +105,7 @@ function groups(
   return results.length === 1 ? (results[0] as Tensor) : results;
 }
 
-type Extra =
-  | { readonly returnInverse: true }
-  | { readonly returnCounts: true };
+type Extra = { readonly returnInverse: true } | { readonly returnCounts: true };
 
 /** The distinct elements (or slices) in ascending order. PyTorch: `torch.unique`. */
 export function unique(input: Tensor, options: UniqueOptions & Extra): Tensor[];
