@@ -1,4 +1,4 @@
-// Derivatives of order and of picking by index: gradients go to the elements that were chosen.
+// Derivatives of order: gradients go to the elements that were chosen.
 #include "autograd/derivative.h"
 
 namespace ampgrad::derivatives {
@@ -38,28 +38,6 @@ void median_backward(Backward& b) {
   });
 }
 
-void gather_backward(Backward& b) {
-  b.set(0, [&] { return scatter_to_input(b, b.attr<int64_t>(1), b.input(2), b.grad()); });
-}
-
-void scatter_add_backward(Backward& b) {
-  b.set(0, [&] { return b.grad(); });
-  b.set(3, [&] {
-    const Tensor index = b.input(2);
-    const Tensor picked = ops::gather(b.grad(), b.attr<int64_t>(1), index);
-    const Dims& sizes = b.meta(3).sizes;
-    if (picked.sizes() == sizes) return picked;
-    // The rest of a larger src took no part.
-    Tensor whole = zeros_of(b.meta(3));
-    Tensor window = whole;
-    for (size_t d = 0; d < sizes.size(); ++d) {
-      window = ops::narrow(window, static_cast<int64_t>(d), 0, picked.sizes()[d]);
-    }
-    ops::copy_(window, Operand(picked), false);
-    return whole;
-  });
-}
-
 }  // namespace
 
 std::vector<Derivative> sort() {
@@ -72,8 +50,6 @@ std::vector<Derivative> sort() {
       {OpId::mode, {out(1)}, selection_backward<1, 2>},
       {OpId::median, {in(0), out()}, median_backward},
       {OpId::nanmedian, {in(0), out()}, median_backward},
-      {OpId::gather, {in(2)}, gather_backward},
-      {OpId::scatterAdd, {in(2).when(3)}, scatter_add_backward},
   };
 }
 
