@@ -1,4 +1,5 @@
 // Operations on whole lists of tensors, one kernel call a list: what gradient clipping needs.
+#include <algorithm>
 #include <limits>
 #include <vector>
 
@@ -25,6 +26,20 @@ void check_list(const char* op, const TensorList& tensors) {
 }
 
 MultiTensor entry(const Tensor& t) { return {t.data(), t.dtype(), t.numel()}; }
+
+// Whether two of the tensors share memory.
+bool overlap(std::vector<MultiTensor> list) {
+  std::sort(list.begin(), list.end(),
+            [](const MultiTensor& a, const MultiTensor& b) { return a.data < b.data; });
+  const char* end = nullptr;
+  for (const MultiTensor& t : list) {
+    if (t.numel == 0) continue;
+    const char* begin = static_cast<const char*>(t.data);
+    if (end != nullptr && begin < end) return true;
+    end = begin + t.numel * static_cast<int64_t>(dtype_size(t.dtype));
+  }
+  return false;
+}
 
 }  // namespace
 
@@ -81,9 +96,13 @@ void multiTensorScale_(const TensorList& tensors, const Tensor& scale, std::opti
       list.push_back(entry(copies.back().second));
     }
   }
-  p.tensors = list.data();
-  p.num_tensors = static_cast<int64_t>(list.size());
-  KernelTable::run(OpId::multiTensorScale_, tensors[0].device(), tensors[0].dtype(), p);
+  // Tensors that share memory are scaled one after the other, as in a loop over the list.
+  const size_t at_once = overlap(list) ? 1 : list.size();
+  p.num_tensors = static_cast<int64_t>(at_once);
+  for (size_t i = 0; i < list.size(); i += at_once) {
+    p.tensors = list.data() + i;
+    KernelTable::run(OpId::multiTensorScale_, tensors[0].device(), tensors[0].dtype(), p);
+  }
   for (const auto& [target, copy] : copies) copy_into(target, copy);
   for (const Tensor& t : tensors) t.bump_version();
 }

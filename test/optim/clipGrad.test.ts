@@ -66,6 +66,20 @@ describe('clipGradNorm_', () => {
     expect(without.grad).toBeNull();
   });
 
+  test('a gradient that two parameters share is scaled for each, as in PyTorch', () => {
+    const shared = ones([100_000]);
+    const params = [0, 1].map(() => {
+      const p = ones([100_000], { requiresGrad: true });
+      p.grad = shared;
+      return p;
+    });
+    const before = getTotalNorm(params.map((p) => p.grad as Tensor)).item();
+    clipGradNorm_(params, before / 2);
+    expect(new Set(grad(params[0] as Tensor).map((v) => v.toFixed(4)))).toEqual(
+      new Set(['0.2500']),
+    );
+  });
+
   test('leaves small gradients alone', () => {
     const params = withGrads([0.3, 0.4]);
     clipGradNorm_(params, 1);

@@ -120,6 +120,14 @@ describe('use', () => {
     expect(() => new lrScheduler.StepLR(optimizer, 1, { lastEpoch: 3 })).toThrow(/initialLr/);
   });
 
+  test('a group that was added later is an error', () => {
+    const optimizer = makeOptimizer({ ...base, base: [0.1] });
+    const scheduler = new lrScheduler.LambdaLR(optimizer, () => 1);
+    optimizer.addParamGroup({ params: zeros([1]) });
+    optimizer.step();
+    expect(() => scheduler.step()).toThrow(/knows 1 parameter groups, the optimizer has 2/);
+  });
+
   test('a Tensor rate is filled in place', () => {
     const lr = tensor(0.1);
     const optimizer = new optim.SGD([zeros([1])], { lr });

@@ -210,7 +210,15 @@ export abstract class LRScheduler {
   updateLr(epoch?: number): void {
     this.lastEpoch = epoch ?? this.lastEpoch + 1;
     const values = (epoch === undefined ? undefined : this.closedFormLr()) ?? this.getLr();
-    this.optimizer.paramGroups.forEach((group, i) => setLr(group, values[i] as number));
+    const { paramGroups } = this.optimizer;
+    if (values.length !== paramGroups.length) {
+      throw makeError(
+        'ERR_VALUE',
+        `${this.constructor.name}: knows ${String(values.length)} parameter groups, the optimizer has ` +
+          `${String(paramGroups.length)}: make the scheduler after adding the last group`,
+      );
+    }
+    paramGroups.forEach((group, i) => setLr(group, values[i] as number));
     this._lastLr = currentLrs(this.optimizer);
   }
 
