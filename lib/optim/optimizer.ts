@@ -293,11 +293,12 @@ export abstract class Optimizer {
   /** Runs a native step over a group and keeps the state it created. */
   protected runStep(group: ParamGroup, plan: StepPlan): void {
     const { params } = group;
+    const states = params.map((p) => this.state.get(p));
     const gather = (names: readonly string[]): (Handle | null)[] => {
       const list: (Handle | null)[] = [];
       for (const name of names) {
-        for (const p of params) {
-          const value = this.state.get(p)?.[name];
+        for (const state of states) {
+          const value = state?.[name];
           list.push(value instanceof Tensor ? handleOf(value) : null);
         }
       }
