@@ -22,6 +22,10 @@ class StepBuilder {
     check_length("scalars", lists.scalars, spec.num_scalars, false);
     check_length("states", lists.states, spec.num_states, false);
     check_length("masters", lists.masters, 1, true);
+    const size_t written = n_ * static_cast<size_t>(1 + spec.num_states);
+    entries_.reserve(n_);
+    ranges_.reserve(written);
+    written_.reserve(written);
     for (size_t i = 0; i < n_; ++i) add(i);
     check_disjoint();
   }
