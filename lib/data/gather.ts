@@ -5,7 +5,7 @@ import { type Tensor } from '../tensor';
 import { type TypedArray } from '../dtype';
 
 /** The indices of one batch. */
-export type Indices = readonly number[] | Int32Array;
+export type Indices = readonly number[];
 
 /** Moves elements in JavaScript: one pass over a small tensor is cheaper than a view for each entry. */
 function moveElements(x: Tensor, d: number, indices: Indices): Tensor {

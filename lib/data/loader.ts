@@ -16,7 +16,7 @@ import {
   checkNumber,
   describe,
 } from './options';
-import { BatchSampler, RandomSampler, SequentialSampler, type Sized } from './sampler';
+import { BatchSampler, type Sized } from './sampler';
 import { type PoolOptions, WorkerPool, type WorkerThreadOptions } from './workers/pool';
 import { type WorkerRecipe } from './workers/protocol';
 
@@ -436,10 +436,7 @@ export class DataLoader<S, B = Collated<Awaited<S>>> implements Iterable<B>, Asy
     if (this.sampler !== undefined) {
       return drawFrom(stream, new BatchSampler(this.sampler, size, this.dropLast));
     }
-    const sampler = this.#shuffle
-      ? new RandomSampler(source, { generator: stream })
-      : new SequentialSampler(source);
-    return new BatchSampler(sampler, size, this.dropLast);
+    return slices(source.length, size, this.dropLast, this.#shuffle ? stream : undefined);
   }
 
   /** A function for each batch of a pass that loads it. */
@@ -484,6 +481,26 @@ function checkSync(source: unknown): Iterable<unknown> {
     return source as Iterable<unknown>;
   }
   throw makeError('ERR_TYPE', 'DataLoader: this dataset is asynchronous; iterate with `for await`');
+}
+
+/**
+ * The batches of a BatchSampler over a RandomSampler or SequentialSampler, without an iterator step for
+ * each sample.
+ */
+function* slices(
+  n: number,
+  size: number,
+  dropLast: boolean,
+  stream: Generator | undefined,
+): Iterable<number[]> {
+  const order = stream === undefined ? undefined : Array.from(stream.permutation(n));
+  const end = dropLast ? n - (n % size) : n;
+  for (let at = 0; at < end; at += size) {
+    const length = Math.min(size, n - at);
+    yield order === undefined
+      ? Array.from({ length }, (_, i) => at + i)
+      : order.slice(at, at + length);
+  }
 }
 
 /** Iterates so that what `source` draws comes from `stream`. */

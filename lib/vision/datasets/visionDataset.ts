@@ -6,6 +6,7 @@ import { checkIndex, describe } from '../../data/options';
 import { type WorkerRecipe } from '../../data/workers/protocol';
 import { makeError } from '../../errors';
 import { fromBuffer } from '../../functions/creation';
+import { keep } from '../../memory';
 import { type Tensor } from '../../tensor';
 import { Image } from '../image';
 import { sendableTransform } from '../recipes';
@@ -41,6 +42,7 @@ export abstract class InMemoryImages<X = Tensor, Y = number> extends Dataset<[X,
   /** Names of the classes. */
   abstract readonly classes: readonly string[];
   readonly #memory: InMemory;
+  #scratch: { bytes: Uint8Array; tensor: Tensor } | undefined;
 
   protected constructor(memory: InMemory, options: VisionOptions<X, Y>) {
     super();
@@ -77,6 +79,16 @@ export abstract class InMemoryImages<X = Tensor, Y = number> extends Dataset<[X,
     ];
   }
 
+  /** Memory for the pixels of a batch on their way to the transform; kept for the next batch. */
+  #scratchOf(count: number): { bytes: Uint8Array; tensor: Tensor } {
+    if (this.#scratch?.tensor.shape[0] !== count) {
+      const { size } = this.#memory;
+      const bytes = new Uint8Array(count * size[0] * size[1] * size[2]);
+      this.#scratch = { bytes, tensor: keep(fromBuffer(bytes, { shape: [count, ...size] })) };
+    }
+    return this.#scratch as { bytes: Uint8Array; tensor: Tensor };
+  }
+
   override getBatch(indices: Indices): Collated<[X, Y]> | undefined {
     const { transform } = this;
     if (transform === undefined || this.targetTransform !== undefined || !isBatched(transform)) {
@@ -86,18 +98,18 @@ export abstract class InMemoryImages<X = Tensor, Y = number> extends Dataset<[X,
     const n = size[0] * size[1] * size[2];
     const count = indices.length;
     const where = `${this.constructor.name}.getBatch`;
-    const chosen = new Uint8Array(count * n);
+    const scratch = this.#scratchOf(count);
     const targets = new BigInt64Array(count);
     for (let k = 0; k < count; ++k) {
       const i = checkIndex(where, indices[k], labels.length);
-      chosen.set(pixels.subarray(i * n, (i + 1) * n), k * n);
+      scratch.bytes.set(pixels.subarray(i * n, (i + 1) * n), k * n);
       targets[k] = labels[i] as bigint;
     }
-    const batch = new PixelBatch(fromBuffer(chosen, { shape: [count, ...size] }));
-    const images = transform.callBatch(batch);
+    const images = transform.callBatch(new PixelBatch(scratch.tensor));
     // Images cannot be collated: let the samples say so.
     if (images instanceof PixelBatch) return undefined;
-    return [images, fromBuffer(targets)] as unknown as Collated<[X, Y]>;
+    const own = images.sharesStorage(scratch.tensor) ? images.clone() : images;
+    return [own, fromBuffer(targets)] as unknown as Collated<[X, Y]>;
   }
 }
 

@@ -20,7 +20,8 @@ export abstract class Transform<In = unknown, Out = unknown> {
 
   /**
    * The transform of a batch of equal shapes. Images come as a uint8 tensor of shape [n, height, width,
-   * channels] wrapped in a {@link PixelBatch}, tensors with one more dimension in front.
+   * channels] wrapped in a {@link PixelBatch}, tensors with one more dimension in front. The batch is only
+   * lent: its memory is used again after the call.
    */
   callBatch(_batch: PixelBatch | Tensor): PixelBatch | Tensor {
     throw makeError('ERR_NOT_IMPLEMENTED', `${this.constructor.name}: has no batched form`);
