@@ -152,6 +152,14 @@ describe('workers in trouble', () => {
     expect(error.message).toMatch(/memory/);
   });
 
+  test('one that runs out of memory while the main thread is blocked', () => {
+    const options = {
+      numWorkers: 1,
+      workerOptions: { ...workerOptions, resourceLimits: { maxOldGenerationSizeMb: 100 } },
+    };
+    expect(() => [...make({ n: 3, eatAt: 1 }, options)]).toThrow(/worker 0 exited unexpectedly/);
+  });
+
   test('modules that do not fit', () => {
     const run = (workerModule: string): unknown => {
       const set = new Numbers(3);

@@ -151,6 +151,7 @@ class WorkerLoop {
 }
 
 async function main(): Promise<void> {
+  send({ kind: 'ready' });
   const module = await loadModule(setup.recipe.module);
   await Promise.all(modulesOf(args).map(loadModule));
   const values = decode(args, make) as unknown[];

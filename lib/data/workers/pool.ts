@@ -49,8 +49,23 @@ interface Member {
   readonly port: MessagePort;
   /** Why it is gone, once it is. */
   failure?: Error;
+  readonly threadId: number;
+  /** Has said that it runs. */
+  ready: boolean;
   /** A stream that has come to its end. */
   finished: boolean;
+}
+
+/** How long a blocked main thread waits before it looks whether a worker is still there. */
+const patience = 5000;
+
+/**
+ * The threads of this process that run. Node tells of the end of a thread by an event, which a blocked
+ * main thread does not get; its diagnostic report asks the threads themselves.
+ */
+function runningThreads(): Set<number> {
+  const report = process.report.getReport() as { workers?: { header: { threadId: number } }[] };
+  return new Set(report.workers?.map((worker) => worker.header.threadId));
 }
 
 /** The error of a worker, as one of this thread: with the worker's stack, and the original as cause. */
@@ -100,7 +115,8 @@ export class WorkerPool {
       workerData: { ...setup, port: port2, args },
       transferList: [port2],
     });
-    const member: Member = { id, worker, port: port1, finished: false };
+    const { threadId } = worker;
+    const member: Member = { id, worker, threadId, port: port1, ready: false, finished: false };
     port1.on('message', (reply: Reply) => {
       this.#accept(member, reply);
     });
@@ -117,7 +133,7 @@ export class WorkerPool {
   }
 
   #exited(id: number, code: number | undefined): Error {
-    const how = code === undefined ? '' : ` with code ${String(code)}`;
+    const how = code === undefined ? ' (out of memory?)' : ` with code ${String(code)}`;
     return makeError('ERR_WORKER', `DataLoader: worker ${String(id)} exited unexpectedly${how}`);
   }
 
@@ -127,7 +143,9 @@ export class WorkerPool {
   }
 
   #accept(member: Member, reply: Reply): void {
-    if (reply.kind === 'failed') {
+    if (reply.kind === 'ready') {
+      member.ready = true;
+    } else if (reply.kind === 'failed') {
       this.#lose(member, remoteError(member.id, 'and is gone', reply.error));
     } else if (reply.kind === 'exit') {
       this.#lose(member, this.#exited(member.id, reply.code));
@@ -160,7 +178,18 @@ export class WorkerPool {
       if (owner.failure !== undefined) throw owner.failure;
       const left = end - performance.now();
       if (left <= 0) throw this.#timedOut(index, owner);
-      Atomics.wait(this.#signal, 0, seen, left);
+      // With a timeout, that is what ends the wait.
+      const guarded = left === Infinity;
+      const state = Atomics.wait(this.#signal, 0, seen, guarded ? patience : left);
+      if (
+        guarded &&
+        state === 'timed-out' &&
+        owner.ready &&
+        !runningThreads().has(owner.threadId)
+      ) {
+        this.#drain();
+        this.#lose(owner, this.#exited(owner.id, undefined));
+      }
     }
   }
 

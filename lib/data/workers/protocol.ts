@@ -63,6 +63,7 @@ export type Reply =
       readonly index: number;
       readonly error: RemoteError;
     }
+  | { readonly kind: 'ready' }
   | { readonly kind: 'failed'; readonly error: RemoteError }
   | { readonly kind: 'exit'; readonly code: number };
 
