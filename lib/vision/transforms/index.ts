@@ -9,6 +9,17 @@ export {
   ToTensor,
 } from './basic';
 export {
+  ColorJitter,
+  type ColorJitterOptions,
+  Grayscale,
+  type Jitter,
+  RandomApply,
+  RandomChoice,
+  RandomGrayscale,
+  RandomInvert,
+  RandomOrder,
+} from './color';
+export {
   type Borders,
   CenterCrop,
   Pad,
