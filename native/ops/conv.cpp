@@ -30,8 +30,8 @@ Dims expand_list(const char* op, const char* name, DimsView list, size_t n, int6
 Dims spatial(const Tensor& t) { return Dims(DimsView(t.sizes()).slice(2, t.ndim() - 2)); }
 
 void check_operands(const char* op, const Tensor& input, const Tensor& weight, const Tensor& bias) {
-  AG_CHECK(is_floating(input.dtype()), DType, op, ": not implemented for ",
-           dtype_name(input.dtype()), "; arguments must be floating point");
+  AG_CHECK(is_floating(input.dtype()) || input.dtype() == DType::Int64, DType, op,
+           ": not implemented for ", dtype_name(input.dtype()));
   for (const Tensor* t : {&weight, &bias}) {
     if (!t->defined()) continue;
     const char* name = t == &weight ? "weight" : "bias";

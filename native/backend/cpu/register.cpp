@@ -22,6 +22,10 @@ void register_cpu_backend() {
     cpu::register_optim();
     cpu::register_norm();
     cpu::register_conv();
+    cpu::register_conv_int();
+    cpu::register_pool();
+    cpu::register_attention();
+    cpu::register_resample();
     cpu::register_batch_norm();
     cpu::register_optim_factored();
     cpu::register_multi_tensor();

@@ -1,0 +1,224 @@
+// Interpolation by PyTorch's argument rules, rearrangements of channels and pixels, windows as
+// columns, local response norm. All composites.
+#include <cmath>
+
+#include "ops/ops.h"
+
+namespace ampgrad {
+
+namespace {
+
+Dims spatial(const Tensor& t) { return Dims(DimsView(t.sizes()).slice(2, t.ndim() - 2)); }
+
+struct Target {
+  Dims size;
+  std::optional<Doubles> scales;
+};
+
+Target target_size(const Tensor& input, const std::optional<Dims>& size,
+                   const std::optional<Doubles>& scale_factor, bool recompute) {
+  constexpr const char* kName = "interpolate";
+  const Dims in = spatial(input);
+  const size_t n = in.size();
+  AG_CHECK(!(size.has_value() && scale_factor.has_value()), Value, kName,
+           ": only one of size or scale_factor should be defined");
+  AG_CHECK(size.has_value() || scale_factor.has_value(), Value, kName,
+           ": either size or scale_factor should be defined");
+  Target t;
+  if (size.has_value()) {
+    AG_CHECK(!recompute, Value, kName,
+             ": recompute_scale_factor is not meaningful with an explicit size.");
+    AG_CHECK(size->size() == 1 || size->size() == n, Value, kName,
+             ": Input and output must have the same number of spatial dimensions, but got input "
+             "with spatial dimensions of ",
+             in, " and output size of ", *size);
+    for (size_t i = 0; i < n; ++i) t.size.push_back((*size)[size->size() == 1 ? 0 : i]);
+    return t;
+  }
+  AG_CHECK(scale_factor->size() == 1 || scale_factor->size() == n, Value, kName,
+           ": Input and scale_factor must have the same number of spatial dimensions, but got "
+           "input with spatial dimensions of ",
+           in, " and ", static_cast<int64_t>(scale_factor->size()), " factors");
+  Doubles factors;
+  for (size_t i = 0; i < n; ++i) {
+    const double factor = (*scale_factor)[scale_factor->size() == 1 ? 0 : i];
+    const double out = std::floor(static_cast<double>(in[i]) * factor);
+    AG_CHECK(out >= 1 && out < 2147483648.0, Value, kName,
+             ": Input and output sizes should be greater than 0, but got a scale factor of ",
+             factor);
+    factors.push_back(factor);
+    t.size.push_back(static_cast<int64_t>(out));
+  }
+  if (!recompute) t.scales = factors;
+  return t;
+}
+
+// The number of spatial dimensions a mode is for; 0: any.
+size_t mode_dims(const std::string& mode) {
+  if (mode == "linear") return 1;
+  if (mode == "bilinear" || mode == "bicubic") return 2;
+  if (mode == "trilinear") return 3;
+  const bool any = mode == "nearest" || mode == "nearest-exact" || mode == "area";
+  AG_CHECK(any, Value, "interpolate: unknown mode '", mode,
+           "'; modes are nearest, linear, bilinear, bicubic, trilinear, area, nearest-exact");
+  return 0;
+}
+
+Tensor adaptive_average(const Tensor& input, const Dims& size) {
+  return ops::adaptiveAvgPoolForward(input, size);
+}
+
+}  // namespace
+
+namespace impl {
+
+Tensor interpolate(const Tensor& input, std::optional<Dims> size, std::optional<Doubles> factor,
+                   const std::string& mode, std::optional<bool> align_corners,
+                   std::optional<bool> recompute, bool antialias) {
+  AG_CHECK(input.ndim() >= 3 && input.ndim() <= 5, Shape,
+           "interpolate: Input Error: Only 3D, 4D and 5D input Tensors supported (got ",
+           static_cast<int64_t>(input.ndim()),
+           "D) for the modes: nearest | linear | bilinear | "
+           "bicubic | trilinear | area | nearest-exact (got ",
+           mode, ")");
+  const size_t n = input.ndim() - 2;
+  const size_t wanted = mode_dims(mode);
+  AG_CHECK(wanted == 0 || wanted == n, Shape, "interpolate: Got ",
+           static_cast<int64_t>(input.ndim()), "D input, but ", mode, " mode needs ",
+           static_cast<int64_t>(wanted) + 2, "D input");
+  AG_CHECK(wanted != 0 || !align_corners.has_value(), Value,
+           "interpolate: align_corners option can only be set with the interpolating modes: linear "
+           "| bilinear | bicubic | trilinear");
+  AG_CHECK(
+      !antialias || wanted == 2, Value,
+      "interpolate: Anti-alias option is restricted to bilinear and bicubic modes and requires "
+      "a 4-D tensor as input");
+  const Target t = target_size(input, size, factor, recompute.value_or(false));
+  if (mode == "area") return adaptive_average(input, t.size);
+  const std::string kernel = wanted == 0 ? mode : (mode == "bicubic" ? "cubic" : "linear");
+  return ops::resample(input, t.size, kernel, align_corners.value_or(false), antialias, t.scales);
+}
+
+Tensor pixelShuffle(const Tensor& input, int64_t factor) {
+  constexpr const char* kName = "pixelShuffle";
+  AG_CHECK(input.ndim() >= 3, Shape, kName,
+           ": expects input to have at least 3 dimensions, but got input with ",
+           static_cast<int64_t>(input.ndim()), " dimension(s)");
+  AG_CHECK(factor > 0 && factor < 1 << 20, Value, kName,
+           ": expects a positive upscale_factor, but got ", factor);
+  const size_t first = input.ndim() - 3;
+  const int64_t c = input.sizes()[first];
+  const int64_t h = input.sizes()[first + 1];
+  const int64_t w = input.sizes()[first + 2];
+  AG_CHECK(c % (factor * factor) == 0, Shape, kName,
+           ": expects its input's 'channel' dimension to be divisible by the square of "
+           "upscale_factor, but input.size(-3)=",
+           c, " is not divisible by ", factor * factor);
+  const int64_t out = c / (factor * factor);
+  const int64_t batch = element_count(DimsView(input.sizes()).slice(0, first));
+  Tensor x = ops::reshape(input, Dims{batch, out, factor, factor, h, w});
+  x = ops::permute(x, Dims{0, 1, 4, 2, 5, 3});
+  Dims sizes(DimsView(input.sizes()).slice(0, first));
+  for (int64_t s : {out, h * factor, w * factor}) sizes.push_back(s);
+  return ops::reshape(x, sizes);
+}
+
+Tensor pixelUnshuffle(const Tensor& input, int64_t factor) {
+  constexpr const char* kName = "pixelUnshuffle";
+  AG_CHECK(input.ndim() >= 3, Shape, kName,
+           ": expects input to have at least 3 dimensions, but got input with ",
+           static_cast<int64_t>(input.ndim()), " dimension(s)");
+  AG_CHECK(factor > 0 && factor < 1 << 20, Value, kName,
+           ": expects a positive downscale_factor, but got ", factor);
+  const size_t first = input.ndim() - 3;
+  const int64_t c = input.sizes()[first];
+  const int64_t h = input.sizes()[first + 1];
+  const int64_t w = input.sizes()[first + 2];
+  AG_CHECK(h % factor == 0 && w % factor == 0, Shape, kName,
+           ": expects height and width to be divisible by downscale_factor, but got ",
+           input.sizes(), " and ", factor);
+  const int64_t batch = element_count(DimsView(input.sizes()).slice(0, first));
+  Tensor x = ops::reshape(input, Dims{batch, c, h / factor, factor, w / factor, factor});
+  x = ops::permute(x, Dims{0, 1, 3, 5, 2, 4});
+  Dims sizes(DimsView(input.sizes()).slice(0, first));
+  for (int64_t s : {c * factor * factor, h / factor, w / factor}) sizes.push_back(s);
+  return ops::reshape(x, sizes);
+}
+
+Tensor channelShuffle(const Tensor& input, int64_t groups) {
+  constexpr const char* kName = "channelShuffle";
+  AG_CHECK(input.ndim() >= 3, Shape, kName,
+           ": expects input with > 2 dims, but got input with "
+           "sizes ",
+           input.sizes());
+  AG_CHECK(groups > 0, Value, kName,
+           ": Number of groups to divide channels in must be positive. "
+           "Value of groups:",
+           groups);
+  const int64_t c = input.sizes()[1];
+  AG_CHECK(c % groups == 0, Shape, kName, ": Number of channels must be divisible by groups. Got ",
+           c, " channels and ", groups, " groups.");
+  const int64_t rest = element_count(spatial(input));
+  const Tensor x = ops::reshape(input, Dims{input.sizes()[0], groups, c / groups, rest});
+  return ops::reshape(ops::transpose(x, 1, 2), input.sizes());
+}
+
+Tensor im2col(const Tensor& input, DimsView kernel, DimsView dilation, DimsView padding,
+              DimsView stride) {
+  constexpr const char* kName = "im2col";
+  AG_CHECK(input.ndim() == 3 || input.ndim() == 4, Shape, kName,
+           ": Expected 3D or 4D (batch mode) tensor for input, but got: ", input.sizes());
+  if (input.ndim() == 3) {
+    const Tensor batched = ops::unsqueeze(input, 0);
+    return ops::squeeze(ops::im2col(batched, kernel, dilation, padding, stride), Dims{0});
+  }
+  const auto pair = [&](const char* name, DimsView list, int64_t least) {
+    AG_CHECK(list.size() == 1 || list.size() == 2, Shape, kName, ": argument '", name,
+             "' must have 1 or 2 elements, got ", list);
+    for (int64_t v : list) {
+      AG_CHECK(v >= least && v < int64_t{1} << 31, Value, kName, ": ", name, " should be at least ",
+               least, ", but got ", list);
+    }
+    return Dims{list[0], list[list.size() - 1]};
+  };
+  const Dims k = pair("kernelSize", kernel, 1);
+  const Dims d = pair("dilation", dilation, 1);
+  const Dims p = pair("padding", padding, 0);
+  const Dims s = pair("stride", stride, 1);
+  const Tensor x =
+      ops::contiguous(ops::constantPadNd(input, Dims{p[1], p[1], p[0], p[0]}, Scalar(int64_t{0})));
+  Dims out;
+  for (size_t i = 0; i < 2; ++i) {
+    const int64_t room = x.sizes()[i + 2] - d[i] * (k[i] - 1) - 1;
+    AG_CHECK(room >= 0, Shape, kName, ": Given input with spatial size ", spatial(input),
+             ", kernel_size=", k, ", dilation=", d, ", padding=", p,
+             ", calculated shape of the array of sliding blocks is too small");
+    out.push_back(room / s[i] + 1);
+  }
+  const Dims& xs = x.strides();
+  const Dims windows{x.sizes()[0], x.sizes()[1], k[0], k[1], out[0], out[1]};
+  const Dims strides{xs[0], xs[1], d[0] * xs[2], d[1] * xs[3], s[0] * xs[2], s[1] * xs[3]};
+  return ops::reshape(ops::asStrided(x, windows, strides),
+                      Dims{x.sizes()[0], x.sizes()[1] * k[0] * k[1], out[0] * out[1]});
+}
+
+Tensor localResponseNorm(const Tensor& input, int64_t size, double alpha, double beta, double k) {
+  constexpr const char* kName = "localResponseNorm";
+  AG_CHECK(input.ndim() >= 3, Shape, kName, ": Expected 3D or higher dimensionality input (got ",
+           static_cast<int64_t>(input.ndim()), " dimensions)");
+  AG_CHECK(size > 0 && size < int64_t{1} << 31, Value, kName,
+           ": argument 'size' must be positive, got ", size);
+  if (input.numel() == 0) return input;
+  const Dims flat{input.sizes()[0], input.sizes()[1], element_count(spatial(input))};
+  const Tensor squares = ops::reshape(ops::mul(input, input), flat);
+  const Tensor padded =
+      ops::constantPadNd(squares, Dims{0, 0, size / 2, (size - 1) / 2}, Scalar(int64_t{0}));
+  const Tensor mean =
+      ops::avgPoolForward(padded, Dims{size, 1}, Dims{1, 1}, Dims{0, 0}, false, true, std::nullopt);
+  const Tensor scale = ops::pow(ops::add(ops::mul(mean, alpha), k), beta);
+  return ops::div(input, ops::reshape(scale, input.sizes()));
+}
+
+}  // namespace impl
+
+}  // namespace ampgrad
