@@ -15,6 +15,10 @@ namespace {
 void check(const char* op, const Tensor& input, double p) {
   AG_CHECK(p >= 0 && p <= 1, Value, op, ": dropout probability has to be between 0 and 1, but got ",
            p);
+}
+
+// Only what draws needs a floating point input; the identity takes anything.
+void check_draw(const char* op, const Tensor& input) {
   AG_CHECK(is_floating(input.dtype()), DType, op, ": not implemented for ",
            dtype_name(input.dtype()), "; argument 'input' must be floating point");
 }
@@ -37,6 +41,7 @@ Tensor feature_dropout(const char* op, const Tensor& input, double p, bool train
   check(op, input, p);
   if (!training || p == 0 || input.numel() == 0) return input;
   if (p == 1) return zero_like_input(input);
+  check_draw(op, input);
   const Tensor noise = feature_noise(op, input);
   impl::bernoulli_(noise, 1 - p);
   return ops::mul(input, ops::div(noise, 1 - p));
@@ -77,6 +82,7 @@ namespace impl {
 
 std::tuple<Tensor, Tensor> nativeDropout(const Tensor& input, double p) {
   check("nativeDropout", input, p);
+  check_draw("nativeDropout", input);
   const Tensor x = as_contiguous(input);
   const Tensor out = Tensor::empty(x.sizes(), x.dtype(), x.device());
   const Tensor mask = Tensor::empty(x.sizes(), DType::Bool, x.device());
@@ -124,6 +130,7 @@ Tensor alphaDropout(const Tensor& input, double p, bool training) {
   check("alphaDropout", input, p);
   if (!training || p == 0 || input.numel() == 0) return input;
   if (p == 1) return zero_like_input(input);
+  check_draw("alphaDropout", input);
   return alpha_dropout(input, ops::emptyLike(ops::detach(input)), p);
 }
 
@@ -131,6 +138,7 @@ Tensor featureAlphaDropout(const Tensor& input, double p, bool training) {
   check("featureAlphaDropout", input, p);
   if (!training || p == 0 || input.numel() == 0) return input;
   if (p == 1) return zero_like_input(input);
+  check_draw("featureAlphaDropout", input);
   return alpha_dropout(input, feature_noise("featureAlphaDropout", input), p);
 }
 

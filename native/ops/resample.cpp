@@ -121,14 +121,18 @@ Matrix padding(const char* op, int64_t in, int64_t before, int64_t after, const 
   Matrix m;
   m.in = in;
   m.out = in + before + after;
-  AG_CHECK(m.out > 0 && in > 0, Shape, op, ": input (size ", in, ") is too small for padding ",
+  AG_CHECK(m.out > 0 && in + std::min<int64_t>(before, 0) + std::min<int64_t>(after, 0) > 0, Shape,
+           op, ": input (size ", in, ") is too small for padding ",
            before, ", ", after, ": calculated output size ", m.out);
   for (int64_t o = 0; o < m.out; ++o) {
     int64_t i = o - before;
     if (mode == "replicate") {
       i = std::clamp<int64_t>(i, 0, in - 1);
     } else if (mode == "circular") {
-      i = (i % in + in) % in;
+      // Negative padding cuts first; what is left wraps around.
+      const int64_t first = std::max<int64_t>(-before, 0);
+      const int64_t left = in - first - std::max<int64_t>(-after, 0);
+      i = first + ((i - first) % left + left) % left;
     } else {
       i = i < 0 ? -i : (i >= in ? 2 * (in - 1) - i : i);
     }
