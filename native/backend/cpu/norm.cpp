@@ -141,11 +141,7 @@ class RowNorm {
     const T rstd = static_cast<const T*>(p_.rstd)[r];
     const int64_t first = r % p_.groups * p_.channels;
     const T* w = weight_.data() == nullptr ? nullptr : weight_.data() + first;
-    if (dw != nullptr && p_.spatial == 1) {
-      accumulate_grads_run(g, x, s->dw.data() + first, s->db.data() + first, size_, mean, rstd);
-    }
-    if (p_.out == nullptr && p_.spatial == 1) return;
-    const PairSum sums = row_moments(g, x, w, mean, rstd, dw == nullptr ? nullptr : dw + first);
+    const PairSum sums = row_moments(g, x, w, mean, rstd, first, s, dw);
     if (p_.out == nullptr) return;
     const double n = static_cast<double>(size_);
     const double scale = static_cast<double>(rstd);
@@ -166,13 +162,19 @@ class RowNorm {
     io_.store(out, to, size_);
   }
 
-  // Sums of g w and g w (x - mean) over a row; with spatial channels also their gradients' shares.
-  PairSum row_moments(const T* g, const T* x, const T* w, T mean, T rstd, double* dw) const {
+  // Sums of g w and g w (x - mean) over a row, and the row's share of the parameters' gradients:
+  // per channel into dw and, after it, db; or, without spatial dimensions, into the scratch.
+  PairSum row_moments(const T* g, const T* x, const T* w, T mean, T rstd, int64_t first, Scratch* s,
+                      double* dw) const {
     PairSum total;
     if (p_.spatial == 1) {
       for (int64_t i = 0; i < size_; i += kReduceBlock) {
-        const PairSum part = grad_moments_run(g + i, x + i, w == nullptr ? nullptr : w + i,
-                                              std::min(kReduceBlock, size_ - i), mean);
+        const int64_t m = std::min(kReduceBlock, size_ - i);
+        const T* weights = w == nullptr ? nullptr : w + i;
+        const PairSum part =
+            dw == nullptr ? grad_moments_run(g + i, x + i, weights, m, mean)
+                          : accumulate_moments_run(g + i, x + i, weights, s->dw.data() + first + i,
+                                                   s->db.data() + first + i, m, mean, rstd);
         total.first += part.first;
         total.second += part.second;
       }
@@ -189,8 +191,8 @@ class RowNorm {
         channel.second += part.second;
       }
       if (dw != nullptr) {
-        dw[c] += channel.second * static_cast<double>(rstd);
-        dw[width + c] += channel.first;
+        dw[first + c] += channel.second * static_cast<double>(rstd);
+        dw[width + first + c] += channel.first;
       }
       const double scale = w == nullptr ? 1 : static_cast<double>(w[c]);
       total.first += channel.first * scale;

@@ -81,13 +81,39 @@ HWY_INLINE void norm_grad_of(const T* HWY_RESTRICT g, const T* HWY_RESTRICT x,
   }
 }
 
-template <class T>
-HWY_INLINE void accumulate_of(const T* HWY_RESTRICT g, const T* HWY_RESTRICT x, T* HWY_RESTRICT dw,
-                              T* HWY_RESTRICT db, int64_t n, T center, T scale) {
-  for (int64_t i = 0; i < n; ++i) {
-    dw[i] += g[i] * ((x[i] - center) * scale);
-    db[i] += g[i];
+template <bool kWeighted, class T>
+HWY_INLINE PairSum accumulate_of(const T* HWY_RESTRICT g, const T* HWY_RESTRICT x,
+                                 const T* HWY_RESTRICT w, T* HWY_RESTRICT dw, T* HWY_RESTRICT db,
+                                 int64_t n, T center, T scale) {
+  const hn::ScalableTag<T> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const auto mid = hn::Set(d, center);
+  const auto rstd = hn::Set(d, scale);
+  auto a = hn::Zero(d);
+  auto b = hn::Zero(d);
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    const auto grad = hn::LoadU(d, g + i);
+    const auto xc = hn::Sub(hn::LoadU(d, x + i), mid);
+    hn::StoreU(hn::MulAdd(grad, hn::Mul(xc, rstd), hn::LoadU(d, dw + i)), d, dw + i);
+    hn::StoreU(hn::Add(hn::LoadU(d, db + i), grad), d, db + i);
+    auto weighted = grad;
+    if constexpr (kWeighted) weighted = hn::Mul(grad, hn::LoadU(d, w + i));
+    a = hn::Add(a, weighted);
+    b = hn::MulAdd(weighted, xc, b);
   }
+  PairSum sum;
+  for (; i < n; ++i) {
+    const T xc = x[i] - center;
+    dw[i] += g[i] * (xc * scale);
+    db[i] += g[i];
+    const T v = kWeighted ? g[i] * w[i] : g[i];
+    sum.first += v;
+    sum.second += static_cast<double>(v) * xc;
+  }
+  sum.first += hn::GetLane(hn::SumOfLanes(d, a));
+  sum.second += hn::GetLane(hn::SumOfLanes(d, b));
+  return sum;
 }
 
 template <class T>
@@ -158,9 +184,10 @@ HWY_INLINE void grad_rows_of(const T* g, const T* x, T* out, int64_t stride, int
                               T a, T b, T c) {                                                     \
     norm_grad_of(g, x, w, out, n, center, a, b, c);                                                \
   }                                                                                                \
-  HWY_ATTR void accumulate_##suffix(const T* g, const T* x, T* dw, T* db, int64_t n, T center,     \
-                                    T scale) {                                                     \
-    accumulate_of(g, x, dw, db, n, center, scale);                                                 \
+  HWY_ATTR PairSum accumulate_##suffix(const T* g, const T* x, const T* w, T* dw, T* db,           \
+                                       int64_t n, T center, T scale) {                             \
+    return w == nullptr ? accumulate_of<false>(g, x, w, dw, db, n, center, scale)                  \
+                        : accumulate_of<true>(g, x, w, dw, db, n, center, scale);                  \
   }                                                                                                \
   HWY_ATTR void squares_rows_##suffix(const T* x, int64_t stride, int64_t rows, int64_t cols,      \
                                       const T* center, double* acc) {                              \
@@ -213,8 +240,9 @@ namespace ampgrad::cpu {
                      T c) {                                                                       \
     HWY_DYNAMIC_DISPATCH(grad_##suffix)(g, x, w, out, n, center, a, b, c);                        \
   }                                                                                               \
-  void accumulate_grads_run(const T* g, const T* x, T* dw, T* db, int64_t n, T center, T scale) { \
-    HWY_DYNAMIC_DISPATCH(accumulate_##suffix)(g, x, dw, db, n, center, scale);                    \
+  PairSum accumulate_moments_run(const T* g, const T* x, const T* w, T* dw, T* db, int64_t n,     \
+                                 T center, T scale) {                                             \
+    return HWY_DYNAMIC_DISPATCH(accumulate_##suffix)(g, x, w, dw, db, n, center, scale);          \
   }                                                                                               \
   void sum_squares_rows(const T* x, int64_t stride, int64_t rows, int64_t cols, const T* center,  \
                         double* acc) {                                                            \

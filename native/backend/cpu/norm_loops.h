@@ -20,8 +20,9 @@ struct PairSum {
   /* out = g w a + (x - center) b + c; w may be null */                                           \
   void norm_grad_run(const T* g, const T* x, const T* w, T* out, int64_t n, T center, T a, T b,   \
                      T c);                                                                        \
-  /* dw += g (x - center) scale, db += g */                                                       \
-  void accumulate_grads_run(const T* g, const T* x, T* dw, T* db, int64_t n, T center, T scale);  \
+  /* grad_moments_run that also does dw += g (x - center) scale, db += g */                       \
+  PairSum accumulate_moments_run(const T* g, const T* x, const T* w, T* dw, T* db, int64_t n,     \
+                                 T center, T scale);                                              \
   /* Columns of a [rows, cols] strip, `stride` apart: acc[c] += (x - center[c])^2 */              \
   void sum_squares_rows(const T* x, int64_t stride, int64_t rows, int64_t cols, const T* center,  \
                         double* acc);                                                             \
