@@ -52,7 +52,9 @@ struct ConvKernels {
   // The same from plain rows of the gradient, for groups of a few channels.
   void (*weight_grad_rows)(const ConvWeightTask& task) = nullptr;
   void (*widen)(const void* from, int64_t n, void* to) = nullptr;
-  void (*narrow)(const void* from, int64_t stride, int64_t n, void* to) = nullptr;
+  // to[k * terms + t] = from[t * stride + k] for k < count.
+  void (*narrow)(const void* from, int64_t stride, int64_t terms, int64_t count,
+                 void* to) = nullptr;
   int64_t rows = 0, cols = 0;  // size of the register tile
 };
 

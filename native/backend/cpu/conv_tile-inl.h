@@ -175,12 +175,13 @@ void tap_kernel(int64_t k, const Acc* HWY_RESTRICT a, const Acc* HWY_RESTRICT im
 
 template <class Acc>
 struct TapTable {
-  TapFn<Acc> fn[kMaxRows][2];
+  TapFn<Acc> fn[kMaxRows][3];
 };
 template <class Acc, int... R>
 constexpr TapTable<Acc> make_tap_table(std::integer_sequence<int, R...>) {
   // A lone row keeps four chains of additions going.
-  return {{{tap_kernel<Acc, R + 1, 1>, tap_kernel<Acc, R + 1, (R == 0 ? 4 : 2)>}...}};
+  return {{{tap_kernel<Acc, R + 1, 1>, tap_kernel<Acc, R + 1, 2>,
+            tap_kernel<Acc, R + 1, (R == 0 ? 4 : 2)>}...}};
 }
 template <class Acc>
 inline constexpr TapTable<Acc> kTapTable =
@@ -363,7 +364,8 @@ class ConvBlock {
         const Acc* a = weights_ + k * plan_.rows + row * terms;
         for (int64_t i = 0; i < s.count;) {
           const int64_t left = s.count - i;
-          const int64_t width = left > lanes_ ? wide : lanes_;
+          const int64_t width =
+              left >= wide ? wide : std::min(left > lanes_ ? 2 * lanes_ : lanes_, wide);
           tap_tile(terms, a, image_ + s.base + i, phase_.taps.data() + k, height, width,
                    std::min(left, width), sums_ + row * sums_row_ + at + i);
           i += width;
@@ -375,12 +377,14 @@ class ConvBlock {
 
   void tap_tile(int64_t terms, const Acc* a, const Acc* image, const int64_t* taps, int64_t height,
                 int64_t width, int64_t cols, Acc* to) {
-    const auto kernel = kTapTable<Acc>.fn[height - 1][width == lanes_ ? 0 : 1];
+    const auto kernel =
+        kTapTable<Acc>.fn[height - 1][width == lanes_ ? 0 : (width == 2 * lanes_ ? 1 : 2)];
     if (cols == width) {
       kernel(terms, a, image, taps, to, sums_row_);
       return;
     }
-    HWY_ALIGN Acc tile[(kMaxRows + 2) * kMaxVectors * HWY_MAX_BYTES / sizeof(Acc)] = {};
+    HWY_ALIGN Acc tile[(kMaxRows + 2) * kMaxVectors * HWY_MAX_BYTES / sizeof(Acc)];
+    std::fill(tile, tile + height * width, Acc{0});
     kernel(terms, a, image, taps, tile, width);
     add_tile(tile, width, height, cols, to);
   }

@@ -189,9 +189,15 @@ void conv_widen(const void* from, int64_t n, void* to) {
 }
 
 template <class T>
-void conv_narrow(const void* from, int64_t stride, int64_t n, void* to) {
-  for (int64_t i = 0; i < n; ++i) {
-    narrow_one(static_cast<const AccOf<T>*>(from)[i * stride], static_cast<T*>(to) + i);
+void conv_narrow(const void* from, int64_t stride, int64_t terms, int64_t count, void* to) {
+  constexpr int64_t kTerms = 16;  // a cache line of the result, as many lines of the sums
+  const auto* sums = static_cast<const AccOf<T>*>(from);
+  T* out = static_cast<T*>(to);
+  for (int64_t t = 0; t < terms; t += kTerms) {
+    const int64_t end = std::min(t + kTerms, terms);
+    for (int64_t k = 0; k < count; ++k) {
+      for (int64_t i = t; i < end; ++i) narrow_one(sums[i * stride + k], out + k * terms + i);
+    }
   }
 }
 
