@@ -80,12 +80,13 @@ class Pool {
     for_planes(p_.planes, in_, [&](int64_t begin, int64_t end) {
       Buffers b(*this, in_, out_);
       std::vector<int32_t> which(static_cast<size_t>(width_));
+      std::vector<int64_t> rows;
       for (int64_t plane = begin; plane < end; ++plane) {
         const T* x = load(static_cast<const S*>(p_.in) + plane * in_, in_, b.in.get());
         S* to = static_cast<S*>(p_.out) + plane * out_;
         T* y = target(to, b.out.get());
         for_rows([&](int64_t d, int64_t h, int64_t row) {
-          max_row(x, d, h, b.row.data(), which.data(), y + row * p_.out_size[2],
+          max_row(x, d, h, b.row.data(), which.data(), rows, y + row * p_.out_size[2],
                   p_.indices + plane * out_ + row * p_.out_size[2]);
         });
         store(y, to, out_);
@@ -176,9 +177,9 @@ class Pool {
   }
 
   // In PyTorch's scan order the first of equal values wins, and the last NaN.
-  void max_row(const T* x, int64_t d, int64_t h, T* best, int32_t* which, T* y,
-               int64_t* indices) const {
-    std::vector<int64_t> rows;
+  void max_row(const T* x, int64_t d, int64_t h, T* best, int32_t* which,
+               std::vector<int64_t>& rows, T* y, int64_t* indices) const {
+    rows.clear();
     for_window_rows(d, h, [&](int64_t row) { rows.push_back(row); });
     const bool nothing = rows.empty();
     if (nothing) rows.push_back(0);
@@ -202,13 +203,14 @@ class Pool {
       int32_t code = which[column];
       for (int64_t c = column + w.dilation; c < w.end[at]; c += w.dilation) {
         const T v = best[c];
+        const int32_t v_code = which[c];
+        // Without branches: which one wins is anyone's guess.
+        const bool nan = is_nan(v);
         const bool take =
-            is_nan(v) ? !is_nan(top) || which[c] >= code : v > top || (v == top && which[c] < code);
-        if (take) {
-          top = v;
-          code = which[c];
-          column = c;
-        }
+            (v > top) | ((v == top) & (v_code < code)) | (nan & (!is_nan(top) | (v_code >= code)));
+        top = take ? v : top;
+        code = take ? v_code : code;
+        column = take ? c : column;
       }
       y[o] = top;
       indices[o] = rows[static_cast<size_t>(code)] + column;
@@ -336,6 +338,8 @@ void set_all() {
 }  // namespace
 
 void register_pool() {
+  KernelTable::set<PlaneIndexParams>(OpId::poolGather, DeviceType::Cpu, DType::Bool,
+                                     gather_cell<bool>);
   set_all<uint8_t>();
   set_all<int8_t>();
   set_all<int16_t>();
