@@ -12,7 +12,7 @@ namespace ampgrad {
 
 namespace {
 
-void check(const char* op, const Tensor& input, double p) {
+void check(const char* op, double p) {
   AG_CHECK(p >= 0 && p <= 1, Value, op, ": dropout probability has to be between 0 and 1, but got ",
            p);
 }
@@ -38,7 +38,7 @@ Tensor feature_noise(const char* op, const Tensor& input) {
 }
 
 Tensor feature_dropout(const char* op, const Tensor& input, double p, bool training) {
-  check(op, input, p);
+  check(op, p);
   if (!training || p == 0 || input.numel() == 0) return input;
   if (p == 1) return zero_like_input(input);
   check_draw(op, input);
@@ -49,7 +49,7 @@ Tensor feature_dropout(const char* op, const Tensor& input, double p, bool train
 
 // Unbatched inputs lack the first dimension.
 Tensor channels(const char* op, size_t n, const Tensor& input, double p, bool training) {
-  check(op, input, p);
+  check(op, p);
   AG_CHECK(input.ndim() >= 2, Shape, op, ": expected a channel dimension, got shape ",
            input.sizes());
   if (input.ndim() != n + 1 || n == 2) return feature_dropout(op, input, p, training);
@@ -81,7 +81,7 @@ DropoutParams params_for(const Tensor& x, const Tensor& out, const Tensor& mask,
 namespace impl {
 
 std::tuple<Tensor, Tensor> nativeDropout(const Tensor& input, double p) {
-  check("nativeDropout", input, p);
+  check("nativeDropout", p);
   check_draw("nativeDropout", input);
   const Tensor x = as_contiguous(input);
   const Tensor out = Tensor::empty(x.sizes(), x.dtype(), x.device());
@@ -107,7 +107,7 @@ Tensor dropoutBackward(const Tensor& grad, const Tensor& mask, double scale) {
 }
 
 Tensor dropout(const Tensor& input, double p, bool training) {
-  check("dropout", input, p);
+  check("dropout", p);
   if (!training || p == 0 || input.numel() == 0) return input;
   if (p == 1) return zero_like_input(input);
   return std::get<0>(ops::nativeDropout(input, p));
@@ -127,7 +127,7 @@ Tensor dropout3d(const Tensor& input, double p, bool training) {
 }
 
 Tensor alphaDropout(const Tensor& input, double p, bool training) {
-  check("alphaDropout", input, p);
+  check("alphaDropout", p);
   if (!training || p == 0 || input.numel() == 0) return input;
   if (p == 1) return zero_like_input(input);
   check_draw("alphaDropout", input);
@@ -135,7 +135,7 @@ Tensor alphaDropout(const Tensor& input, double p, bool training) {
 }
 
 Tensor featureAlphaDropout(const Tensor& input, double p, bool training) {
-  check("featureAlphaDropout", input, p);
+  check("featureAlphaDropout", p);
   if (!training || p == 0 || input.numel() == 0) return input;
   if (p == 1) return zero_like_input(input);
   check_draw("featureAlphaDropout", input);

@@ -122,8 +122,8 @@ Matrix padding(const char* op, int64_t in, int64_t before, int64_t after, const 
   m.in = in;
   m.out = in + before + after;
   AG_CHECK(m.out > 0 && in + std::min<int64_t>(before, 0) + std::min<int64_t>(after, 0) > 0, Shape,
-           op, ": input (size ", in, ") is too small for padding ",
-           before, ", ", after, ": calculated output size ", m.out);
+           op, ": input (size ", in, ") is too small for padding ", before, ", ", after,
+           ": calculated output size ", m.out);
   for (int64_t o = 0; o < m.out; ++o) {
     int64_t i = o - before;
     if (mode == "replicate") {

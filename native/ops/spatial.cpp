@@ -64,6 +64,59 @@ size_t mode_dims(const std::string& mode) {
   return 0;
 }
 
+// One or two numbers for height and width.
+Dims pair_of(const char* op, const char* name, DimsView list, int64_t least) {
+  AG_CHECK(list.size() == 1 || list.size() == 2, Shape, op, ": argument '", name,
+           "' must have 1 or 2 elements, got ", list);
+  for (int64_t v : list) {
+    AG_CHECK(v >= least && v < int64_t{1} << 31, Value, op, ": ", name, " should be at least ",
+             least, ", but got ", list);
+  }
+  return Dims{list[0], list[list.size() - 1]};
+}
+
+// The windows of im2col and col2im over an image of `size`.
+struct Windows {
+  Windows(const char* op, DimsView kernel_size, DimsView dilations, DimsView paddings,
+          DimsView strides, const Dims& size)
+      : kernel(pair_of(op, "kernelSize", kernel_size, 1)),
+        dilation(pair_of(op, "dilation", dilations, 1)),
+        padding(pair_of(op, "padding", paddings, 0)),
+        stride(pair_of(op, "stride", strides, 1)) {
+    for (size_t i = 0; i < 2; ++i) {
+      padded.push_back(size[i] + 2 * padding[i]);
+      const int64_t room = padded[i] - dilation[i] * (kernel[i] - 1) - 1;
+      AG_CHECK(
+          room >= 0, Shape, op, ": Given spatial size ", size, ", kernel_size=", kernel,
+          ", dilation=", dilation, ", padding=", padding,
+          ", calculated shape of the array of sliding blocks is too small: its components must "
+          "be at least one");
+      blocks.push_back(room / stride[i] + 1);
+    }
+  }
+  int64_t taps() const { return kernel[0] * kernel[1]; }
+  int64_t count() const { return blocks[0] * blocks[1]; }
+
+  // Position in a padded plane of every (tap, block).
+  Tensor positions(int64_t batch, int64_t channels, Device device) const {
+    const Dims sizes{batch, channels, taps(), count()};
+    check_sizes("im2col", sizes, sizeof(int64_t));
+    const Tensor one = Tensor::empty({1, 1, taps(), count()}, DType::Int64);
+    int64_t* at = one.data_as<int64_t>();
+    for (int64_t t = 0; t < taps(); ++t) {
+      for (int64_t b = 0; b < count(); ++b) {
+        const int64_t h = b / blocks[1] * stride[0] + t / kernel[1] * dilation[0];
+        const int64_t w = b % blocks[1] * stride[1] + t % kernel[1] * dilation[1];
+        *at++ = h * padded[1] + w;
+      }
+    }
+    return ops::contiguous(
+        ops::expand(ops::to(one, std::nullopt, std::optional<Device>(device)), sizes));
+  }
+
+  Dims kernel, dilation, padding, stride, padded, blocks;
+};
+
 Tensor adaptive_average(const Tensor& input, const Dims& size) {
   return ops::adaptiveAvgPoolForward(input, size);
 }
@@ -172,34 +225,51 @@ Tensor im2col(const Tensor& input, DimsView kernel, DimsView dilation, DimsView 
     const Tensor batched = ops::unsqueeze(input, 0);
     return ops::squeeze(ops::im2col(batched, kernel, dilation, padding, stride), Dims{0});
   }
-  const auto pair = [&](const char* name, DimsView list, int64_t least) {
-    AG_CHECK(list.size() == 1 || list.size() == 2, Shape, kName, ": argument '", name,
-             "' must have 1 or 2 elements, got ", list);
-    for (int64_t v : list) {
-      AG_CHECK(v >= least && v < int64_t{1} << 31, Value, kName, ": ", name, " should be at least ",
-               least, ", but got ", list);
-    }
-    return Dims{list[0], list[list.size() - 1]};
-  };
-  const Dims k = pair("kernelSize", kernel, 1);
-  const Dims d = pair("dilation", dilation, 1);
-  const Dims p = pair("padding", padding, 0);
-  const Dims s = pair("stride", stride, 1);
-  const Tensor x =
-      ops::contiguous(ops::constantPadNd(input, Dims{p[1], p[1], p[0], p[0]}, Scalar(int64_t{0})));
-  Dims out;
-  for (size_t i = 0; i < 2; ++i) {
-    const int64_t room = x.sizes()[i + 2] - d[i] * (k[i] - 1) - 1;
-    AG_CHECK(room >= 0, Shape, kName, ": Given input with spatial size ", spatial(input),
-             ", kernel_size=", k, ", dilation=", d, ", padding=", p,
-             ", calculated shape of the array of sliding blocks is too small");
-    out.push_back(room / s[i] + 1);
+  const Windows w(kName, kernel, dilation, padding, stride, spatial(input));
+  const Tensor x = ops::constantPadNd(
+      input, Dims{w.padding[1], w.padding[1], w.padding[0], w.padding[0]}, Scalar(int64_t{0}));
+  const Tensor at = w.positions(x.sizes()[0], x.sizes()[1], input.device());
+  return ops::reshape(ops::poolGather(x, at, 2),
+                      Dims{x.sizes()[0], x.sizes()[1] * w.taps(), w.count()});
+}
+
+Tensor col2im(const Tensor& input, DimsView output_size, DimsView kernel, DimsView dilation,
+              DimsView padding, DimsView stride) {
+  constexpr const char* kName = "col2im";
+  AG_CHECK(input.ndim() == 2 || input.ndim() == 3, Shape, kName,
+           ": Expected 2D or 3D (batch mode) tensor for input, but got: ", input.sizes());
+  if (input.ndim() == 2) {
+    const Tensor batched = ops::unsqueeze(input, 0);
+    return ops::squeeze(ops::col2im(batched, output_size, kernel, dilation, padding, stride),
+                        Dims{0});
   }
-  const Dims& xs = x.strides();
-  const Dims windows{x.sizes()[0], x.sizes()[1], k[0], k[1], out[0], out[1]};
-  const Dims strides{xs[0], xs[1], d[0] * xs[2], d[1] * xs[3], s[0] * xs[2], s[1] * xs[3]};
-  return ops::reshape(ops::asStrided(x, windows, strides),
-                      Dims{x.sizes()[0], x.sizes()[1] * k[0] * k[1], out[0] * out[1]});
+  const Dims out = pair_of(kName, "outputSize", output_size, 1);
+  const Windows w(kName, kernel, dilation, padding, stride, out);
+  AG_CHECK(input.sizes()[1] % w.taps() == 0, Shape, kName,
+           ": Expected size of input's dimension 1 to be divisible by the product of kernel_size, "
+           "but got input.size(1)=",
+           input.sizes()[1], " and kernel_size=", w.kernel);
+  AG_CHECK(input.sizes()[2] == w.count(), Shape, kName,
+           ": Expected size of input's dimension 2 to match the calculated number of sliding "
+           "blocks ",
+           w.count(), ", but got input.size(2)=", input.sizes()[2]);
+  const int64_t channels = input.sizes()[1] / w.taps();
+  const Tensor columns = ops::reshape(input, Dims{input.sizes()[0], channels, w.taps(), w.count()});
+  const Tensor at = w.positions(input.sizes()[0], channels, input.device());
+  const Tensor sums = ops::poolScatter(columns, at, w.padded, true);
+  return ops::constantPadNd(sums, Dims{-w.padding[1], -w.padding[1], -w.padding[0], -w.padding[0]},
+                            Scalar(int64_t{0}));
+}
+
+Tensor glu(const Tensor& input, int64_t dim) {
+  AG_CHECK(input.ndim() > 0, Shape, "glu: does not support 0-dimensional tensors");
+  const int64_t d = wrap_dim("glu", dim, input.ndim());
+  const int64_t size = input.size(d);
+  AG_CHECK(size % 2 == 0, Shape, "glu: Halving dimension must be even, but dimension ", d,
+           " is size ", size);
+  const Tensor value = ops::narrow(input, d, 0, size / 2);
+  const Tensor gate = ops::narrow(input, d, size / 2, size / 2);
+  return ops::mul(value, ops::sigmoid(gate));
 }
 
 Tensor localResponseNorm(const Tensor& input, int64_t size, double alpha, double beta, double k) {
