@@ -300,6 +300,16 @@ struct LeakyReluBackward {
   }
 };
 
+// -(y log x + (1 - y) log(1 - x)) with both logarithms at least -100.
+struct BinaryCrossEntropyTerms {
+  static constexpr int kCost = 8;
+  template <class V>
+  AG_MATH static V apply(V x, V y) {
+    const V hit = m::max(m::log(x), m::k<V>(-100));
+    const V miss = m::max(m::log1p(-x), m::k<V>(-100));
+    return (y - m::k<V>(1)) * miss - y * hit;
+  }
+};
 
 AG_MATH_END
 #endif

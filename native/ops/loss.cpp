@@ -1,12 +1,12 @@
 // Losses: shapes, reductions and PyTorch's argument rules. Losses over class indices have kernels
 // of their own (ClassLossParams); the others are composed of public ops.
+#include "ops/loss.h"
+
 #include "ops/kernels.h"
 #include "ops/ops.h"
 #include "ops/shape_ops.h"
 
 namespace ampgrad {
-
-namespace {
 
 Reduction parse_reduction(const char* op, const std::string& text) {
   if (text == "none") return Reduction::None;
@@ -26,6 +26,8 @@ Tensor reduce_loss(const char* op, const Tensor& loss, const std::string& reduct
       return loss;
   }
 }
+
+namespace {
 
 // Dimension of the classes: [C] or [N, C, ...].
 size_t class_dim(const Tensor& input) { return input.ndim() == 1 ? 0 : 1; }

@@ -77,10 +77,23 @@ void cross_entropy_backward_backward(Backward& b) {
   });
 }
 
+// Arguments: input, target. As in PyTorch, the slope of the input is bounded and does not see that
+// the logarithms are.
+void binary_cross_entropy_backward(Backward& b) {
+  const Tensor x = b.input(0);
+  b.set(0, [&] {
+    const Tensor y = b.input(1);
+    const Tensor spread = ops::clampMin(ops::mul(ops::rsub(x, Operand(1)), x), Operand(1e-12));
+    return ops::mul(b.grad(), ops::div(ops::sub(x, y), spread));
+  });
+  b.set(1, [&] { return ops::mul(b.grad(), ops::sub(ops::log1p(ops::neg(x)), ops::log(x))); });
+}
+
 }  // namespace
 
 std::vector<Derivative> loss() {
   return {
+      {OpId::binaryCrossEntropyTerms, {in(0), in(1).when(0)}, binary_cross_entropy_backward},
       {OpId::nllLossForward, {in(1), in(2), out(1)}, nll_backward},
       {OpId::nllLossBackward, {in(1), in(2)}, nll_backward_backward},
       {OpId::crossEntropyForward, {in(0), in(1), in(2), out(1), out(2)}, cross_entropy_backward},
