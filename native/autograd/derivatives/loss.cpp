@@ -89,10 +89,19 @@ void binary_cross_entropy_backward(Backward& b) {
   b.set(1, [&] { return ops::mul(b.grad(), ops::sub(ops::log1p(ops::neg(x)), ops::log(x))); });
 }
 
+// Arguments: logProbs, targets, inputLengths, targetLengths, blank, zeroInfinity.
+void ctc_backward(Backward& b) {
+  b.set(0, [&] {
+    return ops::ctcLossBackward(b.grad(), b.input(0), b.input(1), DimsView(b.attr<Dims>(2)),
+                                DimsView(b.attr<Dims>(3)), b.attr<int64_t>(4), b.attr<bool>(5));
+  });
+}
+
 }  // namespace
 
 std::vector<Derivative> loss() {
   return {
+      {OpId::ctcLossForward, {in(0), in(1)}, ctc_backward},
       {OpId::binaryCrossEntropyTerms, {in(0), in(1).when(0)}, binary_cross_entropy_backward},
       {OpId::nllLossForward, {in(1), in(2), out(1)}, nll_backward},
       {OpId::nllLossBackward, {in(1), in(2)}, nll_backward_backward},

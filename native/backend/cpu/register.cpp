@@ -18,6 +18,7 @@ void register_cpu_backend() {
     cpu::register_reduce();
     cpu::register_softmax();
     cpu::register_loss();
+    cpu::register_ctc();
     cpu::register_indexing();
     cpu::register_optim();
     cpu::register_norm();

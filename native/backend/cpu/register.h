@@ -12,6 +12,7 @@ void register_gemm();
 void register_reduce();
 void register_softmax();
 void register_loss();
+void register_ctc();
 void register_indexing();
 void register_optim();
 void register_norm();
