@@ -44,8 +44,8 @@ void as_strided_backward(Backward& b) {
     const int64_t input_offset = b.attr<int64_t>(5);
     const int64_t extent = std::max(offset + storage_extent(size, stride),
                                     input_offset + storage_extent(input.sizes, input_stride));
-    const Tensor positions = ops::arange(Scalar(extent), std::nullopt, Scalar(int64_t{1}),
-                                         DType::Int64, input.device);
+    const Tensor positions =
+        ops::arange(Scalar(extent), std::nullopt, Scalar(int64_t{1}), DType::Int64, input.device);
     // Sums `values` over the elements of the storage that a window looks at.
     const auto spread = [&](DimsView sizes, DimsView strides, int64_t start, const Tensor& values) {
       const Tensor map = ops::asStrided(positions, sizes, strides, std::optional<int64_t>(start));
@@ -123,6 +123,9 @@ std::vector<Derivative> shape() {
            });
          });
        }},
+      {OpId::flip,
+       {},
+       [](Backward& b) { b.set(0, [&] { return ops::flip(b.grad(), b.attr<Dims>(1)); }); }},
       {OpId::clone, {}, [](Backward& b) { b.set(0, b.grad()); }},
       // The engine casts the gradient to the input's dtype.
       {OpId::toCopy, {}, [](Backward& b) { b.set(0, b.grad()); }},
