@@ -8,6 +8,7 @@ export * from './functions/creation';
 export * from './functions/extrema';
 export * from './functions/order';
 export { type Index, Slice, slice } from './functions/indexing';
+export * from './functions/split';
 export { type NewOptions, type ToOptions } from './functions/convert';
 export * from './autograd';
 export {

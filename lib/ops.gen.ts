@@ -307,6 +307,102 @@ export interface UnbindOptions {
   readonly dim?: number | undefined;
 }
 
+/** Options of {@link rot90}. */
+export interface Rot90Options {
+  readonly k?: number | undefined;
+  readonly dims?: number | readonly number[] | undefined;
+}
+
+/** Options of {@link roll}. */
+export interface RollOptions {
+  readonly dims?: number | readonly number[] | null | undefined;
+}
+
+/** Options of {@link repeatInterleave}. */
+export interface RepeatInterleaveOptions {
+  readonly dim?: number | null | undefined;
+  readonly outputSize?: number | null | undefined;
+}
+
+/** Options of {@link meshgrid}. */
+export interface MeshgridOptions {
+  readonly indexing?: string | undefined;
+}
+
+/** Options of {@link combinations}. */
+export interface CombinationsOptions {
+  readonly r?: number | undefined;
+  readonly withReplacement?: boolean | undefined;
+}
+
+/** Options of {@link splitWithSizes}. */
+export interface SplitWithSizesOptions {
+  readonly dim?: number | undefined;
+}
+
+/** Options of {@link tril}. */
+export interface TrilOptions {
+  readonly diagonal?: number | undefined;
+}
+
+/** Options of {@link triu}. */
+export interface TriuOptions {
+  readonly diagonal?: number | undefined;
+}
+
+/** Options of {@link trilIndices}. */
+export interface TrilIndicesOptions {
+  readonly offset?: number | undefined;
+  readonly dtype?: DType | null | undefined;
+  readonly device?: Device | null | undefined;
+  readonly requiresGrad?: boolean | undefined;
+}
+
+/** Options of {@link triuIndices}. */
+export interface TriuIndicesOptions {
+  readonly offset?: number | undefined;
+  readonly dtype?: DType | null | undefined;
+  readonly device?: Device | null | undefined;
+  readonly requiresGrad?: boolean | undefined;
+}
+
+/** Options of {@link diag}. */
+export interface DiagOptions {
+  readonly diagonal?: number | undefined;
+}
+
+/** Options of {@link diagflat}. */
+export interface DiagflatOptions {
+  readonly offset?: number | undefined;
+}
+
+/** Options of {@link diagEmbed}. */
+export interface DiagEmbedOptions {
+  readonly offset?: number | undefined;
+  readonly dim1?: number | undefined;
+  readonly dim2?: number | undefined;
+}
+
+/** Options of {@link sliceScatter}. */
+export interface SliceScatterOptions {
+  readonly dim?: number | undefined;
+  readonly start?: number | null | undefined;
+  readonly end?: number | null | undefined;
+  readonly step?: number | undefined;
+}
+
+/** Options of {@link diagonalScatter}. */
+export interface DiagonalScatterOptions {
+  readonly offset?: number | undefined;
+  readonly dim1?: number | undefined;
+  readonly dim2?: number | undefined;
+}
+
+/** Options of {@link asStridedScatter}. */
+export interface AsStridedScatterOptions {
+  readonly storageOffset?: number | null | undefined;
+}
+
 /** Options of {@link gather}. */
 export interface GatherOptions {
   readonly sparseGrad?: boolean | undefined;
@@ -354,6 +450,19 @@ export interface EmbeddingOptions {
   readonly normType?: number | undefined;
   readonly scaleGradByFreq?: boolean | undefined;
   readonly sparse?: boolean | undefined;
+}
+
+/** Options of {@link embeddingBag}. */
+export interface EmbeddingBagOptions {
+  readonly offsets?: Tensor | null | undefined;
+  readonly maxNorm?: number | null | undefined;
+  readonly normType?: number | undefined;
+  readonly scaleGradByFreq?: boolean | undefined;
+  readonly mode?: string | undefined;
+  readonly sparse?: boolean | undefined;
+  readonly perSampleWeights?: Tensor | null | undefined;
+  readonly includeLastOffset?: boolean | undefined;
+  readonly paddingIdx?: number | null | undefined;
 }
 
 /** Options of {@link sum}. */
@@ -715,6 +824,117 @@ export interface MseLossOptions {
   readonly weight?: Tensor | null | undefined;
 }
 
+/** Options of {@link l1Loss}. */
+export interface L1LossOptions {
+  readonly reduction?: string | undefined;
+  readonly weight?: Tensor | null | undefined;
+}
+
+/** Options of {@link smoothL1Loss}. */
+export interface SmoothL1LossOptions {
+  readonly reduction?: string | undefined;
+  readonly beta?: number | undefined;
+}
+
+/** Options of {@link huberLoss}. */
+export interface HuberLossOptions {
+  readonly reduction?: string | undefined;
+  readonly delta?: number | undefined;
+  readonly weight?: Tensor | null | undefined;
+}
+
+/** Options of {@link binaryCrossEntropy}. */
+export interface BinaryCrossEntropyOptions {
+  readonly weight?: Tensor | null | undefined;
+  readonly reduction?: string | undefined;
+}
+
+/** Options of {@link binaryCrossEntropyWithLogits}. */
+export interface BinaryCrossEntropyWithLogitsOptions {
+  readonly weight?: Tensor | null | undefined;
+  readonly reduction?: string | undefined;
+  readonly posWeight?: Tensor | null | undefined;
+}
+
+/** Options of {@link klDiv}. */
+export interface KlDivOptions {
+  readonly reduction?: string | undefined;
+  readonly logTarget?: boolean | undefined;
+}
+
+/** Options of {@link poissonNllLoss}. */
+export interface PoissonNllLossOptions {
+  readonly logInput?: boolean | undefined;
+  readonly full?: boolean | undefined;
+  readonly eps?: number | undefined;
+  readonly reduction?: string | undefined;
+}
+
+/** Options of {@link gaussianNllLoss}. */
+export interface GaussianNllLossOptions {
+  readonly full?: boolean | undefined;
+  readonly eps?: number | undefined;
+  readonly reduction?: string | undefined;
+}
+
+/** Options of {@link hingeEmbeddingLoss}. */
+export interface HingeEmbeddingLossOptions {
+  readonly margin?: number | undefined;
+  readonly reduction?: string | undefined;
+}
+
+/** Options of {@link cosineEmbeddingLoss}. */
+export interface CosineEmbeddingLossOptions {
+  readonly margin?: number | undefined;
+  readonly reduction?: string | undefined;
+}
+
+/** Options of {@link marginRankingLoss}. */
+export interface MarginRankingLossOptions {
+  readonly margin?: number | undefined;
+  readonly reduction?: string | undefined;
+}
+
+/** Options of {@link softMarginLoss}. */
+export interface SoftMarginLossOptions {
+  readonly reduction?: string | undefined;
+}
+
+/** Options of {@link multiMarginLoss}. */
+export interface MultiMarginLossOptions {
+  readonly p?: number | undefined;
+  readonly margin?: number | undefined;
+  readonly weight?: Tensor | null | undefined;
+  readonly reduction?: string | undefined;
+}
+
+/** Options of {@link multilabelMarginLoss}. */
+export interface MultilabelMarginLossOptions {
+  readonly reduction?: string | undefined;
+}
+
+/** Options of {@link multilabelSoftMarginLoss}. */
+export interface MultilabelSoftMarginLossOptions {
+  readonly weight?: Tensor | null | undefined;
+  readonly reduction?: string | undefined;
+}
+
+/** Options of {@link tripletMarginLoss}. */
+export interface TripletMarginLossOptions {
+  readonly margin?: number | undefined;
+  readonly p?: number | undefined;
+  readonly eps?: number | undefined;
+  readonly swap?: boolean | undefined;
+  readonly reduction?: string | undefined;
+}
+
+/** Options of {@link ctcLoss}. */
+export interface CtcLossOptions {
+  readonly blank?: number | undefined;
+  readonly reduction?: string | undefined;
+  readonly zeroInfinity?: boolean | undefined;
+}
+
 /** Options of {@link subtract}. */
 export interface SubtractOptions {
   readonly alpha?: Scalar | undefined;
@@ -734,6 +954,16 @@ export interface TrueDivideOptions {
 export interface ClipOptions {
   readonly min?: Tensor | Scalar | null | undefined;
   readonly max?: Tensor | Scalar | null | undefined;
+}
+
+/** Options of {@link concat}. */
+export interface ConcatOptions {
+  readonly dim?: number | undefined;
+}
+
+/** Options of {@link concatenate}. */
+export interface ConcatenateOptions {
+  readonly dim?: number | undefined;
 }
 
 const op_add = opEntry('add');
@@ -1344,6 +1574,88 @@ const op_chunk = opEntry('chunk');
 const fn_chunk = op_chunk.fn;
 const op_unbind = opEntry('unbind');
 const fn_unbind = op_unbind.fn;
+const op_movedim = opEntry('movedim');
+const fn_movedim = op_movedim.fn;
+const op_ravel = opEntry('ravel');
+const fn_ravel = op_ravel.fn;
+const op_viewAs = opEntry('viewAs');
+const fn_viewAs = op_viewAs.fn;
+const op_reshapeAs = opEntry('reshapeAs');
+const fn_reshapeAs = op_reshapeAs.fn;
+const op_atleast1d = opEntry('atleast1d');
+const fn_atleast1d = op_atleast1d.fn;
+const op_atleast2d = opEntry('atleast2d');
+const fn_atleast2d = op_atleast2d.fn;
+const op_atleast3d = opEntry('atleast3d');
+const fn_atleast3d = op_atleast3d.fn;
+const op_unfold = opEntry('unfold');
+const fn_unfold = op_unfold.fn;
+const op_flip = opEntry('flip');
+const fn_flip = op_flip.fn;
+const op_fliplr = opEntry('fliplr');
+const fn_fliplr = op_fliplr.fn;
+const op_flipud = opEntry('flipud');
+const fn_flipud = op_flipud.fn;
+const op_rot90 = opEntry('rot90');
+const fn_rot90 = op_rot90.fn;
+const op_roll = opEntry('roll');
+const fn_roll = op_roll.fn;
+const op_broadcastTo = opEntry('broadcastTo');
+const fn_broadcastTo = op_broadcastTo.fn;
+const op_broadcastTensors = opEntry('broadcastTensors');
+const fn_broadcastTensors = op_broadcastTensors.fn;
+const op_repeat = opEntry('repeat');
+const fn_repeat = op_repeat.fn;
+const op_tile = opEntry('tile');
+const fn_tile = op_tile.fn;
+const op_repeatInterleave = opEntry('repeatInterleave');
+const fn_repeatInterleave = op_repeatInterleave.fn;
+const op_meshgrid = opEntry('meshgrid');
+const fn_meshgrid = op_meshgrid.fn;
+const op_cartesianProd = opEntry('cartesianProd');
+const fn_cartesianProd = op_cartesianProd.fn;
+const op_combinations = opEntry('combinations');
+const fn_combinations = op_combinations.fn;
+const op_hstack = opEntry('hstack');
+const fn_hstack = op_hstack.fn;
+const op_vstack = opEntry('vstack');
+const fn_vstack = op_vstack.fn;
+const op_dstack = opEntry('dstack');
+const fn_dstack = op_dstack.fn;
+const op_columnStack = opEntry('columnStack');
+const fn_columnStack = op_columnStack.fn;
+const op_blockDiag = opEntry('blockDiag');
+const fn_blockDiag = op_blockDiag.fn;
+const op_splitWithSizes = opEntry('splitWithSizes');
+const fn_splitWithSizes = op_splitWithSizes.fn;
+const op_tril = opEntry('tril');
+const fn_tril = op_tril.fn;
+const op_tril_ = opEntry('tril_');
+const fn_tril_ = op_tril_.fn;
+const op_triu = opEntry('triu');
+const fn_triu = op_triu.fn;
+const op_triu_ = opEntry('triu_');
+const fn_triu_ = op_triu_.fn;
+const op_trilIndices = opEntry('trilIndices');
+const fn_trilIndices = op_trilIndices.fn;
+const op_triuIndices = opEntry('triuIndices');
+const fn_triuIndices = op_triuIndices.fn;
+const op_diag = opEntry('diag');
+const fn_diag = op_diag.fn;
+const op_diagflat = opEntry('diagflat');
+const fn_diagflat = op_diagflat.fn;
+const op_diagEmbed = opEntry('diagEmbed');
+const fn_diagEmbed = op_diagEmbed.fn;
+const op_trace = opEntry('trace');
+const fn_trace = op_trace.fn;
+const op_selectScatter = opEntry('selectScatter');
+const fn_selectScatter = op_selectScatter.fn;
+const op_sliceScatter = opEntry('sliceScatter');
+const fn_sliceScatter = op_sliceScatter.fn;
+const op_diagonalScatter = opEntry('diagonalScatter');
+const fn_diagonalScatter = op_diagonalScatter.fn;
+const op_asStridedScatter = opEntry('asStridedScatter');
+const fn_asStridedScatter = op_asStridedScatter.fn;
 const op_indexSelect = opEntry('indexSelect');
 const fn_indexSelect = op_indexSelect.fn;
 const op_gather = opEntry('gather');
@@ -1394,14 +1706,12 @@ const op_put = opEntry('put');
 const fn_put = op_put.fn;
 const op_put_ = opEntry('put_');
 const fn_put_ = op_put_.fn;
-const op_nonzero = opEntry('nonzero');
-const fn_nonzero = op_nonzero.fn;
 const op_oneHot = opEntry('oneHot');
 const fn_oneHot = op_oneHot.fn;
 const op_embedding = opEntry('embedding');
 const fn_embedding = op_embedding.fn;
-const op_embeddingLookup = opEntry('embeddingLookup');
-const fn_embeddingLookup = op_embeddingLookup.fn;
+const op_embeddingBag = opEntry('embeddingBag');
+const fn_embeddingBag = op_embeddingBag.fn;
 const op_sum = opEntry('sum');
 const fn_sum = op_sum.fn;
 const op_mean = opEntry('mean');
@@ -1543,6 +1853,40 @@ const op_crossEntropy = opEntry('crossEntropy');
 const fn_crossEntropy = op_crossEntropy.fn;
 const op_mseLoss = opEntry('mseLoss');
 const fn_mseLoss = op_mseLoss.fn;
+const op_l1Loss = opEntry('l1Loss');
+const fn_l1Loss = op_l1Loss.fn;
+const op_smoothL1Loss = opEntry('smoothL1Loss');
+const fn_smoothL1Loss = op_smoothL1Loss.fn;
+const op_huberLoss = opEntry('huberLoss');
+const fn_huberLoss = op_huberLoss.fn;
+const op_binaryCrossEntropy = opEntry('binaryCrossEntropy');
+const fn_binaryCrossEntropy = op_binaryCrossEntropy.fn;
+const op_binaryCrossEntropyWithLogits = opEntry('binaryCrossEntropyWithLogits');
+const fn_binaryCrossEntropyWithLogits = op_binaryCrossEntropyWithLogits.fn;
+const op_klDiv = opEntry('klDiv');
+const fn_klDiv = op_klDiv.fn;
+const op_poissonNllLoss = opEntry('poissonNllLoss');
+const fn_poissonNllLoss = op_poissonNllLoss.fn;
+const op_gaussianNllLoss = opEntry('gaussianNllLoss');
+const fn_gaussianNllLoss = op_gaussianNllLoss.fn;
+const op_hingeEmbeddingLoss = opEntry('hingeEmbeddingLoss');
+const fn_hingeEmbeddingLoss = op_hingeEmbeddingLoss.fn;
+const op_cosineEmbeddingLoss = opEntry('cosineEmbeddingLoss');
+const fn_cosineEmbeddingLoss = op_cosineEmbeddingLoss.fn;
+const op_marginRankingLoss = opEntry('marginRankingLoss');
+const fn_marginRankingLoss = op_marginRankingLoss.fn;
+const op_softMarginLoss = opEntry('softMarginLoss');
+const fn_softMarginLoss = op_softMarginLoss.fn;
+const op_multiMarginLoss = opEntry('multiMarginLoss');
+const fn_multiMarginLoss = op_multiMarginLoss.fn;
+const op_multilabelMarginLoss = opEntry('multilabelMarginLoss');
+const fn_multilabelMarginLoss = op_multilabelMarginLoss.fn;
+const op_multilabelSoftMarginLoss = opEntry('multilabelSoftMarginLoss');
+const fn_multilabelSoftMarginLoss = op_multilabelSoftMarginLoss.fn;
+const op_tripletMarginLoss = opEntry('tripletMarginLoss');
+const fn_tripletMarginLoss = op_tripletMarginLoss.fn;
+const op_ctcLoss = opEntry('ctcLoss');
+const fn_ctcLoss = op_ctcLoss.fn;
 const op_absolute = opEntry('absolute');
 const fn_absolute = op_absolute.fn;
 const op_absolute_ = opEntry('absolute_');
@@ -1641,6 +1985,18 @@ const op_gammaln_ = opEntry('gammaln_');
 const fn_gammaln_ = op_gammaln_.fn;
 const op_argwhere = opEntry('argwhere');
 const fn_argwhere = op_argwhere.fn;
+const op_swapaxes = opEntry('swapaxes');
+const fn_swapaxes = op_swapaxes.fn;
+const op_swapdims = opEntry('swapdims');
+const fn_swapdims = op_swapdims.fn;
+const op_moveaxis = opEntry('moveaxis');
+const fn_moveaxis = op_moveaxis.fn;
+const op_concat = opEntry('concat');
+const fn_concat = op_concat.fn;
+const op_concatenate = opEntry('concatenate');
+const fn_concatenate = op_concatenate.fn;
+const op_rowStack = opEntry('rowStack');
+const fn_rowStack = op_rowStack.fn;
 
 function method(name: string, fn: (this: Tensor, ...args: never[]) => unknown): void {
   Object.defineProperty(fn, 'name', { value: name });
@@ -2613,6 +2969,167 @@ declare module './tensor' {
     unbind(options?: UnbindOptions): Tensor[];
     unbind(dim: number | undefined, options?: UnbindOptions): Tensor[];
 
+    /** `movedim(Tensor input, int[] source, int[] destination) -> Tensor` */
+    movedim(source: number | readonly number[], destination: number | readonly number[]): Tensor;
+    movedim(source: number | readonly number[], ...destination: number[]): Tensor;
+
+    /** `ravel(Tensor input) -> Tensor` */
+    ravel(): Tensor;
+
+    /** `viewAs(Tensor input, Tensor other) -> Tensor` */
+    viewAs(other: Tensor): Tensor;
+
+    /** `reshapeAs(Tensor input, Tensor other) -> Tensor` */
+    reshapeAs(other: Tensor): Tensor;
+
+    /** `atleast1d(Tensor input) -> Tensor` */
+    atleast1d(): Tensor;
+
+    /** `atleast2d(Tensor input) -> Tensor` */
+    atleast2d(): Tensor;
+
+    /** `atleast3d(Tensor input) -> Tensor` */
+    atleast3d(): Tensor;
+
+    /** `unfold(Tensor input, int dimension, int size, int step) -> Tensor` */
+    unfold(dimension: number, size: number, step: number): Tensor;
+
+    /** `flip(Tensor input, int[] dims) -> Tensor` */
+    flip(dims: number | readonly number[]): Tensor;
+    flip(...dims: number[]): Tensor;
+
+    /** `fliplr(Tensor input) -> Tensor` */
+    fliplr(): Tensor;
+
+    /** `flipud(Tensor input) -> Tensor` */
+    flipud(): Tensor;
+
+    /** `rot90(Tensor input, int k=1, int[] dims=[0,1]) -> Tensor` */
+    rot90(options?: Rot90Options): Tensor;
+    rot90(k: number | undefined, dims?: number | readonly number[], options?: Rot90Options): Tensor;
+
+    /** `roll(Tensor input, int[] shifts, int[]? dims=None) -> Tensor` */
+    roll(shifts: number | readonly number[], options?: RollOptions): Tensor;
+    roll(
+      shifts: number | readonly number[],
+      dims: number | readonly number[] | null | undefined,
+      options?: RollOptions,
+    ): Tensor;
+
+    /** `broadcastTo(Tensor input, int[] size) -> Tensor` */
+    broadcastTo(size: number | readonly number[]): Tensor;
+    broadcastTo(...size: number[]): Tensor;
+
+    /** `repeat(Tensor input, int[] repeats) -> Tensor` */
+    repeat(repeats: number | readonly number[]): Tensor;
+    repeat(...repeats: number[]): Tensor;
+
+    /** `tile(Tensor input, int[] dims) -> Tensor` */
+    tile(dims: number | readonly number[]): Tensor;
+    tile(...dims: number[]): Tensor;
+
+    /** `repeatInterleave(Tensor input, Tensor|Scalar repeats, int? dim=None, *, int? outputSize=None) -> Tensor` */
+    repeatInterleave(repeats: Tensor | Scalar, options?: RepeatInterleaveOptions): Tensor;
+    repeatInterleave(
+      repeats: Tensor | Scalar,
+      dim: number | null | undefined,
+      options?: RepeatInterleaveOptions,
+    ): Tensor;
+
+    /** `combinations(Tensor input, int r=2, bool withReplacement=False) -> Tensor` */
+    combinations(options?: CombinationsOptions): Tensor;
+    combinations(
+      r: number | undefined,
+      withReplacement?: boolean,
+      options?: CombinationsOptions,
+    ): Tensor;
+
+    /** `splitWithSizes(Tensor input, int[] splitSizes, int dim=0) -> Tensor[]` */
+    splitWithSizes(
+      splitSizes: number | readonly number[],
+      options?: SplitWithSizesOptions,
+    ): Tensor[];
+    splitWithSizes(
+      splitSizes: number | readonly number[],
+      dim: number | undefined,
+      options?: SplitWithSizesOptions,
+    ): Tensor[];
+
+    /** `tril(Tensor input, int diagonal=0) -> Tensor` */
+    tril(options?: TrilOptions): Tensor;
+    tril(diagonal: number | undefined, options?: TrilOptions): Tensor;
+
+    /** In-place form of {@link tril}. */
+    tril_(options?: TrilOptions): this;
+    tril_(diagonal: number | undefined, options?: TrilOptions): this;
+
+    /** `triu(Tensor input, int diagonal=0) -> Tensor` */
+    triu(options?: TriuOptions): Tensor;
+    triu(diagonal: number | undefined, options?: TriuOptions): Tensor;
+
+    /** In-place form of {@link triu}. */
+    triu_(options?: TriuOptions): this;
+    triu_(diagonal: number | undefined, options?: TriuOptions): this;
+
+    /** `diag(Tensor input, int diagonal=0) -> Tensor` */
+    diag(options?: DiagOptions): Tensor;
+    diag(diagonal: number | undefined, options?: DiagOptions): Tensor;
+
+    /** `diagflat(Tensor input, int offset=0) -> Tensor` */
+    diagflat(options?: DiagflatOptions): Tensor;
+    diagflat(offset: number | undefined, options?: DiagflatOptions): Tensor;
+
+    /** `diagEmbed(Tensor input, int offset=0, int dim1=-2, int dim2=-1) -> Tensor` */
+    diagEmbed(options?: DiagEmbedOptions): Tensor;
+    diagEmbed(
+      offset: number | undefined,
+      dim1?: number,
+      dim2?: number,
+      options?: DiagEmbedOptions,
+    ): Tensor;
+
+    /** `trace(Tensor input) -> Tensor` */
+    trace(): Tensor;
+
+    /** `selectScatter(Tensor input, Tensor src, int dim, int index) -> Tensor` */
+    selectScatter(src: Tensor, dim: number, index: number): Tensor;
+
+    /** `sliceScatter(Tensor input, Tensor src, int dim=0, int? start=None, int? end=None, int step=1) -> Tensor` */
+    sliceScatter(src: Tensor, options?: SliceScatterOptions): Tensor;
+    sliceScatter(
+      src: Tensor,
+      dim: number | undefined,
+      start?: number | null,
+      end?: number | null,
+      step?: number,
+      options?: SliceScatterOptions,
+    ): Tensor;
+
+    /** `diagonalScatter(Tensor input, Tensor src, int offset=0, int dim1=0, int dim2=1) -> Tensor` */
+    diagonalScatter(src: Tensor, options?: DiagonalScatterOptions): Tensor;
+    diagonalScatter(
+      src: Tensor,
+      offset: number | undefined,
+      dim1?: number,
+      dim2?: number,
+      options?: DiagonalScatterOptions,
+    ): Tensor;
+
+    /** `asStridedScatter(Tensor input, Tensor src, int[] size, int[] stride, int? storageOffset=None) -> Tensor` */
+    asStridedScatter(
+      src: Tensor,
+      size: number | readonly number[],
+      stride: number | readonly number[],
+      options?: AsStridedScatterOptions,
+    ): Tensor;
+    asStridedScatter(
+      src: Tensor,
+      size: number | readonly number[],
+      stride: number | readonly number[],
+      storageOffset: number | null | undefined,
+      options?: AsStridedScatterOptions,
+    ): Tensor;
+
     /** `indexSelect(Tensor input, int dim, Tensor index) -> Tensor` */
     indexSelect(dim: number, index: Tensor): Tensor;
 
@@ -2728,13 +3245,6 @@ declare module './tensor' {
       accumulate: boolean | undefined,
       options?: PutOptions,
     ): this;
-
-    /** `nonzero(Tensor input) -> Tensor` */
-    nonzero(): Tensor;
-
-    /** `oneHot(Tensor input, int numClasses=-1) -> Tensor` */
-    oneHot(options?: OneHotOptions): Tensor;
-    oneHot(numClasses: number | undefined, options?: OneHotOptions): Tensor;
 
     /** `sum(Tensor input, int[]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor` */
     sum(options?: SumOptions): Tensor;
@@ -3195,6 +3705,16 @@ declare module './tensor' {
 
     /** `nonzero(Tensor input) -> Tensor` */
     argwhere(): Tensor;
+
+    /** `transpose(Tensor input, int dim0, int dim1) -> Tensor(a)` */
+    swapaxes(dim0: number, dim1: number): Tensor;
+
+    /** `transpose(Tensor input, int dim0, int dim1) -> Tensor(a)` */
+    swapdims(dim0: number, dim1: number): Tensor;
+
+    /** `movedim(Tensor input, int[] source, int[] destination) -> Tensor` */
+    moveaxis(source: number | readonly number[], destination: number | readonly number[]): Tensor;
+    moveaxis(source: number | readonly number[], ...destination: number[]): Tensor;
   }
 }
 
@@ -5023,6 +5543,479 @@ export function unbind(input?: unknown, _0?: unknown, _1?: unknown): Tensor[] {
   return wrapList(invoke(op_unbind, [...arguments]));
 }
 
+/** `movedim(Tensor input, int[] source, int[] destination) -> Tensor` */
+export function movedim(
+  input: Tensor,
+  source: number | readonly number[],
+  destination: number | readonly number[],
+): Tensor;
+export function movedim(
+  input: Tensor,
+  source: number | readonly number[],
+  ...destination: number[]
+): Tensor;
+export function movedim(
+  input?: unknown,
+  source?: unknown,
+  destination?: unknown,
+  ..._more: unknown[]
+): Tensor {
+  return wrapOne(invoke(op_movedim, [...arguments]), input);
+}
+
+/** `ravel(Tensor input) -> Tensor` */
+export function ravel(input: Tensor): Tensor;
+export function ravel(input?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_ravel(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_ravel, [...arguments]), input);
+}
+
+/** `viewAs(Tensor input, Tensor other) -> Tensor` */
+export function viewAs(input: Tensor, other: Tensor): Tensor;
+export function viewAs(input?: unknown, other?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_viewAs(unwrap(input), unwrap(other)), input);
+  }
+  return wrapOne(invoke(op_viewAs, [...arguments]), input);
+}
+
+/** `reshapeAs(Tensor input, Tensor other) -> Tensor` */
+export function reshapeAs(input: Tensor, other: Tensor): Tensor;
+export function reshapeAs(input?: unknown, other?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_reshapeAs(unwrap(input), unwrap(other)), input);
+  }
+  return wrapOne(invoke(op_reshapeAs, [...arguments]), input);
+}
+
+/** `atleast1d(Tensor input) -> Tensor` */
+export function atleast1d(input: Tensor): Tensor;
+export function atleast1d(input?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_atleast1d(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_atleast1d, [...arguments]), input);
+}
+
+/** `atleast2d(Tensor input) -> Tensor` */
+export function atleast2d(input: Tensor): Tensor;
+export function atleast2d(input?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_atleast2d(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_atleast2d, [...arguments]), input);
+}
+
+/** `atleast3d(Tensor input) -> Tensor` */
+export function atleast3d(input: Tensor): Tensor;
+export function atleast3d(input?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_atleast3d(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_atleast3d, [...arguments]), input);
+}
+
+/** `unfold(Tensor input, int dimension, int size, int step) -> Tensor` */
+export function unfold(input: Tensor, dimension: number, size: number, step: number): Tensor;
+export function unfold(
+  input?: unknown,
+  dimension?: unknown,
+  size?: unknown,
+  step?: unknown,
+): Tensor {
+  if (arguments.length === 4) {
+    return wrapOne(fn_unfold(unwrap(input), unwrap(dimension), unwrap(size), unwrap(step)), input);
+  }
+  return wrapOne(invoke(op_unfold, [...arguments]), input);
+}
+
+/** `flip(Tensor input, int[] dims) -> Tensor` */
+export function flip(input: Tensor, dims: number | readonly number[]): Tensor;
+export function flip(input: Tensor, ...dims: number[]): Tensor;
+export function flip(input?: unknown, dims?: unknown, ..._more: unknown[]): Tensor {
+  return wrapOne(invoke(op_flip, [...arguments]), input);
+}
+
+/** `fliplr(Tensor input) -> Tensor` */
+export function fliplr(input: Tensor): Tensor;
+export function fliplr(input?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_fliplr(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_fliplr, [...arguments]), input);
+}
+
+/** `flipud(Tensor input) -> Tensor` */
+export function flipud(input: Tensor): Tensor;
+export function flipud(input?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_flipud(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_flipud, [...arguments]), input);
+}
+
+/** `rot90(Tensor input, int k=1, int[] dims=[0,1]) -> Tensor` */
+export function rot90(input: Tensor, options?: Rot90Options): Tensor;
+export function rot90(
+  input: Tensor,
+  k: number | undefined,
+  dims?: number | readonly number[],
+  options?: Rot90Options,
+): Tensor;
+export function rot90(input?: unknown, _0?: unknown, _1?: unknown, _2?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_rot90(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_rot90, [...arguments]), input);
+}
+
+/** `roll(Tensor input, int[] shifts, int[]? dims=None) -> Tensor` */
+export function roll(
+  input: Tensor,
+  shifts: number | readonly number[],
+  options?: RollOptions,
+): Tensor;
+export function roll(
+  input: Tensor,
+  shifts: number | readonly number[],
+  dims: number | readonly number[] | null | undefined,
+  options?: RollOptions,
+): Tensor;
+export function roll(input?: unknown, shifts?: unknown, _0?: unknown, _1?: unknown): Tensor {
+  return wrapOne(invoke(op_roll, [...arguments]), input);
+}
+
+/** `broadcastTo(Tensor input, int[] size) -> Tensor` */
+export function broadcastTo(input: Tensor, size: number | readonly number[]): Tensor;
+export function broadcastTo(input: Tensor, ...size: number[]): Tensor;
+export function broadcastTo(input?: unknown, size?: unknown, ..._more: unknown[]): Tensor {
+  return wrapOne(invoke(op_broadcastTo, [...arguments]), input);
+}
+
+/** `broadcastTensors(Tensor[] tensors) -> Tensor[]` */
+export function broadcastTensors(tensors: readonly Tensor[]): Tensor[];
+export function broadcastTensors(tensors?: unknown): Tensor[] {
+  return wrapList(invoke(op_broadcastTensors, [...arguments]));
+}
+
+/** `repeat(Tensor input, int[] repeats) -> Tensor` */
+export function repeat(input: Tensor, repeats: number | readonly number[]): Tensor;
+export function repeat(input: Tensor, ...repeats: number[]): Tensor;
+export function repeat(input?: unknown, repeats?: unknown, ..._more: unknown[]): Tensor {
+  return wrapOne(invoke(op_repeat, [...arguments]), input);
+}
+
+/** `tile(Tensor input, int[] dims) -> Tensor` */
+export function tile(input: Tensor, dims: number | readonly number[]): Tensor;
+export function tile(input: Tensor, ...dims: number[]): Tensor;
+export function tile(input?: unknown, dims?: unknown, ..._more: unknown[]): Tensor {
+  return wrapOne(invoke(op_tile, [...arguments]), input);
+}
+
+/** `repeatInterleave(Tensor input, Tensor|Scalar repeats, int? dim=None, *, int? outputSize=None) -> Tensor` */
+export function repeatInterleave(
+  input: Tensor,
+  repeats: Tensor | Scalar,
+  options?: RepeatInterleaveOptions,
+): Tensor;
+export function repeatInterleave(
+  input: Tensor,
+  repeats: Tensor | Scalar,
+  dim: number | null | undefined,
+  options?: RepeatInterleaveOptions,
+): Tensor;
+export function repeatInterleave(
+  input?: unknown,
+  repeats?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_repeatInterleave(unwrap(input), unwrap(repeats)), input);
+  }
+  return wrapOne(invoke(op_repeatInterleave, [...arguments]), input);
+}
+
+/** `meshgrid(Tensor[] tensors, *, str indexing='ij') -> Tensor[]` */
+export function meshgrid(tensors: readonly Tensor[], options?: MeshgridOptions): Tensor[];
+export function meshgrid(tensors?: unknown, _0?: unknown): Tensor[] {
+  return wrapList(invoke(op_meshgrid, [...arguments]));
+}
+
+/** `cartesianProd(Tensor[] tensors) -> Tensor` */
+export function cartesianProd(tensors: readonly Tensor[]): Tensor;
+export function cartesianProd(tensors?: unknown): Tensor {
+  return wrapOne(invoke(op_cartesianProd, [...arguments]), tensors);
+}
+
+/** `combinations(Tensor input, int r=2, bool withReplacement=False) -> Tensor` */
+export function combinations(input: Tensor, options?: CombinationsOptions): Tensor;
+export function combinations(
+  input: Tensor,
+  r: number | undefined,
+  withReplacement?: boolean,
+  options?: CombinationsOptions,
+): Tensor;
+export function combinations(input?: unknown, _0?: unknown, _1?: unknown, _2?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_combinations(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_combinations, [...arguments]), input);
+}
+
+/** `hstack(Tensor[] tensors) -> Tensor` */
+export function hstack(tensors: readonly Tensor[]): Tensor;
+export function hstack(tensors?: unknown): Tensor {
+  return wrapOne(invoke(op_hstack, [...arguments]), tensors);
+}
+
+/** `vstack(Tensor[] tensors) -> Tensor` */
+export function vstack(tensors: readonly Tensor[]): Tensor;
+export function vstack(tensors?: unknown): Tensor {
+  return wrapOne(invoke(op_vstack, [...arguments]), tensors);
+}
+
+/** `dstack(Tensor[] tensors) -> Tensor` */
+export function dstack(tensors: readonly Tensor[]): Tensor;
+export function dstack(tensors?: unknown): Tensor {
+  return wrapOne(invoke(op_dstack, [...arguments]), tensors);
+}
+
+/** `columnStack(Tensor[] tensors) -> Tensor` */
+export function columnStack(tensors: readonly Tensor[]): Tensor;
+export function columnStack(tensors?: unknown): Tensor {
+  return wrapOne(invoke(op_columnStack, [...arguments]), tensors);
+}
+
+/** `blockDiag(Tensor[] tensors) -> Tensor` */
+export function blockDiag(tensors: readonly Tensor[]): Tensor;
+export function blockDiag(tensors?: unknown): Tensor {
+  return wrapOne(invoke(op_blockDiag, [...arguments]), tensors);
+}
+
+/** `splitWithSizes(Tensor input, int[] splitSizes, int dim=0) -> Tensor[]` */
+export function splitWithSizes(
+  input: Tensor,
+  splitSizes: number | readonly number[],
+  options?: SplitWithSizesOptions,
+): Tensor[];
+export function splitWithSizes(
+  input: Tensor,
+  splitSizes: number | readonly number[],
+  dim: number | undefined,
+  options?: SplitWithSizesOptions,
+): Tensor[];
+export function splitWithSizes(
+  input?: unknown,
+  splitSizes?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+): Tensor[] {
+  return wrapList(invoke(op_splitWithSizes, [...arguments]));
+}
+
+/** `tril(Tensor input, int diagonal=0) -> Tensor` */
+export function tril(input: Tensor, options?: TrilOptions): Tensor;
+export function tril(input: Tensor, diagonal: number | undefined, options?: TrilOptions): Tensor;
+export function tril(input?: unknown, _0?: unknown, _1?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_tril(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_tril, [...arguments]), input);
+}
+
+/** `triu(Tensor input, int diagonal=0) -> Tensor` */
+export function triu(input: Tensor, options?: TriuOptions): Tensor;
+export function triu(input: Tensor, diagonal: number | undefined, options?: TriuOptions): Tensor;
+export function triu(input?: unknown, _0?: unknown, _1?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_triu(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_triu, [...arguments]), input);
+}
+
+/** `trilIndices(int row, int col, int offset=0, *, ScalarType? dtype=None, Device? device=None) -> Tensor` */
+export function trilIndices(row: number, col: number, options?: TrilIndicesOptions): Tensor;
+export function trilIndices(
+  row: number,
+  col: number,
+  offset: number | undefined,
+  options?: TrilIndicesOptions,
+): Tensor;
+export function trilIndices(row?: unknown, col?: unknown, _0?: unknown, _1?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_trilIndices(unwrap(row), unwrap(col)), row);
+  }
+  return wrapOne(invoke(op_trilIndices, [...arguments]), row);
+}
+
+/** `triuIndices(int row, int col, int offset=0, *, ScalarType? dtype=None, Device? device=None) -> Tensor` */
+export function triuIndices(row: number, col: number, options?: TriuIndicesOptions): Tensor;
+export function triuIndices(
+  row: number,
+  col: number,
+  offset: number | undefined,
+  options?: TriuIndicesOptions,
+): Tensor;
+export function triuIndices(row?: unknown, col?: unknown, _0?: unknown, _1?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_triuIndices(unwrap(row), unwrap(col)), row);
+  }
+  return wrapOne(invoke(op_triuIndices, [...arguments]), row);
+}
+
+/** `diag(Tensor input, int diagonal=0) -> Tensor` */
+export function diag(input: Tensor, options?: DiagOptions): Tensor;
+export function diag(input: Tensor, diagonal: number | undefined, options?: DiagOptions): Tensor;
+export function diag(input?: unknown, _0?: unknown, _1?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_diag(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_diag, [...arguments]), input);
+}
+
+/** `diagflat(Tensor input, int offset=0) -> Tensor` */
+export function diagflat(input: Tensor, options?: DiagflatOptions): Tensor;
+export function diagflat(
+  input: Tensor,
+  offset: number | undefined,
+  options?: DiagflatOptions,
+): Tensor;
+export function diagflat(input?: unknown, _0?: unknown, _1?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_diagflat(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_diagflat, [...arguments]), input);
+}
+
+/** `diagEmbed(Tensor input, int offset=0, int dim1=-2, int dim2=-1) -> Tensor` */
+export function diagEmbed(input: Tensor, options?: DiagEmbedOptions): Tensor;
+export function diagEmbed(
+  input: Tensor,
+  offset: number | undefined,
+  dim1?: number,
+  dim2?: number,
+  options?: DiagEmbedOptions,
+): Tensor;
+export function diagEmbed(
+  input?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+  _3?: unknown,
+): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_diagEmbed(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_diagEmbed, [...arguments]), input);
+}
+
+/** `trace(Tensor input) -> Tensor` */
+export function trace(input: Tensor): Tensor;
+export function trace(input?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_trace(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_trace, [...arguments]), input);
+}
+
+/** `selectScatter(Tensor input, Tensor src, int dim, int index) -> Tensor` */
+export function selectScatter(input: Tensor, src: Tensor, dim: number, index: number): Tensor;
+export function selectScatter(
+  input?: unknown,
+  src?: unknown,
+  dim?: unknown,
+  index?: unknown,
+): Tensor {
+  if (arguments.length === 4) {
+    return wrapOne(fn_selectScatter(unwrap(input), unwrap(src), unwrap(dim), unwrap(index)), input);
+  }
+  return wrapOne(invoke(op_selectScatter, [...arguments]), input);
+}
+
+/** `sliceScatter(Tensor input, Tensor src, int dim=0, int? start=None, int? end=None, int step=1) -> Tensor` */
+export function sliceScatter(input: Tensor, src: Tensor, options?: SliceScatterOptions): Tensor;
+export function sliceScatter(
+  input: Tensor,
+  src: Tensor,
+  dim: number | undefined,
+  start?: number | null,
+  end?: number | null,
+  step?: number,
+  options?: SliceScatterOptions,
+): Tensor;
+export function sliceScatter(
+  input?: unknown,
+  src?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+  _3?: unknown,
+  _4?: unknown,
+): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_sliceScatter(unwrap(input), unwrap(src)), input);
+  }
+  return wrapOne(invoke(op_sliceScatter, [...arguments]), input);
+}
+
+/** `diagonalScatter(Tensor input, Tensor src, int offset=0, int dim1=0, int dim2=1) -> Tensor` */
+export function diagonalScatter(
+  input: Tensor,
+  src: Tensor,
+  options?: DiagonalScatterOptions,
+): Tensor;
+export function diagonalScatter(
+  input: Tensor,
+  src: Tensor,
+  offset: number | undefined,
+  dim1?: number,
+  dim2?: number,
+  options?: DiagonalScatterOptions,
+): Tensor;
+export function diagonalScatter(
+  input?: unknown,
+  src?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+  _3?: unknown,
+): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_diagonalScatter(unwrap(input), unwrap(src)), input);
+  }
+  return wrapOne(invoke(op_diagonalScatter, [...arguments]), input);
+}
+
+/** `asStridedScatter(Tensor input, Tensor src, int[] size, int[] stride, int? storageOffset=None) -> Tensor` */
+export function asStridedScatter(
+  input: Tensor,
+  src: Tensor,
+  size: number | readonly number[],
+  stride: number | readonly number[],
+  options?: AsStridedScatterOptions,
+): Tensor;
+export function asStridedScatter(
+  input: Tensor,
+  src: Tensor,
+  size: number | readonly number[],
+  stride: number | readonly number[],
+  storageOffset: number | null | undefined,
+  options?: AsStridedScatterOptions,
+): Tensor;
+export function asStridedScatter(
+  input?: unknown,
+  src?: unknown,
+  size?: unknown,
+  stride?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+): Tensor {
+  return wrapOne(invoke(op_asStridedScatter, [...arguments]), input);
+}
+
 /** `indexSelect(Tensor input, int dim, Tensor index) -> Tensor` */
 export function indexSelect(input: Tensor, dim: number, index: Tensor): Tensor;
 export function indexSelect(input?: unknown, dim?: unknown, index?: unknown): Tensor {
@@ -5243,15 +6236,6 @@ export function put(
   return wrapOne(invoke(op_put, [...arguments]), input);
 }
 
-/** `nonzero(Tensor input) -> Tensor` */
-export function nonzero(input: Tensor): Tensor;
-export function nonzero(input?: unknown): Tensor {
-  if (arguments.length === 1) {
-    return wrapOne(fn_nonzero(unwrap(input)), input);
-  }
-  return wrapOne(invoke(op_nonzero, [...arguments]), input);
-}
-
 /** `oneHot(Tensor input, int numClasses=-1) -> Tensor` */
 export function oneHot(input: Tensor, options?: OneHotOptions): Tensor;
 export function oneHot(
@@ -5275,20 +6259,13 @@ export function embedding(input?: unknown, weight?: unknown, _0?: unknown): Tens
   return wrapOne(invoke(op_embedding, [...arguments]), input);
 }
 
-/** `embeddingLookup(Tensor weight, Tensor indices, int paddingIdx, bool scaleGradByFreq) -> Tensor` */
-export function embeddingLookup(
-  weight: Tensor,
-  indices: Tensor,
-  paddingIdx: number,
-  scaleGradByFreq: boolean,
-): Tensor;
-export function embeddingLookup(
-  weight?: unknown,
-  indices?: unknown,
-  paddingIdx?: unknown,
-  scaleGradByFreq?: unknown,
-): Tensor {
-  return wrapOne(invoke(op_embeddingLookup, [...arguments]), weight);
+/** `embeddingBag(Tensor input, Tensor weight, *, Tensor? offsets=None, float? maxNorm=None, float normType=2.0, bool scaleGradByFreq=False, str mode='mean', bool sparse=False, Tensor? perSampleWeights=None, bool includeLastOffset=False, int? paddingIdx=None) -> Tensor` */
+export function embeddingBag(input: Tensor, weight: Tensor, options?: EmbeddingBagOptions): Tensor;
+export function embeddingBag(input?: unknown, weight?: unknown, _0?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_embeddingBag(unwrap(input), unwrap(weight)), input);
+  }
+  return wrapOne(invoke(op_embeddingBag, [...arguments]), input);
 }
 
 /** `sum(Tensor input, int[]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor` */
@@ -6508,6 +7485,253 @@ export function mseLoss(input?: unknown, target?: unknown, _0?: unknown): Tensor
   return wrapOne(invoke(op_mseLoss, [...arguments]), input);
 }
 
+/** `l1Loss(Tensor input, Tensor target, *, str reduction='mean', Tensor? weight=None) -> Tensor` */
+export function l1Loss(input: Tensor, target: Tensor, options?: L1LossOptions): Tensor;
+export function l1Loss(input?: unknown, target?: unknown, _0?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_l1Loss(unwrap(input), unwrap(target)), input);
+  }
+  return wrapOne(invoke(op_l1Loss, [...arguments]), input);
+}
+
+/** `smoothL1Loss(Tensor input, Tensor target, *, str reduction='mean', float beta=1.0) -> Tensor` */
+export function smoothL1Loss(input: Tensor, target: Tensor, options?: SmoothL1LossOptions): Tensor;
+export function smoothL1Loss(input?: unknown, target?: unknown, _0?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_smoothL1Loss(unwrap(input), unwrap(target)), input);
+  }
+  return wrapOne(invoke(op_smoothL1Loss, [...arguments]), input);
+}
+
+/** `huberLoss(Tensor input, Tensor target, *, str reduction='mean', float delta=1.0, Tensor? weight=None) -> Tensor` */
+export function huberLoss(input: Tensor, target: Tensor, options?: HuberLossOptions): Tensor;
+export function huberLoss(input?: unknown, target?: unknown, _0?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_huberLoss(unwrap(input), unwrap(target)), input);
+  }
+  return wrapOne(invoke(op_huberLoss, [...arguments]), input);
+}
+
+/** `binaryCrossEntropy(Tensor input, Tensor target, *, Tensor? weight=None, str reduction='mean') -> Tensor` */
+export function binaryCrossEntropy(
+  input: Tensor,
+  target: Tensor,
+  options?: BinaryCrossEntropyOptions,
+): Tensor;
+export function binaryCrossEntropy(input?: unknown, target?: unknown, _0?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_binaryCrossEntropy(unwrap(input), unwrap(target)), input);
+  }
+  return wrapOne(invoke(op_binaryCrossEntropy, [...arguments]), input);
+}
+
+/** `binaryCrossEntropyWithLogits(Tensor input, Tensor target, *, Tensor? weight=None, str reduction='mean', Tensor? posWeight=None) -> Tensor` */
+export function binaryCrossEntropyWithLogits(
+  input: Tensor,
+  target: Tensor,
+  options?: BinaryCrossEntropyWithLogitsOptions,
+): Tensor;
+export function binaryCrossEntropyWithLogits(
+  input?: unknown,
+  target?: unknown,
+  _0?: unknown,
+): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_binaryCrossEntropyWithLogits(unwrap(input), unwrap(target)), input);
+  }
+  return wrapOne(invoke(op_binaryCrossEntropyWithLogits, [...arguments]), input);
+}
+
+/** `klDiv(Tensor input, Tensor target, *, str reduction='mean', bool logTarget=False) -> Tensor` */
+export function klDiv(input: Tensor, target: Tensor, options?: KlDivOptions): Tensor;
+export function klDiv(input?: unknown, target?: unknown, _0?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_klDiv(unwrap(input), unwrap(target)), input);
+  }
+  return wrapOne(invoke(op_klDiv, [...arguments]), input);
+}
+
+/** `poissonNllLoss(Tensor input, Tensor target, *, bool logInput=True, bool full=False, float eps=1e-8, str reduction='mean') -> Tensor` */
+export function poissonNllLoss(
+  input: Tensor,
+  target: Tensor,
+  options?: PoissonNllLossOptions,
+): Tensor;
+export function poissonNllLoss(input?: unknown, target?: unknown, _0?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_poissonNllLoss(unwrap(input), unwrap(target)), input);
+  }
+  return wrapOne(invoke(op_poissonNllLoss, [...arguments]), input);
+}
+
+/** `gaussianNllLoss(Tensor input, Tensor target, Tensor|Scalar var, *, bool full=False, float eps=1e-6, str reduction='mean') -> Tensor` */
+export function gaussianNllLoss(
+  input: Tensor,
+  target: Tensor,
+  var_: Tensor | Scalar,
+  options?: GaussianNllLossOptions,
+): Tensor;
+export function gaussianNllLoss(
+  input?: unknown,
+  target?: unknown,
+  var_?: unknown,
+  _0?: unknown,
+): Tensor {
+  if (arguments.length === 3) {
+    return wrapOne(fn_gaussianNllLoss(unwrap(input), unwrap(target), unwrap(var_)), input);
+  }
+  return wrapOne(invoke(op_gaussianNllLoss, [...arguments]), input);
+}
+
+/** `hingeEmbeddingLoss(Tensor input, Tensor target, *, float margin=1.0, str reduction='mean') -> Tensor` */
+export function hingeEmbeddingLoss(
+  input: Tensor,
+  target: Tensor,
+  options?: HingeEmbeddingLossOptions,
+): Tensor;
+export function hingeEmbeddingLoss(input?: unknown, target?: unknown, _0?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_hingeEmbeddingLoss(unwrap(input), unwrap(target)), input);
+  }
+  return wrapOne(invoke(op_hingeEmbeddingLoss, [...arguments]), input);
+}
+
+/** `cosineEmbeddingLoss(Tensor input1, Tensor input2, Tensor target, *, float margin=0.0, str reduction='mean') -> Tensor` */
+export function cosineEmbeddingLoss(
+  input1: Tensor,
+  input2: Tensor,
+  target: Tensor,
+  options?: CosineEmbeddingLossOptions,
+): Tensor;
+export function cosineEmbeddingLoss(
+  input1?: unknown,
+  input2?: unknown,
+  target?: unknown,
+  _0?: unknown,
+): Tensor {
+  if (arguments.length === 3) {
+    return wrapOne(fn_cosineEmbeddingLoss(unwrap(input1), unwrap(input2), unwrap(target)), input1);
+  }
+  return wrapOne(invoke(op_cosineEmbeddingLoss, [...arguments]), input1);
+}
+
+/** `marginRankingLoss(Tensor input1, Tensor input2, Tensor target, *, float margin=0.0, str reduction='mean') -> Tensor` */
+export function marginRankingLoss(
+  input1: Tensor,
+  input2: Tensor,
+  target: Tensor,
+  options?: MarginRankingLossOptions,
+): Tensor;
+export function marginRankingLoss(
+  input1?: unknown,
+  input2?: unknown,
+  target?: unknown,
+  _0?: unknown,
+): Tensor {
+  if (arguments.length === 3) {
+    return wrapOne(fn_marginRankingLoss(unwrap(input1), unwrap(input2), unwrap(target)), input1);
+  }
+  return wrapOne(invoke(op_marginRankingLoss, [...arguments]), input1);
+}
+
+/** `softMarginLoss(Tensor input, Tensor target, *, str reduction='mean') -> Tensor` */
+export function softMarginLoss(
+  input: Tensor,
+  target: Tensor,
+  options?: SoftMarginLossOptions,
+): Tensor;
+export function softMarginLoss(input?: unknown, target?: unknown, _0?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_softMarginLoss(unwrap(input), unwrap(target)), input);
+  }
+  return wrapOne(invoke(op_softMarginLoss, [...arguments]), input);
+}
+
+/** `multiMarginLoss(Tensor input, Tensor target, *, int p=1, float margin=1.0, Tensor? weight=None, str reduction='mean') -> Tensor` */
+export function multiMarginLoss(
+  input: Tensor,
+  target: Tensor,
+  options?: MultiMarginLossOptions,
+): Tensor;
+export function multiMarginLoss(input?: unknown, target?: unknown, _0?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_multiMarginLoss(unwrap(input), unwrap(target)), input);
+  }
+  return wrapOne(invoke(op_multiMarginLoss, [...arguments]), input);
+}
+
+/** `multilabelMarginLoss(Tensor input, Tensor target, *, str reduction='mean') -> Tensor` */
+export function multilabelMarginLoss(
+  input: Tensor,
+  target: Tensor,
+  options?: MultilabelMarginLossOptions,
+): Tensor;
+export function multilabelMarginLoss(input?: unknown, target?: unknown, _0?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_multilabelMarginLoss(unwrap(input), unwrap(target)), input);
+  }
+  return wrapOne(invoke(op_multilabelMarginLoss, [...arguments]), input);
+}
+
+/** `multilabelSoftMarginLoss(Tensor input, Tensor target, *, Tensor? weight=None, str reduction='mean') -> Tensor` */
+export function multilabelSoftMarginLoss(
+  input: Tensor,
+  target: Tensor,
+  options?: MultilabelSoftMarginLossOptions,
+): Tensor;
+export function multilabelSoftMarginLoss(input?: unknown, target?: unknown, _0?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_multilabelSoftMarginLoss(unwrap(input), unwrap(target)), input);
+  }
+  return wrapOne(invoke(op_multilabelSoftMarginLoss, [...arguments]), input);
+}
+
+/** `tripletMarginLoss(Tensor anchor, Tensor positive, Tensor negative, *, float margin=1.0, float p=2.0, float eps=1e-6, bool swap=False, str reduction='mean') -> Tensor` */
+export function tripletMarginLoss(
+  anchor: Tensor,
+  positive: Tensor,
+  negative: Tensor,
+  options?: TripletMarginLossOptions,
+): Tensor;
+export function tripletMarginLoss(
+  anchor?: unknown,
+  positive?: unknown,
+  negative?: unknown,
+  _0?: unknown,
+): Tensor {
+  if (arguments.length === 3) {
+    return wrapOne(
+      fn_tripletMarginLoss(unwrap(anchor), unwrap(positive), unwrap(negative)),
+      anchor,
+    );
+  }
+  return wrapOne(invoke(op_tripletMarginLoss, [...arguments]), anchor);
+}
+
+/** `ctcLoss(Tensor logProbs, Tensor targets, Tensor inputLengths, Tensor targetLengths, *, int blank=0, str reduction='mean', bool zeroInfinity=False) -> Tensor` */
+export function ctcLoss(
+  logProbs: Tensor,
+  targets: Tensor,
+  inputLengths: Tensor,
+  targetLengths: Tensor,
+  options?: CtcLossOptions,
+): Tensor;
+export function ctcLoss(
+  logProbs?: unknown,
+  targets?: unknown,
+  inputLengths?: unknown,
+  targetLengths?: unknown,
+  _0?: unknown,
+): Tensor {
+  if (arguments.length === 4) {
+    return wrapOne(
+      fn_ctcLoss(unwrap(logProbs), unwrap(targets), unwrap(inputLengths), unwrap(targetLengths)),
+      logProbs,
+    );
+  }
+  return wrapOne(invoke(op_ctcLoss, [...arguments]), logProbs);
+}
+
 /** `abs(Tensor input) -> Tensor` */
 export function absolute(input: Tensor): Tensor;
 export function absolute(input?: unknown): Tensor {
@@ -6749,6 +7973,72 @@ export function argwhere(input?: unknown): Tensor {
     return wrapOne(fn_argwhere(unwrap(input)), input);
   }
   return wrapOne(invoke(op_argwhere, [...arguments]), input);
+}
+
+/** `transpose(Tensor input, int dim0, int dim1) -> Tensor(a)` */
+export function swapaxes(input: Tensor, dim0: number, dim1: number): Tensor;
+export function swapaxes(input?: unknown, dim0?: unknown, dim1?: unknown): Tensor {
+  if (arguments.length === 3) {
+    return wrapOne(fn_swapaxes(unwrap(input), unwrap(dim0), unwrap(dim1)), input);
+  }
+  return wrapOne(invoke(op_swapaxes, [...arguments]), input);
+}
+
+/** `transpose(Tensor input, int dim0, int dim1) -> Tensor(a)` */
+export function swapdims(input: Tensor, dim0: number, dim1: number): Tensor;
+export function swapdims(input?: unknown, dim0?: unknown, dim1?: unknown): Tensor {
+  if (arguments.length === 3) {
+    return wrapOne(fn_swapdims(unwrap(input), unwrap(dim0), unwrap(dim1)), input);
+  }
+  return wrapOne(invoke(op_swapdims, [...arguments]), input);
+}
+
+/** `movedim(Tensor input, int[] source, int[] destination) -> Tensor` */
+export function moveaxis(
+  input: Tensor,
+  source: number | readonly number[],
+  destination: number | readonly number[],
+): Tensor;
+export function moveaxis(
+  input: Tensor,
+  source: number | readonly number[],
+  ...destination: number[]
+): Tensor;
+export function moveaxis(
+  input?: unknown,
+  source?: unknown,
+  destination?: unknown,
+  ..._more: unknown[]
+): Tensor {
+  return wrapOne(invoke(op_moveaxis, [...arguments]), input);
+}
+
+/** `cat(Tensor[] tensors, int dim=0) -> Tensor` */
+export function concat(tensors: readonly Tensor[], options?: ConcatOptions): Tensor;
+export function concat(
+  tensors: readonly Tensor[],
+  dim: number | undefined,
+  options?: ConcatOptions,
+): Tensor;
+export function concat(tensors?: unknown, _0?: unknown, _1?: unknown): Tensor {
+  return wrapOne(invoke(op_concat, [...arguments]), tensors);
+}
+
+/** `cat(Tensor[] tensors, int dim=0) -> Tensor` */
+export function concatenate(tensors: readonly Tensor[], options?: ConcatenateOptions): Tensor;
+export function concatenate(
+  tensors: readonly Tensor[],
+  dim: number | undefined,
+  options?: ConcatenateOptions,
+): Tensor;
+export function concatenate(tensors?: unknown, _0?: unknown, _1?: unknown): Tensor {
+  return wrapOne(invoke(op_concatenate, [...arguments]), tensors);
+}
+
+/** `vstack(Tensor[] tensors) -> Tensor` */
+export function rowStack(tensors: readonly Tensor[]): Tensor;
+export function rowStack(tensors?: unknown): Tensor {
+  return wrapOne(invoke(op_rowStack, [...arguments]), tensors);
 }
 
 method('add', function (this: Tensor, other?: unknown, _0?: unknown) {
@@ -9036,6 +10326,233 @@ method('unbind', function (this: Tensor, _0?: unknown, _1?: unknown) {
   return wrapList(invoke(op_unbind, [this, ...arguments]));
 });
 
+method(
+  'movedim',
+  function (this: Tensor, source?: unknown, destination?: unknown, ..._more: unknown[]) {
+    return wrapOne(invoke(op_movedim, [this, ...arguments]), this);
+  },
+);
+
+method('ravel', function (this: Tensor) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_ravel(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_ravel, [this, ...arguments]), this);
+});
+
+method('viewAs', function (this: Tensor, other?: unknown) {
+  if (arguments.length === 1) {
+    return wrapOne(fn_viewAs(unwrap(this), unwrap(other)), this);
+  }
+  return wrapOne(invoke(op_viewAs, [this, ...arguments]), this);
+});
+
+method('reshapeAs', function (this: Tensor, other?: unknown) {
+  if (arguments.length === 1) {
+    return wrapOne(fn_reshapeAs(unwrap(this), unwrap(other)), this);
+  }
+  return wrapOne(invoke(op_reshapeAs, [this, ...arguments]), this);
+});
+
+method('atleast1d', function (this: Tensor) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_atleast1d(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_atleast1d, [this, ...arguments]), this);
+});
+
+method('atleast2d', function (this: Tensor) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_atleast2d(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_atleast2d, [this, ...arguments]), this);
+});
+
+method('atleast3d', function (this: Tensor) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_atleast3d(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_atleast3d, [this, ...arguments]), this);
+});
+
+method('unfold', function (this: Tensor, dimension?: unknown, size?: unknown, step?: unknown) {
+  if (arguments.length === 3) {
+    return wrapOne(fn_unfold(unwrap(this), unwrap(dimension), unwrap(size), unwrap(step)), this);
+  }
+  return wrapOne(invoke(op_unfold, [this, ...arguments]), this);
+});
+
+method('flip', function (this: Tensor, dims?: unknown, ..._more: unknown[]) {
+  return wrapOne(invoke(op_flip, [this, ...arguments]), this);
+});
+
+method('fliplr', function (this: Tensor) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_fliplr(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_fliplr, [this, ...arguments]), this);
+});
+
+method('flipud', function (this: Tensor) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_flipud(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_flipud, [this, ...arguments]), this);
+});
+
+method('rot90', function (this: Tensor, _0?: unknown, _1?: unknown, _2?: unknown) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_rot90(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_rot90, [this, ...arguments]), this);
+});
+
+method('roll', function (this: Tensor, shifts?: unknown, _0?: unknown, _1?: unknown) {
+  return wrapOne(invoke(op_roll, [this, ...arguments]), this);
+});
+
+method('broadcastTo', function (this: Tensor, size?: unknown, ..._more: unknown[]) {
+  return wrapOne(invoke(op_broadcastTo, [this, ...arguments]), this);
+});
+
+method('repeat', function (this: Tensor, repeats?: unknown, ..._more: unknown[]) {
+  return wrapOne(invoke(op_repeat, [this, ...arguments]), this);
+});
+
+method('tile', function (this: Tensor, dims?: unknown, ..._more: unknown[]) {
+  return wrapOne(invoke(op_tile, [this, ...arguments]), this);
+});
+
+method('repeatInterleave', function (this: Tensor, repeats?: unknown, _0?: unknown, _1?: unknown) {
+  if (arguments.length === 1) {
+    return wrapOne(fn_repeatInterleave(unwrap(this), unwrap(repeats)), this);
+  }
+  return wrapOne(invoke(op_repeatInterleave, [this, ...arguments]), this);
+});
+
+method('combinations', function (this: Tensor, _0?: unknown, _1?: unknown, _2?: unknown) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_combinations(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_combinations, [this, ...arguments]), this);
+});
+
+method('splitWithSizes', function (this: Tensor, splitSizes?: unknown, _0?: unknown, _1?: unknown) {
+  return wrapList(invoke(op_splitWithSizes, [this, ...arguments]));
+});
+
+method('tril', function (this: Tensor, _0?: unknown, _1?: unknown) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_tril(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_tril, [this, ...arguments]), this);
+});
+
+method('tril_', function (this: Tensor, _0?: unknown, _1?: unknown) {
+  if (arguments.length === 0) {
+    fn_tril_(unwrap(this));
+    return this;
+  }
+  invoke(op_tril_, [this, ...arguments]);
+  return this;
+});
+
+method('triu', function (this: Tensor, _0?: unknown, _1?: unknown) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_triu(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_triu, [this, ...arguments]), this);
+});
+
+method('triu_', function (this: Tensor, _0?: unknown, _1?: unknown) {
+  if (arguments.length === 0) {
+    fn_triu_(unwrap(this));
+    return this;
+  }
+  invoke(op_triu_, [this, ...arguments]);
+  return this;
+});
+
+method('diag', function (this: Tensor, _0?: unknown, _1?: unknown) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_diag(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_diag, [this, ...arguments]), this);
+});
+
+method('diagflat', function (this: Tensor, _0?: unknown, _1?: unknown) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_diagflat(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_diagflat, [this, ...arguments]), this);
+});
+
+method(
+  'diagEmbed',
+  function (this: Tensor, _0?: unknown, _1?: unknown, _2?: unknown, _3?: unknown) {
+    if (arguments.length === 0) {
+      return wrapOne(fn_diagEmbed(unwrap(this)), this);
+    }
+    return wrapOne(invoke(op_diagEmbed, [this, ...arguments]), this);
+  },
+);
+
+method('trace', function (this: Tensor) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_trace(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_trace, [this, ...arguments]), this);
+});
+
+method('selectScatter', function (this: Tensor, src?: unknown, dim?: unknown, index?: unknown) {
+  if (arguments.length === 3) {
+    return wrapOne(fn_selectScatter(unwrap(this), unwrap(src), unwrap(dim), unwrap(index)), this);
+  }
+  return wrapOne(invoke(op_selectScatter, [this, ...arguments]), this);
+});
+
+method(
+  'sliceScatter',
+  function (
+    this: Tensor,
+    src?: unknown,
+    _0?: unknown,
+    _1?: unknown,
+    _2?: unknown,
+    _3?: unknown,
+    _4?: unknown,
+  ) {
+    if (arguments.length === 1) {
+      return wrapOne(fn_sliceScatter(unwrap(this), unwrap(src)), this);
+    }
+    return wrapOne(invoke(op_sliceScatter, [this, ...arguments]), this);
+  },
+);
+
+method(
+  'diagonalScatter',
+  function (this: Tensor, src?: unknown, _0?: unknown, _1?: unknown, _2?: unknown, _3?: unknown) {
+    if (arguments.length === 1) {
+      return wrapOne(fn_diagonalScatter(unwrap(this), unwrap(src)), this);
+    }
+    return wrapOne(invoke(op_diagonalScatter, [this, ...arguments]), this);
+  },
+);
+
+method(
+  'asStridedScatter',
+  function (
+    this: Tensor,
+    src?: unknown,
+    size?: unknown,
+    stride?: unknown,
+    _0?: unknown,
+    _1?: unknown,
+  ) {
+    return wrapOne(invoke(op_asStridedScatter, [this, ...arguments]), this);
+  },
+);
+
 method('indexSelect', function (this: Tensor, dim?: unknown, index?: unknown) {
   if (arguments.length === 2) {
     return wrapOne(fn_indexSelect(unwrap(this), unwrap(dim), unwrap(index)), this);
@@ -9274,20 +10791,6 @@ method(
     return this;
   },
 );
-
-method('nonzero', function (this: Tensor) {
-  if (arguments.length === 0) {
-    return wrapOne(fn_nonzero(unwrap(this)), this);
-  }
-  return wrapOne(invoke(op_nonzero, [this, ...arguments]), this);
-});
-
-method('oneHot', function (this: Tensor, _0?: unknown, _1?: unknown) {
-  if (arguments.length === 0) {
-    return wrapOne(fn_oneHot(unwrap(this)), this);
-  }
-  return wrapOne(invoke(op_oneHot, [this, ...arguments]), this);
-});
 
 method('sum', function (this: Tensor, _0?: unknown, _1?: unknown, _2?: unknown) {
   if (arguments.length === 0) {
@@ -9969,3 +11472,24 @@ method('argwhere', function (this: Tensor) {
   }
   return wrapOne(invoke(op_argwhere, [this, ...arguments]), this);
 });
+
+method('swapaxes', function (this: Tensor, dim0?: unknown, dim1?: unknown) {
+  if (arguments.length === 2) {
+    return wrapOne(fn_swapaxes(unwrap(this), unwrap(dim0), unwrap(dim1)), this);
+  }
+  return wrapOne(invoke(op_swapaxes, [this, ...arguments]), this);
+});
+
+method('swapdims', function (this: Tensor, dim0?: unknown, dim1?: unknown) {
+  if (arguments.length === 2) {
+    return wrapOne(fn_swapdims(unwrap(this), unwrap(dim0), unwrap(dim1)), this);
+  }
+  return wrapOne(invoke(op_swapdims, [this, ...arguments]), this);
+});
+
+method(
+  'moveaxis',
+  function (this: Tensor, source?: unknown, destination?: unknown, ..._more: unknown[]) {
+    return wrapOne(invoke(op_moveaxis, [this, ...arguments]), this);
+  },
+);

@@ -190,7 +190,9 @@ Tensor.prototype.get = function (this: Tensor, ...indices: Index[]): Tensor {
 };
 
 function asValue(value: TensorData, target: Tensor): unknown {
-  if (value instanceof Tensor) return handleOf(value);
+  if (value instanceof Tensor) {
+    return handleOf(value.dtype === target.dtype ? value : value.to(target.dtype));
+  }
   if (typeof value === 'object') return handleOf(tensor(value, { dtype: target.dtype }));
   return value;
 }
