@@ -30,6 +30,11 @@ const byHand = new Set([
   'medianDim',
   'nanmedianDim',
   'uniqueGroups',
+  'var',
+  'std',
+  'varMean',
+  'stdMean',
+  'norm',
   'nonzero',
 ]);
 const reserved = new Set(['var', 'in', 'with', 'new', 'delete', 'function', 'import']);

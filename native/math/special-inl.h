@@ -14,13 +14,13 @@
 
 AG_MATH_BEGIN
 
-#define AG_SPECIAL_FUNCTOR(Name, fn)                                               \
-  struct Name {                                                                    \
-    static constexpr int kCost = 48;                                               \
-    template <class V>                                                             \
-    AG_MATH static V apply(V x) {                                                  \
-      return m::lanewise([](ScalarOf<V> v) { return scalar::fn(v); }, x);          \
-    }                                                                              \
+#define AG_SPECIAL_FUNCTOR(Name, fn)                                      \
+  struct Name {                                                           \
+    static constexpr int kCost = 48;                                      \
+    template <class V>                                                    \
+    AG_MATH static V apply(V x) {                                         \
+      return m::lanewise([](ScalarOf<V> v) { return scalar::fn(v); }, x); \
+    }                                                                     \
   };
 AG_SPECIAL_FUNCTOR(BesselI0, bessel_i0)
 AG_SPECIAL_FUNCTOR(BesselI0e, bessel_i0e)

@@ -1,6 +1,6 @@
-// Special functions in double, host and device: Hurwitz zeta and polygamma, modified Bessel functions,
-// the scaled complementary error function and the normal distribution. float callers widen, which
-// makes their results correctly rounded but for ties.
+// Special functions in double, host and device: Hurwitz zeta and polygamma, modified Bessel
+// functions, the scaled complementary error function and the normal distribution. float callers
+// widen, which makes their results correctly rounded but for ties.
 #pragma once
 
 #include "math/scalar.h"
@@ -20,9 +20,8 @@ AG_HD AG_INLINE double zeta_positive(double s, double q) {
     if (!(term > sum * 1e-17)) return sum;
   }
   sum += term * a / (s - 1) - 0.5 * term;
-  constexpr double kBernoulli[] = {1.0 / 12,          -1.0 / 720,
-                                   1.0 / 30240,       -1.0 / 1209600,
-                                   1.0 / 47900160,    -691.0 / 1307674368000.0,
+  constexpr double kBernoulli[] = {1.0 / 12,           -1.0 / 720,     1.0 / 30240,
+                                   -1.0 / 1209600,     1.0 / 47900160, -691.0 / 1307674368000.0,
                                    1.0 / 74724249600.0};
   double factor = term * s / a;
   for (int j = 0; j < 7; ++j) {
@@ -136,21 +135,37 @@ AG_HD AG_INLINE double ndtri(double p) {
   double x;
   if (p < 0.02425) {
     const double q = ::sqrt(-2 * ::log(p));
-    const double top = ((((-7.784894002430293e-03 * q - 3.223964580411365e-01) * q -
-                          2.400758277161838e+00) * q - 2.549732539343734e+00) * q +
-                        4.374664141464968e+00) * q + 2.938163982698783e+00;
-    const double bottom = (((7.784695709041462e-03 * q + 3.224671290700398e-01) * q +
-                            2.445134137142996e+00) * q + 3.754408661907416e+00) * q + 1;
+    const double top =
+        ((((-7.784894002430293e-03 * q - 3.223964580411365e-01) * q - 2.400758277161838e+00) * q -
+          2.549732539343734e+00) *
+             q +
+         4.374664141464968e+00) *
+            q +
+        2.938163982698783e+00;
+    const double bottom =
+        (((7.784695709041462e-03 * q + 3.224671290700398e-01) * q + 2.445134137142996e+00) * q +
+         3.754408661907416e+00) *
+            q +
+        1;
     x = top / bottom;
   } else {
     const double q = p - 0.5;
     const double r = q * q;
-    const double top = (((((-3.969683028665376e+01 * r + 2.209460984245205e+02) * r -
-                           2.759285104469687e+02) * r + 1.383577518672690e+02) * r -
-                         3.066479806614716e+01) * r + 2.506628277459239e+00) * q;
-    const double bottom = ((((-5.447609879822406e+01 * r + 1.615858368580409e+02) * r -
-                             1.556989798598866e+02) * r + 6.680131188771972e+01) * r -
-                           1.328068155288572e+01) * r + 1;
+    const double top =
+        (((((-3.969683028665376e+01 * r + 2.209460984245205e+02) * r - 2.759285104469687e+02) * r +
+           1.383577518672690e+02) *
+              r -
+          3.066479806614716e+01) *
+             r +
+         2.506628277459239e+00) *
+        q;
+    const double bottom =
+        ((((-5.447609879822406e+01 * r + 1.615858368580409e+02) * r - 1.556989798598866e+02) * r +
+          6.680131188771972e+01) *
+             r -
+         1.328068155288572e+01) *
+            r +
+        1;
     x = top / bottom;
   }
   for (int i = 0; i < 2; ++i) {

@@ -176,6 +176,42 @@ Tensor floatPower_(const Tensor& input, const Operand& exponent) {
   return ops::copy_(input, Operand(ops::floatPower(Operand(input), exponent)), false);
 }
 
+namespace {
+
+// The bits of a half type, in place.
+Tensor reinterpreted(const Tensor& x, DType dtype) {
+  return Tensor::from_storage(x.storage(), dtype, x.sizes(), x.strides(), x.offset());
+}
+
+// Neighbours of float16 and bfloat16 are one apart in the whole numbers that order them: the
+// magnitude bits, negated below zero.
+Tensor half_nextafter(const Operand& a, const Operand& b, DType dtype) {
+  const auto tensor_of = [&](const Operand& o) {
+    return o.is_tensor() ? as_dtype(o.tensor(), dtype) : ops::full(Dims{}, o.scalar(), dtype);
+  };
+  const Tensor x = tensor_of(a);
+  const Tensor y = tensor_of(b);
+  const Tensor bits = as_dtype(reinterpreted(x, DType::Int16), DType::Int32);
+  const Tensor magnitude = ops::bitwiseAnd(bits, Operand(0x7fff));
+  const Tensor rank = ops::where(ops::lt(bits, Operand(0)), ops::neg(magnitude), magnitude);
+  const Tensor moved = ops::sub(ops::add(rank, as_dtype(ops::lt(x, y), DType::Int32)),
+                                as_dtype(ops::gt(x, y), DType::Int32));
+  const Tensor negative = ops::bitwiseOr(ops::neg(moved), Operand(0x8000));
+  const Tensor result = reinterpreted(
+      as_dtype(ops::where(ops::lt(moved, Operand(0)), negative, moved), DType::Int16), dtype);
+  // Equal operands give the second; NaN of either stays.
+  const Tensor differ = ops::logicalOr(ops::lt(x, y), ops::gt(x, y));
+  return ops::where(differ, result, ops::where(ops::isnan(x), x, y));
+}
+
+}  // namespace
+
+Tensor nextafter(const Operand& input, const Operand& other) {
+  const DType dtype = result_type(input, other);
+  if (is_low_precision(dtype)) return half_nextafter(input, other, dtype);
+  return launch_binary(OpId::nextafter, kSame, input, other);
+}
+
 Tensor ldexp(const Operand& input, const Operand& other) {
   return ops::mul(input, Operand(ops::pow(Operand(2.0), other)));
 }

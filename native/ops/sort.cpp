@@ -1,5 +1,5 @@
-// Sorting and selection along a dimension: the dimension is moved last, kernels see contiguous rows.
-// Quantiles are composed of a sort and picks.
+// Sorting and selection along a dimension: the dimension is moved last, kernels see contiguous
+// rows. Quantiles are composed of a sort and picks.
 #include <cmath>
 
 #include "ops/kernels.h"
@@ -105,8 +105,8 @@ Pair topk(const Tensor& input, int64_t k, int64_t dim, bool largest, bool) {
   check_ordered_dtype(OpId::topk, input);
   const int64_t d = wrap_dim("topk", dim, input.ndim());
   const int64_t n = line_length(input, d);
-  AG_CHECK(k >= 0 && k <= n, Range, "topk: selected index k out of range: argument 'k' must be in [0, ",
-           n, "], got ", k);
+  AG_CHECK(k >= 0 && k <= n, Range,
+           "topk: selected index k out of range: argument 'k' must be in [0, ", n, "], got ", k);
   return run_rows(OpId::topk, input, d, input.ndim() == 0 ? 1 : k, k, largest);
 }
 
@@ -114,8 +114,7 @@ Pair kthvalue(const Tensor& input, int64_t k, int64_t dim, bool keepdim) {
   check_ordered_dtype(OpId::kthvalue, input);
   const int64_t d = wrap_dim("kthvalue", dim, input.ndim());
   const int64_t n = line_length(input, d);
-  AG_CHECK(k >= 1 && k <= n, Range,
-           "kthvalue: selected number k out of range for dimension ", d,
+  AG_CHECK(k >= 1 && k <= n, Range, "kthvalue: selected number k out of range for dimension ", d,
            ": argument 'k' must be in [1, ", n, "], got ", k);
   return run_selection(OpId::kthvalue, input, dim, k, keepdim);
 }
@@ -158,12 +157,12 @@ void check_quantile(const QuantileCall& call, const Tensor& input, const Operand
            "'higher', 'midpoint' or 'nearest', but got '", call.interpolation, "'");
   if (!q.is_tensor()) {
     const double v = q.scalar().to_double();
-    AG_CHECK(v >= 0 && v <= 1, Value, call.op, ": argument 'q' must be in the range [0, 1] but got ",
-             v);
+    AG_CHECK(v >= 0 && v <= 1, Value, call.op,
+             ": argument 'q' must be in the range [0, 1] but got ", v);
     return;
   }
-  AG_CHECK(q.tensor().ndim() <= 1, Shape, call.op, ": argument 'q' must be a number or a 1D tensor, ",
-           "got shape ", q.tensor().sizes());
+  AG_CHECK(q.tensor().ndim() <= 1, Shape, call.op,
+           ": argument 'q' must be a number or a 1D tensor, ", "got shape ", q.tensor().sizes());
   AG_CHECK(q.tensor().dtype() == input.dtype(), DType, call.op,
            ": argument 'q' must have the same dtype as the input tensor, got ",
            dtype_name(q.tensor().dtype()), " and ", dtype_name(input.dtype()));
@@ -183,8 +182,8 @@ Tensor quantile_ranks(const QuantileCall& call, const Tensor& sorted, const Tens
     return ops::clamp(ops::mul(q, top), std::optional<Operand>(Operand(0)),
                       std::optional<Operand>());
   }
-  const Tensor top = ops::full(Dims{1}, Scalar(static_cast<double>(n - 1)), sorted.dtype(),
-                               sorted.device());
+  const Tensor top =
+      ops::full(Dims{1}, Scalar(static_cast<double>(n - 1)), sorted.dtype(), sorted.device());
   // A line with NaN answers with its last element, which is NaN.
   return ops::where(ops::any(nan, last, true), top, ops::mul(q, top));
 }
@@ -197,8 +196,8 @@ Tensor pick_ranks(const QuantileCall& call, const Tensor& sorted, Tensor ranks) 
   const Tensor low = ops::gather(sorted, int64_t{-1}, below);
   if (call.interpolation != "linear" && call.interpolation != "midpoint") return low;
   const Tensor high = ops::gather(sorted, int64_t{-1}, ops::to(ops::ceil(ranks), DType::Int64));
-  const Tensor weight = call.interpolation == "midpoint" ? ops::fullLike(ranks, Scalar(0.5))
-                                                         : ops::sub(ranks, below);
+  const Tensor weight =
+      call.interpolation == "midpoint" ? ops::fullLike(ranks, Scalar(0.5)) : ops::sub(ranks, below);
   return ops::lerp(low, high, weight);
 }
 
@@ -230,9 +229,9 @@ Tensor run_quantile(const QuantileCall& call, const Tensor& input, const Operand
   const Tensor lines = flat ? ops::reshape(input, Dims{-1}) : ops::transpose(input, d, -1);
   const Tensor sorted = std::get<0>(ops::sort(lines));
   const bool listed = q.is_tensor() && q.tensor().ndim() == 1;
-  const Tensor points =
-      q.is_tensor() ? ops::reshape(q.tensor(), Dims{-1})
-                    : ops::full(Dims{1}, q.scalar(), input.dtype(), input.device());
+  const Tensor points = q.is_tensor()
+                            ? ops::reshape(q.tensor(), Dims{-1})
+                            : ops::full(Dims{1}, q.scalar(), input.dtype(), input.device());
   Tensor ranks = quantile_ranks(call, sorted, points);
   Dims rank_sizes(sorted.sizes());
   rank_sizes.back() = points.numel();

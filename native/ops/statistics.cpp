@@ -30,8 +30,8 @@ Tensor run_variance(OpId op, const Tensor& input, const std::optional<Dims>& dim
            ": std and var only support floating point dtypes, got ", describe(input));
   AG_CHECK(!unbiased.has_value() || !correction.has_value(), Value, name,
            ": arguments 'unbiased' and 'correction' exclude each other");
-  const double off = correction.has_value() ? correction->to_double()
-                                            : (unbiased.value_or(true) ? 1.0 : 0.0);
+  const double off =
+      correction.has_value() ? correction->to_double() : (unbiased.value_or(true) ? 1.0 : 0.0);
   return run_reduce(op, input, reduced_dims(name, input, dim), keepdim, input.dtype(), off);
 }
 
@@ -50,9 +50,7 @@ Tensor power_norm(const Tensor& x, double ord, const std::optional<Dims>& dim, b
 }
 
 // Numbers that are infinite must not be subtracted from themselves.
-Tensor finite_or_zero(const Tensor& x) {
-  return ops::where(ops::isfinite(x), x, Operand(0.0));
-}
+Tensor finite_or_zero(const Tensor& x) { return ops::where(ops::isfinite(x), x, Operand(0.0)); }
 
 }  // namespace
 
@@ -69,13 +67,13 @@ Tensor prod(const Tensor& input, std::optional<int64_t> dim, bool keepdim,
   return run_reduce(OpId::prod, input, mask, keepdim, out);
 }
 
-Tensor var(const Tensor& input, std::optional<Dims> dim, std::optional<bool> unbiased,
-           bool keepdim, std::optional<Scalar> correction) {
+Tensor var(const Tensor& input, std::optional<Dims> dim, std::optional<bool> unbiased, bool keepdim,
+           std::optional<Scalar> correction) {
   return run_variance(OpId::var, input, dim, unbiased, keepdim, correction);
 }
 
-Tensor std(const Tensor& input, std::optional<Dims> dim, std::optional<bool> unbiased,
-           bool keepdim, std::optional<Scalar> correction) {
+Tensor std(const Tensor& input, std::optional<Dims> dim, std::optional<bool> unbiased, bool keepdim,
+           std::optional<Scalar> correction) {
   return run_variance(OpId::std, input, dim, unbiased, keepdim, correction);
 }
 
@@ -158,8 +156,7 @@ Tensor countNonzero(const Tensor& input, std::optional<Dims> dim) {
   return ops::sum(ops::ne(input, Operand(0)), dim);
 }
 
-std::tuple<Tensor, Tensor> aminmax(const Tensor& input, std::optional<int64_t> dim,
-                                   bool keepdim) {
+std::tuple<Tensor, Tensor> aminmax(const Tensor& input, std::optional<int64_t> dim, bool keepdim) {
   std::optional<Dims> dims;
   if (dim.has_value()) dims = Dims{*dim};
   Tensor low = ops::amin(input, dims, keepdim);

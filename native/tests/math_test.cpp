@@ -1,8 +1,8 @@
 // Accuracy of the elementary and special functions in units of the last place, against long double
 // references: what users get (the vector path, through ops) and the scalar functors. All 65,536
 // values of float16 and bfloat16; floats and doubles over the full range of bit patterns, denser
-// where functions vary, with subnormals, infinities and NaN. The bounds are those of the comments in
-// native/math.
+// where functions vary, with subnormals, infinities and NaN. The bounds are those of the comments
+// in native/math.
 #include <doctest/doctest.h>
 
 #include <cfloat>
@@ -158,7 +158,9 @@ struct Case {
 #define AG_REFERENCE(expression) [](Wide x) -> Wide { return expression; }
 
 Wide sigmoid_reference(Wide x) { return 1 / (1 + std::exp(-x)); }
-Wide softplus_reference(Wide x) { return x > 0 ? x + std::log1p(std::exp(-x)) : std::log1p(std::exp(x)); }
+Wide softplus_reference(Wide x) {
+  return x > 0 ? x + std::log1p(std::exp(-x)) : std::log1p(std::exp(x));
+}
 
 const Case kCases[] = {
     {"exp", AG_OP(exp), AG_FUNCTOR(Exp), AG_REFERENCE(std::exp(x)), 1, 1},
@@ -188,14 +190,14 @@ const Case kCases[] = {
     {"reciprocal", AG_OP(reciprocal), AG_FUNCTOR(Reciprocal), AG_REFERENCE(1 / x), 0.51, 0.51},
     {"silu", AG_OP(silu), AG_FUNCTOR(Silu), AG_REFERENCE(x / (1 + std::exp(-x))), 2.5, 2.5, -87,
      1e30L},
-    {"mish", AG_OP(mish), AG_FUNCTOR(Mish),
-     AG_REFERENCE(x * std::tanh(softplus_reference(x))), 4, 4, -85, 1e30L},
+    {"mish", AG_OP(mish), AG_FUNCTOR(Mish), AG_REFERENCE(x* std::tanh(softplus_reference(x))), 4, 4,
+     -85, 1e30L},
     {"logSigmoid", AG_OP(logSigmoid), AG_FUNCTOR(LogSigmoid), AG_REFERENCE(-softplus_reference(-x)),
      2, 2},
-    {"erfcx", AG_OP(erfcx), AG_FUNCTOR(Erfcx),
-     AG_REFERENCE(std::exp(x * x) * std::erfc(x)), 1, 8, -5, 20},
-    {"ndtr", AG_OP(ndtr), AG_FUNCTOR(Ndtr),
-     AG_REFERENCE(std::erfc(-x / std::sqrt(2.0L)) / 2), 1, 2000, -12, 1e30L},
+    {"erfcx", AG_OP(erfcx), AG_FUNCTOR(Erfcx), AG_REFERENCE(std::exp(x* x) * std::erfc(x)), 1, 8,
+     -5, 20},
+    {"ndtr", AG_OP(ndtr), AG_FUNCTOR(Ndtr), AG_REFERENCE(std::erfc(-x / std::sqrt(2.0L)) / 2), 1,
+     2000, -12, 1e30L},
 };
 
 template <class T>

@@ -8,9 +8,8 @@ namespace ampgrad::derivatives {
 namespace {
 
 void cumsum_backward(Backward& b) {
-  b.set(0, [&] {
-    return ops::cumsum(b.grad(), b.attr<int64_t>(1), std::nullopt, !b.attr<bool>(3));
-  });
+  b.set(0,
+        [&] { return ops::cumsum(b.grad(), b.attr<int64_t>(1), std::nullopt, !b.attr<bool>(3)); });
 }
 
 // Contribution of position k when the input holds zeros: the products from k on without x_k.
@@ -53,8 +52,8 @@ void cumprod_backward(Backward& b) {
       return ops::div(ops::cumsum(weighted, dim, std::nullopt, !reverse), x);
     }
     if (!reverse) return cumprod_gradient_with_zeros(x, b.grad(), dim);
-    return mirrored(
-        cumprod_gradient_with_zeros(mirrored(x, dim), mirrored(b.grad(), dim), dim), dim);
+    return mirrored(cumprod_gradient_with_zeros(mirrored(x, dim), mirrored(b.grad(), dim), dim),
+                    dim);
   });
 }
 

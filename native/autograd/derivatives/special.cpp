@@ -19,9 +19,7 @@ void digamma_backward(Backward& b) {
 }
 
 void polygamma_backward(Backward& b) {
-  b.set(1, [&] {
-    return ops::mul(b.grad(), ops::polygamma(b.attr<int64_t>(0) + 1, b.input(1)));
-  });
+  b.set(1, [&] { return ops::mul(b.grad(), ops::polygamma(b.attr<int64_t>(0) + 1, b.input(1))); });
 }
 
 void i0_backward(Backward& b) {
@@ -65,9 +63,8 @@ void erfcx_backward(Backward& b) {
 }
 
 void entr_backward(Backward& b) {
-  b.set(0, [&] {
-    return ops::mul(b.grad(), ops::neg(ops::add(ops::log(b.input(0)), Operand(1))));
-  });
+  b.set(0,
+        [&] { return ops::mul(b.grad(), ops::neg(ops::add(ops::log(b.input(0)), Operand(1)))); });
 }
 
 void ndtr_backward(Backward& b) {

@@ -35,10 +35,10 @@ Tensor product_of_others(const Tensor& x, int64_t dim) {
   Dims edge(x.sizes());
   edge[static_cast<size_t>(dim)] = 1;
   const Tensor one = ops::ones(edge, x.dtype(), x.device());
-  const Tensor before = ops::cumprod(
-      ops::cat(TensorList{one, ops::narrow(x, dim, 0, n - 1)}, dim), dim, std::nullopt, false);
-  const Tensor after = ops::cumprod(
-      ops::cat(TensorList{ops::narrow(x, dim, 1, n - 1), one}, dim), dim, std::nullopt, true);
+  const Tensor before = ops::cumprod(ops::cat(TensorList{one, ops::narrow(x, dim, 0, n - 1)}, dim),
+                                     dim, std::nullopt, false);
+  const Tensor after = ops::cumprod(ops::cat(TensorList{ops::narrow(x, dim, 1, n - 1), one}, dim),
+                                    dim, std::nullopt, true);
   return ops::mul(before, after);
 }
 

@@ -1,6 +1,6 @@
-// Running folds of the CPU: sums and products in double (uint64 for integers), log-sum-exp in double,
-// extremes with positions. Neighbouring lines of memory are scanned together in strips; a line is
-// always walked in order, so results do not depend on threads.
+// Running folds of the CPU: sums and products in double (uint64 for integers), log-sum-exp in
+// double, extremes with positions. Neighbouring lines of memory are scanned together in strips; a
+// line is always walked in order, so results do not depend on threads.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -145,18 +145,18 @@ void extreme_kernel(const ScanParams& p, const void*) {
 }  // namespace
 
 void register_scan() {
-#define AG_SCAN_CELLS(name, S, text)                                                     \
-  KernelTable::set<ScanParams>(OpId::cumsum, DeviceType::Cpu, DType::name,               \
-                               fold_kernel<SumStep, S>);                                 \
-  KernelTable::set<ScanParams>(OpId::cumprod, DeviceType::Cpu, DType::name,              \
-                               fold_kernel<ProductStep, S>);                             \
-  KernelTable::set<ScanParams>(OpId::cummax, DeviceType::Cpu, DType::name,               \
-                               extreme_kernel<true, S>);                                 \
-  KernelTable::set<ScanParams>(OpId::cummin, DeviceType::Cpu, DType::name,               \
-                               extreme_kernel<false, S>);                                \
-  if constexpr (kFloating<S>) {                                                          \
-    KernelTable::set<ScanParams>(OpId::logcumsumexp, DeviceType::Cpu, DType::name,       \
-                                 fold_kernel<LogSumExpStep, S>);                         \
+#define AG_SCAN_CELLS(name, S, text)                                               \
+  KernelTable::set<ScanParams>(OpId::cumsum, DeviceType::Cpu, DType::name,         \
+                               fold_kernel<SumStep, S>);                           \
+  KernelTable::set<ScanParams>(OpId::cumprod, DeviceType::Cpu, DType::name,        \
+                               fold_kernel<ProductStep, S>);                       \
+  KernelTable::set<ScanParams>(OpId::cummax, DeviceType::Cpu, DType::name,         \
+                               extreme_kernel<true, S>);                           \
+  KernelTable::set<ScanParams>(OpId::cummin, DeviceType::Cpu, DType::name,         \
+                               extreme_kernel<false, S>);                          \
+  if constexpr (kFloating<S>) {                                                    \
+    KernelTable::set<ScanParams>(OpId::logcumsumexp, DeviceType::Cpu, DType::name, \
+                                 fold_kernel<LogSumExpStep, S>);                   \
   }
   AG_FOR_EACH_DTYPE(AG_SCAN_CELLS)
 #undef AG_SCAN_CELLS

@@ -1,5 +1,6 @@
-// Order kernels of the CPU: sort, selection, most frequent value, groups of equal rows. Rows go through
-// (key, position) pairs in float, double or int64; ties keep their order, NaN counts as largest.
+// Order kernels of the CPU: sort, selection, most frequent value, groups of equal rows. Rows go
+// through (key, position) pairs in float, double or int64; ties keep their order, NaN counts as
+// largest.
 #include <algorithm>
 #include <cstring>
 #include <numeric>

@@ -1,5 +1,5 @@
-// Reduction kernels of products, variances and Euclidean norms: policies for reduce_driver.h, folded in
-// double (int64 for integers).
+// Reduction kernels of products, variances and Euclidean norms: policies for reduce_driver.h,
+// folded in double (int64 for integers).
 #include <cmath>
 
 #include "backend/cpu/reduce_driver.h"

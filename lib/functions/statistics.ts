@@ -1,0 +1,139 @@
+/** Functions whose PyTorch forms a schema cannot express: `std(x, unbiased)`, `norm(x, 'fro')`, `nonzero`. */
+import { invoke, type Named, opEntry, type OpEntry, wrapNamed, wrapOne } from '../call';
+import { makeError } from '../errors';
+import { unbind, unsqueeze } from '../ops.gen';
+import { Tensor } from '../tensor';
+
+type Dims = number | readonly number[] | null;
+
+/** Options of {@link std}, {@link var_ | var}, {@link stdMean} and {@link varMean}. */
+export interface VarianceOptions {
+  readonly dim?: Dims | undefined;
+  /** What is taken off the count. Default 1. */
+  readonly correction?: number | null | undefined;
+  /** PyTorch's older form of correction: true for 1, false for 0. */
+  readonly unbiased?: boolean | null | undefined;
+  readonly keepdim?: boolean | undefined;
+}
+
+/** `(variance, mean)`. */
+export type VarianceAndMean = Named<
+  [variance: Tensor, mean: Tensor],
+  { readonly variance: Tensor; readonly mean: Tensor }
+>;
+/** `(deviation, mean)`. */
+export type DeviationAndMean = Named<
+  [deviation: Tensor, mean: Tensor],
+  { readonly deviation: Tensor; readonly mean: Tensor }
+>;
+
+type VarianceArgs =
+  | [options?: VarianceOptions]
+  | [unbiased: boolean]
+  | [dim: Dims, options?: VarianceOptions]
+  | [dim: Dims, unbiased: boolean, keepdim?: boolean];
+
+/** A truth value in the place of `dim` is PyTorch's `unbiased`. */
+function runVariance(entry: OpEntry, input: Tensor, args: readonly unknown[]): unknown {
+  if (typeof args[0] !== 'boolean') return invoke(entry, [input, ...args]);
+  if (args.length > 1) {
+    throw makeError('ERR_TYPE', `${entry.name}: argument 'unbiased' must be followed by nothing`);
+  }
+  return invoke(entry, [input, { unbiased: args[0] }]);
+}
+
+const entries = {
+  std: opEntry('std'),
+  var: opEntry('var'),
+  stdMean: opEntry('stdMean'),
+  varMean: opEntry('varMean'),
+  norm: opEntry('norm'),
+  nonzero: opEntry('nonzero'),
+};
+
+/** Standard deviation. PyTorch: `torch.std`. */
+export function std(input: Tensor, ...args: VarianceArgs): Tensor {
+  return wrapOne(runVariance(entries.std, input, args), input);
+}
+
+function var_(input: Tensor, ...args: VarianceArgs): Tensor {
+  return wrapOne(runVariance(entries.var, input, args), input);
+}
+/** Variance. PyTorch: `torch.var`. */
+export { var_ as var };
+
+/** Standard deviation and mean. PyTorch: `torch.std_mean`. */
+export function stdMean(input: Tensor, ...args: VarianceArgs): DeviationAndMean {
+  return wrapNamed(runVariance(entries.stdMean, input, args), entries.stdMean.schema.returnNames);
+}
+
+/** Variance and mean. PyTorch: `torch.var_mean`. */
+export function varMean(input: Tensor, ...args: VarianceArgs): VarianceAndMean {
+  return wrapNamed(runVariance(entries.varMean, input, args), entries.varMean.schema.returnNames);
+}
+
+export interface NormOptions {
+  /** Order of the vector norm; 'fro' is 2. Default 'fro'. */
+  readonly p?: number | 'fro' | null | undefined;
+  readonly dim?: Dims | undefined;
+  readonly keepdim?: boolean | undefined;
+  readonly dtype?: 'float16' | 'bfloat16' | 'float32' | 'float64' | undefined;
+}
+
+type NormArgs =
+  | [options?: NormOptions]
+  | [p: number | 'fro' | null, options?: NormOptions]
+  | [p: number | 'fro' | null, dim: Dims, options?: NormOptions]
+  | [p: number | 'fro' | null, dim: Dims, keepdim: boolean, options?: NormOptions];
+
+function order(p: unknown): unknown {
+  return p === 'fro' ? 2 : p;
+}
+
+/** Norm of the elements, over everything or some dimensions. PyTorch: `torch.norm`. */
+export function norm(input: Tensor, ...args: NormArgs): Tensor {
+  const plain = args.map((a: unknown, i) => {
+    if (i === 0 && typeof a === 'string') return order(a);
+    if (typeof a !== 'object' || a === null || !('p' in a)) return a;
+    return { ...a, p: order(a.p) };
+  });
+  return wrapOne(invoke(entries.norm, [input, ...plain]), input);
+}
+
+/** Coordinates of the elements that are not zero, one row each. PyTorch: `torch.nonzero`. */
+export function nonzero(input: Tensor, options: { readonly asTuple: true }): Tensor[];
+export function nonzero(input: Tensor, options?: { readonly asTuple?: false | undefined }): Tensor;
+export function nonzero(
+  input: Tensor,
+  options: { readonly asTuple?: boolean | undefined } = {},
+): Tensor | Tensor[] {
+  const { asTuple = false, ...rest } = options;
+  const lifted = asTuple && input instanceof Tensor && input.ndim === 0;
+  const source = lifted ? unsqueeze(input, 0) : input;
+  const rows = wrapOne(invoke(entries.nonzero, [source, rest]), undefined);
+  return asTuple ? unbind(rows, 1) : rows;
+}
+
+declare module '../tensor' {
+  interface Tensor {
+    /** See {@link std}. */
+    std(...args: VarianceArgs): Tensor;
+    /** Variance. */
+    var(...args: VarianceArgs): Tensor;
+    /** See {@link norm}. */
+    norm(...args: NormArgs): Tensor;
+    /** See {@link nonzero}. */
+    nonzero(options: { readonly asTuple: true }): Tensor[];
+    nonzero(options?: { readonly asTuple?: false | undefined }): Tensor;
+  }
+}
+
+for (const [name, fn] of Object.entries({ std, var: var_, norm, nonzero })) {
+  Object.defineProperty(Tensor.prototype, name, {
+    value(this: Tensor, ...args: never[]) {
+      return (fn as (input: Tensor, ...rest: never[]) => unknown)(this, ...args);
+    },
+    writable: true,
+    configurable: true,
+  });
+}
