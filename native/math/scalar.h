@@ -97,11 +97,12 @@ AG_HD AG_INLINE double erfinv(double y) {
     x = ::copysign(p / q, y);
   }
   constexpr double kTwoOverRootPi = 1.12837916709551257390;
+  const double sign = y < 0 ? -1 : 1;
   for (int i = 0; i < 2; ++i) {
     // Near +-1 erf has lost the digits that erfc keeps.
     const double error = magnitude <= 0.7
                              ? ::erf(x) - y
-                             : ::copysign((1 - magnitude) - ::erfc(::fabs(x)), y);
+                             : sign * ((1 - magnitude) - ::erfc(::fabs(x)));
     x -= error / (kTwoOverRootPi * ::exp(-x * x));
   }
   return x;

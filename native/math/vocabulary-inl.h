@@ -342,7 +342,7 @@ AG_MATH void split_exponent(V x, V* mantissa, V* exponent) {
   using I = std::conditional_t<kSingle, int32_t, int64_t>;
   constexpr U kRoot = kSingle ? U{0x3f3504f3u} : static_cast<U>(0x3fe6a09e667f3bcdull);
   constexpr U kMantissa = (U{1} << kShift) - 1;
-  constexpr U kMagic = kSingle ? U{0x4b400000u} : static_cast<U>(0x4338000000000000ull);
+  [[maybe_unused]] constexpr U kMagic = kSingle ? U{0x4b400000u} : static_cast<U>(0x4338000000000000ull);
   if constexpr (kIsScalar<V>) {
     U u;
     memcpy(&u, &x, sizeof(u));
