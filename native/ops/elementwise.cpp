@@ -12,11 +12,22 @@
 
 namespace ampgrad::impl {
 
+namespace {
+
+// PyTorch works out numbers alone only for the four operations of arithmetic.
+void check_has_tensor(OpId op, const Operand& a, const Operand& b) {
+  AG_CHECK(a.is_tensor() || b.is_tensor(), Type, op_name(op),
+           ": at least one of the two operands must be a Tensor, got two numbers");
+}
+
+}  // namespace
+
 // clang-format off
 #define AG_UNARY(name, functor, rule, ...) \
   Tensor name(const Tensor& input) { return launch_unary(OpId::name, ElementwiseRule::rule, input); }
 #define AG_BINARY(name, functor, rule, ...)                                \
   Tensor name(const Operand& input, const Operand& other) {                \
+    if (OpId::name != OpId::mul) check_has_tensor(OpId::name, input, other); \
     return launch_binary(OpId::name, ElementwiseRule::rule, input, other); \
   }
 #define AG_UNARY_ATTR(...)
@@ -30,6 +41,38 @@ namespace ampgrad::impl {
 #undef AG_BINARY_ATTR
 #undef AG_TERNARY
 #undef AG_ROW
+
+#define AG_TWO_TENSORS(name, rule)                                         \
+  Tensor name(const Tensor& input, const Tensor& other) {                  \
+    return launch_binary(OpId::name, ElementwiseRule::rule, input, other); \
+  }
+#define AG_TENSOR_FIRST(name, rule)                                        \
+  Tensor name(const Tensor& input, const Operand& other) {                 \
+    return launch_binary(OpId::name, ElementwiseRule::rule, input, other); \
+  }
+AG_TWO_TENSORS(atan2, Float)
+AG_TWO_TENSORS(hypot, Same)
+AG_TWO_TENSORS(maximum, Same)
+AG_TWO_TENSORS(minimum, Same)
+AG_TWO_TENSORS(fmax, Same)
+AG_TWO_TENSORS(fmin, Same)
+AG_TWO_TENSORS(heaviside, Same)
+AG_TWO_TENSORS(logaddexp, Same)
+AG_TWO_TENSORS(logaddexp2, Same)
+AG_TWO_TENSORS(gcd, Same)
+AG_TWO_TENSORS(lcm, Same)
+AG_TWO_TENSORS(logicalAnd, Logical)
+AG_TWO_TENSORS(logicalOr, Logical)
+AG_TWO_TENSORS(logicalXor, Logical)
+AG_TENSOR_FIRST(eq, Bool)
+AG_TENSOR_FIRST(ne, Bool)
+AG_TENSOR_FIRST(lt, Bool)
+AG_TENSOR_FIRST(le, Bool)
+AG_TENSOR_FIRST(gt, Bool)
+AG_TENSOR_FIRST(ge, Bool)
+AG_TENSOR_FIRST(copysign, Float)
+#undef AG_TWO_TENSORS
+#undef AG_TENSOR_FIRST
 // clang-format on
 
 namespace {
@@ -119,7 +162,7 @@ Tensor sub(const Operand& input, const Operand& other, Scalar alpha) {
   return launch_binary(OpId::sub, kSame, input, other, alpha_attrs(OpId::sub, input, other, alpha));
 }
 
-Tensor rsub(const Operand& input, const Operand& other, Scalar alpha) {
+Tensor rsub(const Tensor& input, const Operand& other, Scalar alpha) {
   return ops::sub(other, input, alpha);
 }
 
@@ -144,14 +187,16 @@ Tensor floorDivide(const Operand& input, const Operand& other) {
 }
 
 Tensor remainder(const Operand& input, const Operand& other) {
+  check_has_tensor(OpId::remainder, input, other);
   return launch_division(OpId::remainder, input, other);
 }
 
-Tensor fmod(const Operand& input, const Operand& other) {
+Tensor fmod(const Tensor& input, const Operand& other) {
   return launch_division(OpId::fmod, input, other);
 }
 
 Tensor pow(const Operand& input, const Operand& exponent) {
+  check_has_tensor(OpId::pow, input, exponent);
   if (!exponent.is_tensor()) {
     const Scalar e = exponent.scalar();
     AG_CHECK(e.is_float() || e.to_int() >= 0 || is_floating(result_type(input, exponent)), Value,
@@ -161,6 +206,7 @@ Tensor pow(const Operand& input, const Operand& exponent) {
 }
 
 Tensor floatPower(const Operand& input, const Operand& exponent) {
+  check_has_tensor(OpId::floatPower, input, exponent);
   const auto wide = [](const Operand& o) {
     return o.is_tensor() ? Operand(ops::to(o.tensor(), DType::Float64))
                          : Operand(o.scalar().to_double());
@@ -185,12 +231,9 @@ Tensor reinterpreted(const Tensor& x, DType dtype) {
 
 // Neighbours of float16 and bfloat16 are one apart in the whole numbers that order them: the
 // magnitude bits, negated below zero.
-Tensor half_nextafter(const Operand& a, const Operand& b, DType dtype) {
-  const auto tensor_of = [&](const Operand& o) {
-    return o.is_tensor() ? as_dtype(o.tensor(), dtype) : ops::full(Dims{}, o.scalar(), dtype);
-  };
-  const Tensor x = tensor_of(a);
-  const Tensor y = tensor_of(b);
+Tensor half_nextafter(const Tensor& a, const Tensor& b, DType dtype) {
+  const Tensor x = as_dtype(a, dtype);
+  const Tensor y = as_dtype(b, dtype);
   const Tensor bits = as_dtype(reinterpreted(x, DType::Int16), DType::Int32);
   const Tensor magnitude = ops::bitwiseAnd(bits, Operand(0x7fff));
   const Tensor rank = ops::where(ops::lt(bits, Operand(0)), ops::neg(magnitude), magnitude);
@@ -206,13 +249,13 @@ Tensor half_nextafter(const Operand& a, const Operand& b, DType dtype) {
 
 }  // namespace
 
-Tensor nextafter(const Operand& input, const Operand& other) {
+Tensor nextafter(const Tensor& input, const Tensor& other) {
   const DType dtype = result_type(input, other);
   if (is_low_precision(dtype)) return half_nextafter(input, other, dtype);
   return launch_binary(OpId::nextafter, kSame, input, other);
 }
 
-Tensor ldexp(const Operand& input, const Operand& other) {
+Tensor ldexp(const Tensor& input, const Tensor& other) {
   return ops::mul(input, Operand(ops::pow(Operand(2.0), other)));
 }
 
@@ -239,7 +282,7 @@ bool equal(const Tensor& input, const Tensor& other) {
   AG_CHECK(input.dtype() == other.dtype(), DType, "equal: expected both tensors to have the same ",
            "dtype, got ", dtype_name(input.dtype()), " and ", dtype_name(other.dtype()));
   if (!(input.sizes() == other.sizes())) return false;
-  return ops::all(ops::eq(Operand(input), Operand(other))).data_as<bool>()[0];
+  return ops::all(ops::eq(input, Operand(other))).data_as<bool>()[0];
 }
 
 // No dtype here is complex.
@@ -304,14 +347,20 @@ Tensor clamp(const Tensor& input, const std::optional<Operand>& min,
   return launch_elementwise_as(OpId::clamp, compute, compute, Span<Operand>(operands, 3));
 }
 
+namespace {
+Tensor as_tensor(const Operand& o) {
+  return o.is_tensor() ? o.tensor() : ops::full(Dims{}, o.scalar());
+}
+}  // namespace
+
 // Truth values have no range to clamp to, but a tensor of bounds is just another operand.
 Tensor clampMin(const Tensor& input, const Operand& min) {
-  if (result_type(Operand(input), min) == DType::Bool) return ops::maximum(Operand(input), min);
+  if (result_type(Operand(input), min) == DType::Bool) return ops::maximum(input, as_tensor(min));
   return ops::clamp(input, std::optional<Operand>(min), std::optional<Operand>());
 }
 
 Tensor clampMax(const Tensor& input, const Operand& max) {
-  if (result_type(Operand(input), max) == DType::Bool) return ops::minimum(Operand(input), max);
+  if (result_type(Operand(input), max) == DType::Bool) return ops::minimum(input, as_tensor(max));
   return ops::clamp(input, std::optional<Operand>(), std::optional<Operand>(max));
 }
 

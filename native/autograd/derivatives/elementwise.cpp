@@ -75,7 +75,7 @@ void pow_backward(Backward& b) {
       return ops::mul(b.grad(), ops::mul(ops::pow(b.operand(0), Operand(less)), e));
     }
     const Tensor slope = ops::mul(e, ops::pow(b.operand(0), ops::sub(e, Operand(1))));
-    return ops::where(ops::eq(e, Operand(0)), Operand(0.0), ops::mul(b.grad(), slope));
+    return ops::where(ops::eq(e.tensor(), Operand(0)), Operand(0.0), ops::mul(b.grad(), slope));
   });
   b.set(1, [&] {
     const Operand x = b.operand(0);
@@ -89,7 +89,8 @@ void pow_backward(Backward& b) {
       }
       return ops::mul(b.grad(), ops::mul(b.output(), Operand(std::log(base))));
     }
-    const Tensor flat = ops::logicalAnd(ops::eq(x, Operand(0)), ops::ge(e, Operand(0)));
+    const Tensor flat =
+        ops::logicalAnd(ops::eq(x.tensor(), Operand(0)), ops::ge(e, Operand(0)));
     const Tensor slope = ops::mul(b.grad(), ops::mul(b.output(), ops::log(x.tensor())));
     return ops::where(flat, Operand(0.0), slope);
   });
@@ -112,8 +113,8 @@ void hypot_backward(Backward& b) {
 // The side that is chosen gets the gradient; equal sides share it.
 template <bool kMax>
 void extreme_backward(Backward& b) {
-  const Operand x = b.operand(0);
-  const Operand y = b.operand(1);
+  const Tensor x = b.input(0);
+  const Tensor y = b.input(1);
   const auto part = [&](const Tensor& wins) {
     const Tensor half = ops::mul(b.grad(), Operand(0.5));
     return ops::where(ops::eq(x, y), half, ops::where(wins, b.grad(), Operand(0.0)));
@@ -125,9 +126,9 @@ void extreme_backward(Backward& b) {
 // As above, where a NaN never wins against a number.
 template <bool kMax>
 void number_extreme_backward(Backward& b) {
-  const Operand x = b.operand(0);
-  const Operand y = b.operand(1);
-  const auto is_nan = [](const Operand& o) { return ops::ne(o, o); };
+  const Tensor x = b.input(0);
+  const Tensor y = b.input(1);
+  const auto is_nan = [](const Tensor& t) { return ops::ne(t, t); };
   b.set(0, [&] {
     const Tensor wins = ops::logicalOr(kMax ? ops::ge(x, y) : ops::le(x, y), is_nan(y));
     return ops::where(wins, b.grad(), Operand(0.0));
@@ -140,7 +141,7 @@ void number_extreme_backward(Backward& b) {
 
 void copysign_backward(Backward& b) {
   b.set(0, [&] {
-    const Operand x = b.operand(0);
+    const Tensor x = b.input(0);
     const Tensor ratio = ops::div(b.output(), x);
     return ops::where(ops::eq(x, Operand(0)), Operand(0.0), ops::mul(b.grad(), ratio));
   });
@@ -162,13 +163,11 @@ void logaddexp_backward(Backward& b) {
 
 void xlogy_backward(Backward& b) {
   b.set(0, [&] {
-    const Operand x = b.operand(0);
-    const Operand y = b.operand(1);
-    const Tensor log_y = y.is_tensor()
-                             ? ops::log(y.tensor())
-                             : ops::full(Dims{}, Scalar(std::log(y.scalar().to_double())));
+    const Tensor x = b.input(0);
+    const Tensor y =
+        b.is_tensor(1) ? b.input(1) : ops::full(Dims{}, Scalar(b.operand(1).scalar().to_double()));
     const Tensor flat = ops::logicalAnd(ops::eq(x, Operand(0)), ops::le(y, Operand(0)));
-    return ops::where(flat, Operand(0.0), ops::mul(b.grad(), log_y));
+    return ops::where(flat, Operand(0.0), ops::mul(b.grad(), ops::log(y)));
   });
   b.set(1, [&] { return ops::mul(b.grad(), ops::div(b.operand(0), b.operand(1))); });
 }
@@ -176,7 +175,7 @@ void xlogy_backward(Backward& b) {
 // Moves with the input, except where it is already at the target.
 void nextafter_backward(Backward& b) {
   b.set(0, [&] {
-    return ops::where(ops::ne(b.operand(0), b.operand(1)), b.grad(), Operand(0.0));
+    return ops::where(ops::ne(b.input(0), b.operand(1)), b.grad(), Operand(0.0));
   });
   if (b.is_tensor(1)) b.set(1, [&] { return ops::zerosLike(b.grad()); });
 }
@@ -196,14 +195,14 @@ void clamp_backward(Backward& b) {
   if (b.is_tensor(1)) {
     b.set(1, [&] {
       Tensor taken = ops::lt(b.input(0), b.operand(1));
-      if (has_max) taken = ops::logicalAnd(taken, ops::lt(b.operand(1), b.operand(2)));
+      if (has_max) taken = ops::logicalAnd(taken, ops::lt(b.input(1), b.operand(2)));
       return ops::where(taken, b.grad(), zero);
     });
   }
   if (b.is_tensor(2)) {
     b.set(2, [&] {
       Tensor taken = ops::gt(b.input(0), b.operand(2));
-      if (has_min) taken = ops::logicalOr(taken, ops::gt(b.operand(1), b.operand(2)));
+      if (has_min) taken = ops::logicalOr(taken, ops::lt(b.input(2), b.operand(1)));
       return ops::where(taken, b.grad(), zero);
     });
   }
@@ -215,7 +214,12 @@ void where_backward(Backward& b) {
 }
 
 void lerp_backward(Backward& b) {
-  b.set(0, [&] { return ops::mul(b.grad(), ops::rsub(b.operand(2), Operand(1))); });
+  b.set(0, [&] {
+    const Operand w = b.operand(2);
+    const Operand rest = w.is_tensor() ? Operand(ops::rsub(w.tensor(), Operand(1)))
+                                       : Operand(1 - w.scalar().to_double());
+    return ops::mul(b.grad(), rest);
+  });
   b.set(1, [&] { return ops::mul(b.grad(), b.operand(2)); });
   if (b.is_tensor(2)) {
     b.set(2, [&] { return ops::mul(b.grad(), ops::sub(b.input(1), b.input(0))); });

@@ -91,13 +91,11 @@ void ndtri_backward(Backward& b) {
 
 void xlog1py_backward(Backward& b) {
   b.set(0, [&] {
-    const Operand x = b.operand(0);
-    const Operand y = b.operand(1);
-    const Tensor log_y = y.is_tensor()
-                             ? ops::log1p(y.tensor())
-                             : ops::full(Dims{}, Scalar(std::log1p(y.scalar().to_double())));
+    const Tensor x = b.input(0);
+    const Tensor y =
+        b.is_tensor(1) ? b.input(1) : ops::full(Dims{}, Scalar(b.operand(1).scalar().to_double()));
     const Tensor flat = ops::logicalAnd(ops::eq(x, Operand(0)), ops::le(y, Operand(-1)));
-    return ops::where(flat, Operand(0.0), ops::mul(b.grad(), log_y));
+    return ops::where(flat, Operand(0.0), ops::mul(b.grad(), ops::log1p(y)));
   });
   b.set(1, [&] {
     return ops::mul(b.grad(), ops::div(b.operand(0), ops::add(b.operand(1), Operand(1))));
