@@ -13,7 +13,7 @@ const addon = createRequire(import.meta.url)('node-gyp-build')(root);
 
 // Rows that other rows and derivatives are made of; callOp still reaches them.
 const internal =
-  /(Backward|Forward|Step_)$|^(binaryCrossEntropyTerms|embeddingLookup|splitSections|splitIndices|toCopy|asStridedView|multiTensorNorm|multiTensorScale_|truncDivide|geluTanh)$/;
+  /(Backward|Forward|Step_)$|^(toCopy|asStridedView|multiTensorNorm|multiTensorScale_|truncDivide|geluTanh)$/;
 // Functions that torch.Tensor does not have as methods (torch.nn.functional).
 const functionOnly =
   /(Loss|Norm|Dropout|dropout)$|^(linear|bilinear|crossEntropy|embedding|oneHot|conv|(max|avg|lp|adaptive|fractional)\w*Pool|pad$|interpolate|scaledDot|binaryCrossEntropy|klDiv)/;

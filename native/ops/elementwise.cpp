@@ -102,9 +102,9 @@ void check_divisor(OpId op, const Operand& a, const Operand& b) {
   if (is_floating(result_type(a, b))) return;
   // `all` answers in uint8 for uint8: one byte either way.
   const bool has_zero =
-      b.is_tensor() ? *static_cast<const uint8_t*>(
-                          impl::all(b.tensor(), std::nullopt, false).data()) == 0
-                    : b.scalar().to_int() == 0;
+      b.is_tensor()
+          ? *static_cast<const uint8_t*>(impl::all(b.tensor(), std::nullopt, false).data()) == 0
+          : b.scalar().to_int() == 0;
   AG_CHECK(!has_zero, Value, op_name(op), ": integer division by zero: argument 'other' ",
            b.is_tensor() ? "holds a zero" : "is zero");
 }
@@ -117,23 +117,35 @@ Tensor launch_division(OpId op, const Operand& a, const Operand& b) {
 // The bounds of a dtype as numbers that change nothing.
 Scalar lowest_value(DType dtype) {
   switch (dtype) {
-    case DType::UInt8: return Scalar(0);
-    case DType::Int8: return Scalar(INT8_MIN);
-    case DType::Int16: return Scalar(INT16_MIN);
-    case DType::Int32: return Scalar(INT32_MIN);
-    case DType::Int64: return Scalar(INT64_MIN);
-    default: return Scalar(-std::numeric_limits<double>::infinity());
+    case DType::UInt8:
+      return Scalar(0);
+    case DType::Int8:
+      return Scalar(INT8_MIN);
+    case DType::Int16:
+      return Scalar(INT16_MIN);
+    case DType::Int32:
+      return Scalar(INT32_MIN);
+    case DType::Int64:
+      return Scalar(INT64_MIN);
+    default:
+      return Scalar(-std::numeric_limits<double>::infinity());
   }
 }
 
 Scalar highest_value(DType dtype) {
   switch (dtype) {
-    case DType::UInt8: return Scalar(UINT8_MAX);
-    case DType::Int8: return Scalar(INT8_MAX);
-    case DType::Int16: return Scalar(INT16_MAX);
-    case DType::Int32: return Scalar(INT32_MAX);
-    case DType::Int64: return Scalar(INT64_MAX);
-    default: return Scalar(std::numeric_limits<double>::infinity());
+    case DType::UInt8:
+      return Scalar(UINT8_MAX);
+    case DType::Int8:
+      return Scalar(INT8_MAX);
+    case DType::Int16:
+      return Scalar(INT16_MAX);
+    case DType::Int32:
+      return Scalar(INT32_MAX);
+    case DType::Int64:
+      return Scalar(INT64_MAX);
+    default:
+      return Scalar(std::numeric_limits<double>::infinity());
   }
 }
 
@@ -166,8 +178,7 @@ Tensor rsub(const Tensor& input, const Operand& other, Scalar alpha) {
   return ops::sub(other, input, alpha);
 }
 
-Tensor div(const Operand& input, const Operand& other,
-           std::optional<std::string> rounding_mode) {
+Tensor div(const Operand& input, const Operand& other, std::optional<std::string> rounding_mode) {
   if (!rounding_mode.has_value()) {
     return launch_binary(OpId::div, ElementwiseRule::Float, input, other);
   }
@@ -217,8 +228,9 @@ Tensor floatPower(const Operand& input, const Operand& exponent) {
 
 // The result never fits into anything narrower.
 Tensor floatPower_(const Tensor& input, const Operand& exponent) {
-  AG_CHECK(input.dtype() == DType::Float64, DType, "floatPower_: the base given to floatPower_ has ",
-           "dtype ", dtype_name(input.dtype()), " but the operation's result requires dtype float64");
+  AG_CHECK(input.dtype() == DType::Float64, DType,
+           "floatPower_: the base given to floatPower_ has ", "dtype ", dtype_name(input.dtype()),
+           " but the operation's result requires dtype float64");
   return ops::copy_(input, Operand(ops::floatPower(Operand(input), exponent)), false);
 }
 
@@ -259,8 +271,7 @@ Tensor ldexp(const Tensor& input, const Tensor& other) {
   return ops::mul(input, Operand(ops::pow(Operand(2.0), other)));
 }
 
-Tensor isclose(const Tensor& input, const Tensor& other, double rtol, double atol,
-               bool equal_nan) {
+Tensor isclose(const Tensor& input, const Tensor& other, double rtol, double atol, bool equal_nan) {
   AG_CHECK(input.dtype() == other.dtype(), DType, "isclose: ", dtype_name(input.dtype()),
            " did not match ", dtype_name(other.dtype()));
   AG_CHECK(rtol >= 0, Value, "isclose: argument 'rtol' must be at least zero, got ", rtol);

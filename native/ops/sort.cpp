@@ -166,7 +166,8 @@ void check_quantile(const QuantileCall& call, const Tensor& input, const Operand
   AG_CHECK(q.tensor().dtype() == input.dtype(), DType, call.op,
            ": argument 'q' must have the same dtype as the input tensor, got ",
            dtype_name(q.tensor().dtype()), " and ", dtype_name(input.dtype()));
-  const Tensor inside = ops::logicalAnd(ops::ge(q.tensor(), Operand(0)), ops::le(q.tensor(), Operand(1)));
+  const Tensor inside =
+      ops::logicalAnd(ops::ge(q.tensor(), Operand(0)), ops::le(q.tensor(), Operand(1)));
   AG_CHECK(ops::all(inside).data_as<bool>()[0], Value, call.op,
            ": argument 'q' values must be in the range [0, 1]");
 }

@@ -169,9 +169,8 @@ Wide erfinv_reference(Wide y) {
   if (std::isinf(x) || x == 0 || std::isnan(x)) return x == 0 ? y : x;
   const Wide sign = y < 0 ? -1 : 1;
   for (int i = 0; i < 3; ++i) {
-    const Wide error = std::fabs(y) < 0.5L
-                           ? std::erf(x) - y
-                           : sign * ((1 - std::fabs(y)) - std::erfc(std::fabs(x)));
+    const Wide error = std::fabs(y) < 0.5L ? std::erf(x) - y
+                                           : sign * ((1 - std::fabs(y)) - std::erfc(std::fabs(x)));
     x -= error / (1.12837916709551257389615890312154517L * std::exp(-x * x));
   }
   return x;
@@ -271,7 +270,7 @@ double worst_of_pairs(Op2 op, Binary reference) {
   };
   std::mt19937_64 random(11);
   std::shuffle(y.begin() + 20012, y.end(), random);
-  const Tensor out = op(Operand(tensor_of(x)), Operand(tensor_of(y)));
+  const Tensor out = op(tensor_of(x), tensor_of(y));
   const T* results = out.template data_as<T>();
   double most = 0;
   for (size_t i = 0; i < x.size(); ++i) {

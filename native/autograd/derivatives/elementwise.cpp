@@ -89,8 +89,7 @@ void pow_backward(Backward& b) {
       }
       return ops::mul(b.grad(), ops::mul(b.output(), Operand(std::log(base))));
     }
-    const Tensor flat =
-        ops::logicalAnd(ops::eq(x.tensor(), Operand(0)), ops::ge(e, Operand(0)));
+    const Tensor flat = ops::logicalAnd(ops::eq(x.tensor(), Operand(0)), ops::ge(e, Operand(0)));
     const Tensor slope = ops::mul(b.grad(), ops::mul(b.output(), ops::log(x.tensor())));
     return ops::where(flat, Operand(0.0), slope);
   });
@@ -174,9 +173,7 @@ void xlogy_backward(Backward& b) {
 
 // Moves with the input, except where it is already at the target.
 void nextafter_backward(Backward& b) {
-  b.set(0, [&] {
-    return ops::where(ops::ne(b.input(0), b.operand(1)), b.grad(), Operand(0.0));
-  });
+  b.set(0, [&] { return ops::where(ops::ne(b.input(0), b.operand(1)), b.grad(), Operand(0.0)); });
   if (b.is_tensor(1)) b.set(1, [&] { return ops::zerosLike(b.grad()); });
 }
 
