@@ -244,6 +244,7 @@ Tensor reinterpreted(const Tensor& x, DType dtype) {
 // Neighbours of float16 and bfloat16 are one apart in the whole numbers that order them: the
 // magnitude bits, negated below zero.
 Tensor half_nextafter(const Tensor& a, const Tensor& b, DType dtype) {
+  const OutputSlot shield{Tensor()};  // the target of an in-place call is not for the steps below
   const Tensor x = as_dtype(a, dtype);
   const Tensor y = as_dtype(b, dtype);
   const Tensor bits = as_dtype(reinterpreted(x, DType::Int16), DType::Int32);

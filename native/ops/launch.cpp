@@ -293,7 +293,8 @@ OutputSlot* OutputSlot::current() { return current_slot; }
 
 // A mismatch leaves the target alone: the runtime reports it.
 const Tensor* OutputSlot::take(OpId, DimsView sizes, DType natural) {
-  if (taken_ || !(DimsView(target_.sizes()) == sizes) || !can_cast(natural, target_.dtype())) {
+  if (taken_ || !target_.defined() || !(DimsView(target_.sizes()) == sizes) ||
+      !can_cast(natural, target_.dtype())) {
     return nullptr;
   }
   taken_ = true;
