@@ -1,0 +1,92 @@
+/** Finds the function of a case and calls it with its arguments, mapped by name. */
+import * as ampgrad from '../../lib';
+import { opSchemas, type Tensor } from '../../lib';
+import { camel } from './decode';
+
+export class Missing extends Error {}
+
+type Callable = (...args: unknown[]) => unknown;
+
+const schemas = new Map(opSchemas().map((s) => [s.name, s]));
+const dropped = new Set(['layout', 'memory_format', 'pin_memory']);
+
+/** Functions written in TypeScript whose operands PyTorch's samples give by name. */
+const positionalNames: Readonly<Record<string, readonly string[]>> = { prelu: ['weight'] };
+
+function lookUp(path: readonly string[]): Callable | undefined {
+  let at: unknown = ampgrad;
+  for (const name of path) at = (at as Record<string, unknown> | undefined)?.[name];
+  return typeof at === 'function' ? (at as Callable) : undefined;
+}
+
+/** `torch.nn.functional.conv2d` -> nn.functional.conv2d or conv2d. */
+function resolve(call: string): { fn: Callable; name: string } {
+  const parts = call
+    .replace(/^torch\./, '')
+    .split('.')
+    .map(camel);
+  const name = parts[parts.length - 1] as string;
+  const fn = lookUp(parts) ?? lookUp([name]);
+  if (fn === undefined) throw new Missing(call);
+  return { fn, name };
+}
+
+/** Positions that the schema wants by name become options. */
+function place(name: string, args: unknown[], options: Record<string, unknown>): unknown[] {
+  for (const key of positionalNames[name] ?? []) {
+    if (!(key in options)) continue;
+    args.push(options[key]);
+    Reflect.deleteProperty(options, key);
+  }
+  const schema = schemas.get(name);
+  if (schema === undefined) return args;
+  const limit = schema.args.filter((a) => !a.keywordOnly).length;
+  // What the schema requires is positional, whatever Python's caller wrote.
+  for (let i = args.length; i < limit; ++i) {
+    const key = schema.args[i]?.name ?? '';
+    if (schema.args[i]?.required !== true || !(key in options)) break;
+    args.push(options[key]);
+    Reflect.deleteProperty(options, key);
+  }
+  const spreads = schema.args[limit - 1]?.type === 'int[]';
+  if (args.length <= limit || spreads) return args;
+  args.slice(limit).forEach((v, i) => {
+    const key = schema.args[limit + i]?.name;
+    if (key !== undefined) options[key] = v;
+  });
+  return args.slice(0, limit);
+}
+
+export interface Case {
+  readonly kind: 'function' | 'method' | 'property';
+  readonly call: string;
+}
+
+function finish(args: unknown[], options: Record<string, unknown>): unknown[] {
+  return Object.keys(options).length === 0 ? args : [...args, options];
+}
+
+export function callCase(c: Case, args: unknown[], kwargs: Record<string, unknown>): unknown {
+  const options: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(kwargs)) {
+    if (!dropped.has(key)) options[camel(key)] = value;
+  }
+  if (c.kind === 'function') {
+    const { fn, name } = resolve(c.call);
+    return fn(...finish(place(name, args, options), options));
+  }
+  const [self, ...rest] = args as [Tensor, ...unknown[]];
+  const index = (v: unknown): unknown[] => (Array.isArray(v) ? v : [v]);
+  if (c.call === '__getitem__') return self.get(...(index(rest[0]) as never[]));
+  if (c.call === '__setitem__') {
+    self.set(index(rest[0]) as never, rest[1] as never);
+    return null;
+  }
+  const name = camel(c.call);
+  if (!(name in self)) throw new Missing(c.call);
+  const member = (self as unknown as Record<string, unknown>)[name];
+  if (c.kind === 'property') return member;
+  if (typeof member !== 'function') throw new Missing(c.call);
+  const placed = place(name, args, options).slice(1);
+  return (member as Callable).apply(self, finish(placed, options));
+}
