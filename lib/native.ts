@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
-import { makeError } from './errors';
+import { type ErrorCode, makeError } from './errors';
 
 /** What a Tensor holds: opaque to JavaScript. */
 export type Handle = { readonly __handle: unique symbol };
@@ -81,7 +81,7 @@ type Nullable = Handle | null | undefined;
 
 export interface Native {
   readonly ops: Readonly<Record<string, NativeFunction>>;
-  setup(makeError: unknown, collect: (major: boolean) => void): void;
+  setup(makeFailure: unknown, collect: (major: boolean) => void): void;
   opSchemas(): OpSchema[];
   /** Other names of ops: alias to target. */
   opAliases(): Readonly<Record<string, string>>;
@@ -197,11 +197,53 @@ function packageRoot(): string {
   return folder;
 }
 
+/** What a native function returns instead of throwing; see native/binding/env.h. */
+interface Failure {
+  readonly thrown: unknown;
+}
+
+type FailureClass = new (thrown: unknown) => Failure;
+
+/** The addon as it was loaded; copies of this library in one environment share its exports. */
+interface Addon extends Record<string, unknown> {
+  ops: Record<string, NativeFunction>;
+  setup: NativeFunction;
+  Failure?: FailureClass;
+}
+
+function guarded(fn: NativeFunction, failure: FailureClass): NativeFunction {
+  return (...args) => {
+    const result = fn(...args);
+    if (result instanceof failure) throw result.thrown;
+    return result;
+  };
+}
+
+/** The addon's functions, throwing what they report as failed. */
+function guard(addon: Addon): Native {
+  const failure = (addon.Failure ??= class {
+    constructor(readonly thrown: unknown) {}
+  });
+  const makeFailure = (code: ErrorCode | undefined, detail: unknown): Failure =>
+    new failure(code === undefined ? detail : makeError(code, detail as string));
+  addon.setup(makeFailure, collect);
+  const wrap = (functions: Record<string, unknown>): Record<string, unknown> =>
+    Object.fromEntries(
+      Object.entries(functions).map(([name, value]) => [
+        name,
+        typeof value === 'function' && value !== failure
+          ? guarded(value as NativeFunction, failure)
+          : value,
+      ]),
+    );
+  return { ...wrap(addon), ops: wrap(addon.ops) } as unknown as Native;
+}
+
 function load(): Native {
   // eslint-disable-next-line @typescript-eslint/no-require-imports -- resolves the binary at run time
-  const loadAddon = require('node-gyp-build') as (root: string) => Native;
+  const loadAddon = require('node-gyp-build') as (root: string) => Addon;
   const root = packageRoot();
-  let addon: Native;
+  let addon: Addon;
   try {
     addon = loadAddon(root);
   } catch (cause) {
@@ -212,8 +254,7 @@ function load(): Native {
       { cause },
     );
   }
-  addon.setup(makeError, collect);
-  return addon;
+  return guard(addon);
 }
 
 export const native: Native = load();

@@ -18,7 +18,7 @@ NAPI_MODULE_INIT(/* napi_env env, napi_value exports */) {
     export_runtime_functions(env, exports);
     export_amp_functions(env, exports);
   } catch (...) {
-    rethrow_as_js(env);
+    failure(env);
     return nullptr;
   }
   return exports;

@@ -126,13 +126,23 @@ Doubles read_float_list(const Argument& a) {
   return out;
 }
 
+// Lists by position in which an element may be absent: index tensors of dimensions, and what an
+// optimizer step creates when it is not there. Everywhere else a null is a mistake.
+bool may_lack_elements(const std::string& name) {
+  for (const char* known : {"indices", "grads", "scalars", "states", "masters"}) {
+    if (name == known) return true;
+  }
+  return false;
+}
+
 TensorList read_tensor_list(const Argument& a) {
   if (!is_array(a)) a.expected("an array of Tensors");
   TensorList out;
   each_element(a, [&](const Argument& e) {
     napi_valuetype type = napi_undefined;
     napi_typeof(e.env, e.value, &type);
-    const bool absent = type == napi_null || type == napi_undefined;
+    const bool absent =
+        (type == napi_null || type == napi_undefined) && may_lack_elements(e.def.name);
     out.push_back(absent ? Tensor() : read_tensor(e, "an array of Tensors").get<Tensor>());
   });
   return out;
@@ -319,7 +329,7 @@ const char* autocast_hint(bool in_place) {
          "castInputs }))";
 }
 
-void throw_with_hint(napi_env env, const OpBinding& binding, const Error& e) {
+napi_value failure_with_hint(napi_env env, const OpBinding& binding, const Error& e) {
   const bool mixture = e.code() == ErrorCode::DType && Autocast::ever_used() &&
                        e.message().find("autocast") == std::string::npos;
   try {
@@ -327,7 +337,7 @@ void throw_with_hint(napi_env env, const OpBinding& binding, const Error& e) {
     const bool in_place = binding.in_place || binding.op->inplace == Inplace::Only;
     throw Error(e.code(), e.message() + autocast_hint(in_place));
   } catch (...) {
-    rethrow_as_js(env);
+    return failure(env);
   }
 }
 
@@ -341,11 +351,9 @@ napi_value op_callback(napi_env env, napi_callback_info info) {
   try {
     return run_op(env, binding, std::min<size_t>(argc, kMaxArgs + 1), argv);
   } catch (const Error& e) {
-    throw_with_hint(env, binding, e);
-    return nullptr;
+    return failure_with_hint(env, binding, e);
   } catch (...) {
-    rethrow_as_js(env);
-    return nullptr;
+    return failure(env);
   }
 }
 

@@ -18,13 +18,12 @@ struct Bytes {
 Bytes view_bytes(const Call& c, size_t i, const char* where) {
   bool is_view = false;
   check_status(c.env, napi_is_typedarray(c.env, c.argv[i], &is_view));
-  AG_CHECK(is_view, Type, where, ": must be a typed array, got ",
-           describe_value(c.env, c.argv[i]));
+  AG_CHECK(is_view, Type, where, ": must be a typed array, got ", describe_value(c.env, c.argv[i]));
   napi_typedarray_type type{};
   size_t length = 0;
   void* data = nullptr;
-  check_status(c.env, napi_get_typedarray_info(c.env, c.argv[i], &type, &length, &data, nullptr,
-                                               nullptr));
+  check_status(c.env,
+               napi_get_typedarray_info(c.env, c.argv[i], &type, &length, &data, nullptr, nullptr));
   static constexpr size_t kSizes[] = {1, 1, 1, 2, 2, 4, 4, 4, 8, 8, 8};
   AG_CHECK(static_cast<size_t>(type) < std::size(kSizes), Type, where,
            ": this kind of typed array is not supported");

@@ -110,41 +110,62 @@ void remove_pressure_hook(EnvState* state) {
 
 namespace {
 
-void throw_error(napi_env env, const char* code, const std::string& message) {
-  napi_value make_error;
-  napi_value undefined;
-  napi_value arguments[2];
-  napi_value error;
+// code == nullptr: `detail` is a value that JavaScript threw.
+napi_value call_make_failure(napi_env env, const char* code, napi_value detail) {
   EnvState* state = env_state(env);
-  if (state != nullptr && state->make_error != nullptr &&
-      napi_get_reference_value(env, state->make_error, &make_error) == napi_ok &&
-      napi_get_undefined(env, &undefined) == napi_ok &&
-      napi_create_string_utf8(env, code, NAPI_AUTO_LENGTH, &arguments[0]) == napi_ok &&
-      napi_create_string_utf8(env, message.data(), message.size(), &arguments[1]) == napi_ok &&
-      napi_call_function(env, undefined, make_error, 2, arguments, &error) == napi_ok) {
-    napi_throw(env, error);
-    return;
+  napi_value make_failure;
+  napi_value arguments[2];
+  napi_value result;
+  const auto made = [&] {
+    return napi_get_reference_value(env, state->make_failure, &make_failure) == napi_ok &&
+           (code == nullptr
+                ? napi_get_undefined(env, &arguments[0])
+                : napi_create_string_utf8(env, code, NAPI_AUTO_LENGTH, &arguments[0])) == napi_ok &&
+           napi_call_function(env, make_failure, make_failure, 2, arguments, &result) == napi_ok;
+  };
+  arguments[1] = detail;
+  if (state == nullptr || state->make_failure == nullptr || !made()) return nullptr;
+  return result;
+}
+
+napi_value error_failure(napi_env env, const char* code, const std::string& message) {
+  napi_value text;
+  if (napi_create_string_utf8(env, message.data(), message.size(), &text) == napi_ok) {
+    const napi_value result = call_make_failure(env, code, text);
+    if (result != nullptr) return result;
   }
+  // Before setup, or when JavaScript cannot run any more.
   bool pending = false;
   napi_is_exception_pending(env, &pending);
   if (!pending) napi_throw_error(env, code, message.c_str());
+  return nullptr;
+}
+
+napi_value pending_failure(napi_env env) {
+  napi_value thrown;
+  bool pending = false;
+  if (napi_is_exception_pending(env, &pending) != napi_ok || !pending) return nullptr;
+  if (napi_get_and_clear_last_exception(env, &thrown) != napi_ok) return nullptr;
+  const napi_value result = call_make_failure(env, nullptr, thrown);
+  if (result == nullptr) napi_throw(env, thrown);
+  return result;
 }
 
 }  // namespace
 
-void rethrow_as_js(napi_env env) noexcept {
+napi_value failure(napi_env env) noexcept {
   try {
     throw;
   } catch (const JsException&) {
-    // Already pending.
+    return pending_failure(env);
   } catch (const Error& e) {
-    throw_error(env, error_code_name(e.code()), e.message());
+    return error_failure(env, error_code_name(e.code()), e.message());
   } catch (const std::bad_alloc&) {
-    throw_error(env, "ERR_OOM", "out of memory on cpu: the system refused an allocation");
+    return error_failure(env, "ERR_OOM", "out of memory on cpu: the system refused an allocation");
   } catch (const std::exception& e) {
-    throw_error(env, "ERR_INTERNAL", std::string("internal error: ") + e.what());
+    return error_failure(env, "ERR_INTERNAL", std::string("internal error: ") + e.what());
   } catch (...) {
-    throw_error(env, "ERR_INTERNAL", "internal error of unknown kind");
+    return error_failure(env, "ERR_INTERNAL", "internal error of unknown kind");
   }
 }
 

@@ -24,9 +24,9 @@ struct OpBinding {
 
 struct EnvState {
   napi_env env = nullptr;
-  std::vector<OpBinding> ops;     // callback data of the exported functions
-  napi_ref make_error = nullptr;  // (code, message) => Error, from lib/errors.ts
-  napi_ref collect = nullptr;     // (major: boolean) => void, from lib/memory.ts
+  std::vector<OpBinding> ops;       // callback data of the exported functions
+  napi_ref make_failure = nullptr;  // (code, detail) => Failure, from lib/native.ts
+  napi_ref collect = nullptr;       // (major: boolean) => void, from lib/memory.ts
   // References released inside the collector, where Node-API must not be called.
   std::vector<napi_ref> dead_refs;
   int64_t live_handles = 0;
@@ -53,8 +53,11 @@ struct Handle : Pooled<Handle> {
 // A pending JavaScript exception travelling through C++ frames.
 struct JsException {};
 
-// Throws the JavaScript error for the C++ exception being handled; for use in catch (...).
-void rethrow_as_js(napi_env env) noexcept;
+// The result of a callback that failed with the C++ exception being handled: an object that says
+// what lib/native.ts shall throw. Node must not find a pending exception when a callback ends:
+// throwing it allocates, which can start the collector, whose finalizers would take the exception
+// for their own and end the process.
+napi_value failure(napi_env env) noexcept;
 
 // Raises if a Node-API call failed because JavaScript threw, or by our mistake.
 void check_status(napi_env env, napi_status status);

@@ -59,8 +59,7 @@ DType Call::dtype(size_t i, const char* where) const {
 TensorList Call::tensors(size_t i, const char* where) const {
   bool array = false;
   check_status(env, napi_is_array(env, argv[i], &array));
-  AG_CHECK(array, Type, where, ": must be an array of Tensors, got ",
-           describe_value(env, argv[i]));
+  AG_CHECK(array, Type, where, ": must be an array of Tensors, got ", describe_value(env, argv[i]));
   uint32_t length = 0;
   check_status(env, napi_get_array_length(env, argv[i], &length));
   TensorList out;

@@ -1,5 +1,5 @@
 // Helpers for the hand-written exports (everything that is not an op): one entry wrapper that turns
-// C++ exceptions into JavaScript ones, and readers for arguments.
+// C++ exceptions into failures, and readers for arguments.
 #pragma once
 
 #include "binding/env.h"
@@ -44,13 +44,13 @@ napi_value entry(napi_env env, napi_callback_info info) {
   call.env = env;
   call.argc = kMaxFunctionArgs;
   // Arguments beyond those given are filled with undefined.
-  if (napi_get_cb_info(env, info, &call.argc, call.argv, nullptr, nullptr) != napi_ok) return nullptr;
+  if (napi_get_cb_info(env, info, &call.argc, call.argv, nullptr, nullptr) != napi_ok)
+    return nullptr;
   call.state = env_state(env);
   try {
     return F(call);
   } catch (...) {
-    rethrow_as_js(env);
-    return nullptr;
+    return failure(env);
   }
 }
 

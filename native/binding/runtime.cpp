@@ -18,9 +18,9 @@ void keep_reference(const Call& c, size_t i, napi_ref* slot) {
   check_status(c.env, napi_create_reference(c.env, c.argv[i], 1, slot));
 }
 
-// (makeError, collect): called by lib/native.ts when it is loaded; the last copy of it wins.
+// (makeFailure, collect): called by lib/native.ts when it is loaded; the last copy of it wins.
 napi_value setup(const Call& c) {
-  keep_reference(c, 0, &c.state->make_error);
+  keep_reference(c, 0, &c.state->make_failure);
   keep_reference(c, 1, &c.state->collect);
   install_pressure_hook(c.state);
   return c.undefined();
@@ -59,14 +59,14 @@ napi_value reset_peak(const Call& c) {
 }
 
 napi_value manual_seed(const Call& c) {
-  default_generator().manual_seed(static_cast<uint64_t>(c.integer(0, "manualSeed: argument 'seed'")));
+  default_generator().manual_seed(
+      static_cast<uint64_t>(c.integer(0, "manualSeed: argument 'seed'")));
   return c.undefined();
 }
 
 napi_value initial_seed(const Call& c) {
   napi_value out;
-  check_status(c.env,
-               napi_create_bigint_uint64(c.env, default_generator().initial_seed(), &out));
+  check_status(c.env, napi_create_bigint_uint64(c.env, default_generator().initial_seed(), &out));
   return out;
 }
 
