@@ -114,6 +114,11 @@ class JsNode final : public Node {
 // (name, inputs, outputs, backward): makes the outputs results of a node. Outputs must be fresh
 // tensors; inputs that do not require grad get no edge.
 napi_value custom_function(const Call& c) {
+  napi_valuetype kinds[2] = {napi_undefined, napi_undefined};
+  check_status(c.env, napi_typeof(c.env, c.argv[0], &kinds[0]));
+  check_status(c.env, napi_typeof(c.env, c.argv[3], &kinds[1]));
+  AG_CHECK(kinds[0] == napi_string && kinds[1] == napi_function, Type,
+           "Function.apply: expected a name and a backward function");
   const TensorList inputs = c.tensors(1, "Function.apply: inputs");
   const TensorList outputs = c.tensors(2, "Function.apply: outputs");
   auto node = make_intrusive<JsNode>(c.state, c.argv[3], c.string(0));
