@@ -83,8 +83,10 @@ Tensor expand(const Tensor& x, DimsView size) {
   for (size_t i = 0; i < size.size(); ++i) {
     const int64_t own = i < lead ? 1 : x.sizes()[i - lead];
     if (size[i] == -1) {
-      AG_CHECK(i >= lead, Shape, "expand: the expanded size -1 isn't allowed in a leading, "
-               "non-existing dimension ", static_cast<int64_t>(i));
+      AG_CHECK(i >= lead, Shape,
+               "expand: the expanded size -1 isn't allowed in a leading, "
+               "non-existing dimension ",
+               static_cast<int64_t>(i));
       sizes[i] = own;
     }
     AG_CHECK(sizes[i] == own || (own == 1 && sizes[i] >= 0), Shape,
@@ -143,12 +145,11 @@ Tensor asStridedView(const Tensor& x, DimsView size, DimsView stride, int64_t st
            start);
   const auto limit = static_cast<int64_t>(x.storage()->bytes() / x.element_size());
   int64_t last = start;
-  bool is_empty = false;
+  const bool is_empty = std::find(size.begin(), size.end(), 0) != size.end();
   for (size_t i = 0; i < size.size(); ++i) {
     AG_CHECK(stride[i] >= 0, Value, "asStrided: negative strides are not supported, got strides ",
              stride);
-    if (size[i] == 0) is_empty = true;
-    if (size[i] <= 1) continue;
+    if (is_empty || size[i] <= 1) continue;
     AG_CHECK(stride[i] <= limit / (size[i] - 1), Range, "asStrided: size ", size, " with strides ",
              stride, " is out of bounds for a storage of ", limit, " elements");
     last += (size[i] - 1) * stride[i];
@@ -240,8 +241,9 @@ Tensor reshape(const Tensor& x, DimsView shape) {
 Tensor flatten(const Tensor& x, int64_t start_dim, int64_t end_dim) {
   const int64_t start = wrap_dim("flatten", start_dim, x.ndim());
   const int64_t end = wrap_dim("flatten", end_dim, x.ndim());
-  AG_CHECK(start <= end, Value, "flatten: has invalid args: startDim cannot come after endDim, got ",
-           start_dim, " and ", end_dim);
+  AG_CHECK(start <= end, Value,
+           "flatten: has invalid args: startDim cannot come after endDim, got ", start_dim, " and ",
+           end_dim);
   if (x.ndim() == 0) return ops::reshape(x, Dims{1});
   if (start == end) return x;
   Dims sizes;
@@ -315,7 +317,8 @@ Tensor toCopy(const Tensor& x, std::optional<DType> dtype, std::optional<Device>
 
 Tensor to(const Tensor& x, std::optional<DType> dtype, std::optional<Device> device,
           bool non_blocking, bool copy) {
-  const bool same = dtype.value_or(x.dtype()) == x.dtype() && device.value_or(x.device()) == x.device();
+  const bool same =
+      dtype.value_or(x.dtype()) == x.dtype() && device.value_or(x.device()) == x.device();
   return same && !copy ? x : ops::toCopy(x, dtype, device, non_blocking);
 }
 
@@ -350,8 +353,10 @@ void check_cat(const TensorList& tensors, const Tensor& first, size_t dim) {
              "cat: expected all tensors to be on the same device, got ", to_string(first.device()),
              " and ", to_string(t.device()));
     if (is_legacy_empty(t)) continue;
-    AG_CHECK(t.ndim() == first.ndim(), Shape, "cat: tensors must have same number of dimensions: "
-             "got ", static_cast<int64_t>(first.ndim()), " and ", static_cast<int64_t>(t.ndim()));
+    AG_CHECK(t.ndim() == first.ndim(), Shape,
+             "cat: tensors must have same number of dimensions: "
+             "got ",
+             static_cast<int64_t>(first.ndim()), " and ", static_cast<int64_t>(t.ndim()));
     for (size_t d = 0; d < t.ndim(); ++d) {
       AG_CHECK(d == dim || t.sizes()[d] == first.sizes()[d], Shape,
                "cat: sizes of tensors must match except in dimension ", static_cast<int64_t>(dim),
