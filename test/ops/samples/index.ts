@@ -9,6 +9,7 @@ import { creation } from './creation';
 import { elementary } from './elementary';
 import { linalg } from './linalg';
 import { losses } from './losses';
+import { more } from './more';
 import { norms } from './norms';
 import { reductions } from './reductions';
 import { shapes } from './shapes';
@@ -24,6 +25,7 @@ const families: readonly Family[] = [
   linalg,
   norms,
   losses,
+  more,
   steps,
 ];
 
