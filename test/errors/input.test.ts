@@ -483,6 +483,7 @@ describe('what is not a handle', () => {
   ];
   test('the exports of the addon refuse everything else', () => {
     const setters = new Set([
+      'deviceAvailable',
       'setup',
       'setAutocast',
       'setNumThreads',
@@ -539,4 +540,17 @@ test('the stack begins with the line of the caller', () => {
     stack = (e as Error).stack ?? '';
   }
   expect(stack.split('\n').find((line) => line.startsWith('    at '))).toContain('input.test.ts');
+});
+
+test('errors thrown while the collector runs finalizers do no harm', () => {
+  let caught = 0;
+  for (let i = 0; i < 20_000; ++i) {
+    const garbage = zeros([4]);
+    try {
+      garbage.add(zeros([3]));
+    } catch {
+      ++caught;
+    }
+  }
+  expect(caught).toBe(20_000);
 });
