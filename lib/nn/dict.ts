@@ -20,6 +20,12 @@ abstract class NamedDict<T> extends Module {
     return [...super.ownEntries(), ...this[dictItems]];
   }
 
+  /** @internal */
+  override setMember(name: string, value: unknown): void {
+    if (this[dictItems].has(name)) this[dictItems].set(name, value as T);
+    else super.setMember(name, value);
+  }
+
   /** Adds or replaces items. */
   update(items: Entries<T>): this {
     if (typeof items !== 'object' || items === null) {

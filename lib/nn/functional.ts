@@ -1,8 +1,12 @@
 /** Functions of layers without state. PyTorch: `torch.nn.functional`. */
 export * from './functional/activation';
 export { type AttentionOptions, scaledDotProductAttention } from './functional/attention';
+export * from './functional/conv';
 export * from './functional/distance';
 export * from './functional/dropout';
+export * from './functional/embedding';
 export * from './functional/linear';
 export * from './functional/loss';
 export * from './functional/norm';
+export * from './functional/pad';
+export * from './functional/shuffle';

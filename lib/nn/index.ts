@@ -21,7 +21,14 @@ export {
   type NLLLossOptions,
   type Reduction,
 } from './loss';
+export * from './conv';
+export * from './convTranspose';
 export * from './distance';
+export * from './embedding';
+export * from './padding';
+export * from './rnn';
+export * from './rnnCell';
+export * from './vision';
 export * from './lossMargin';
 export { type FieldNames, Module, type NamedOptions, type StateDictOptions } from './module';
 export type { FactoryOptions } from './options';
@@ -37,3 +44,5 @@ export {
   type TransformerLayerOptions,
 } from './transformerLayers';
 export type { LoadOptions, LoadResult, StateDict } from './stateDict';
+export * as utils from './utils';
+export { functionalCall } from './utils/functionalCall';

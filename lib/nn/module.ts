@@ -70,9 +70,7 @@ type Args<M extends { forward: unknown }> = M['forward'] extends (...args: infer
   : never;
 
 /** Result of a module's forward. */
-type Result<M extends { forward: unknown }> = M['forward'] extends (...args: never[]) => infer R
-  ? R
-  : never;
+type Result<M extends { forward(...args: never[]): unknown }> = ReturnType<M['forward']>;
 
 function snake(field: string): string {
   return field.replace(/(?<=[a-z0-9])[A-Z]/g, (c) => `_${c.toLowerCase()}`);
@@ -159,6 +157,12 @@ export class Module {
       }
     }
     return out;
+  }
+
+  /** @internal Replaces the value of a member, named as in {@link members}. */
+  setMember(name: string, value: unknown): void {
+    const field = Object.keys(this).find((key) => this.#nameOf(key) === name);
+    if (field !== undefined) this.#setField(field, value);
   }
 
   #checkList(name: string, list: readonly unknown[]): void {

@@ -1,4 +1,5 @@
 /** Norms and distances of vectors. */
+import { makeError } from '../../errors';
 import { where } from '../../ops.gen';
 import type { Tensor } from '../../tensor';
 import { bool, int, num, readOptions } from '../options';
@@ -74,4 +75,26 @@ export function normalize(input: Tensor, options: NormalizeOptions = {}): Tensor
   const spec = { p: num(2), dim: int(1, -Infinity), eps: num(1e-12) };
   const { p, dim, eps } = readOptions('normalize', spec, options);
   return input.div(normOver(input, p, dim, true).clampMin(eps));
+}
+
+/** p-norms of the differences of all pairs of rows of [N, M]: [N * (N - 1) / 2]. */
+export function pdist(input: Tensor, p = 2): Tensor {
+  if (input.ndim !== 2) {
+    throw makeError(
+      'ERR_SHAPE',
+      `pdist: argument 'input' must have 2 dimensions, got shape [${input.shape.join(', ')}]`,
+    );
+  }
+  const n = input.size(0);
+  const rows: number[] = [];
+  const others: number[] = [];
+  for (let i = 0; i < n; ++i) {
+    for (let j = i + 1; j < n; ++j) {
+      rows.push(i);
+      others.push(j);
+    }
+  }
+  const take = (list: number[]): Tensor =>
+    input.indexSelect(0, input.newTensor(list, { dtype: 'int64' }));
+  return normOver(take(rows).sub(take(others)), p, 1, false);
 }

@@ -1,0 +1,8 @@
+/** Tools for modules and parameters. PyTorch: `torch.nn.utils`. */
+export * from './clipGrad';
+export * from './fuse';
+export * from './functionalCall';
+export * as parametrizations from './parametrizations';
+export * as parametrize from './parametrize';
+export * as rnn from './rnn';
+export * from './vector';

@@ -1,0 +1,134 @@
+/** Ready parametrizations. PyTorch: `torch.nn.utils.parametrizations`. */
+import { noGrad } from '../../autograd';
+import { randn } from '../../ops.gen';
+import type { Tensor } from '../../tensor';
+import { normOver, normalize } from '../functional/distance';
+import { Module } from '../module';
+import { int, num, optionalInt, readArguments } from '../options';
+import { registerParametrization } from './parametrize';
+
+/** Norms over all dimensions but `dim`, kept for broadcasting; null: over all. */
+function normExcept(v: Tensor, dim: number | null): Tensor {
+  if (dim === null) return normOver(v.reshape([-1]), 2, 0, false);
+  const at = dim < 0 ? dim + v.ndim : dim;
+  const rows = v.transpose(0, at).reshape([v.size(at), -1]);
+  return normOver(rows, 2, 1, false).reshape(v.shape.map((n, i) => (i === at ? n : 1)));
+}
+
+/** w = g v / |v|. Salimans & Kingma 2016. */
+export class WeightNorm extends Module {
+  readonly dim: number | null;
+
+  constructor(dim: number | null = 0) {
+    super();
+    this.dim = dim;
+  }
+
+  override forward(g: Tensor, v: Tensor): Tensor {
+    return v.mul(g.div(normExcept(v, this.dim)));
+  }
+
+  rightInverse(weight: Tensor): readonly Tensor[] {
+    return [normExcept(weight, this.dim), weight.clone()];
+  }
+}
+
+/** w / sigma(w), sigma the largest singular value by power iteration. Miyato et al. 2018. */
+export class SpectralNorm extends Module {
+  readonly dim: number;
+  readonly eps: number;
+  readonly nPowerIterations: number;
+  _u: Tensor | null = null;
+  _v: Tensor | null = null;
+
+  constructor(weight: Tensor, nPowerIterations: number, dim: number, eps: number) {
+    super();
+    this.dim = dim < 0 ? dim + weight.ndim : dim;
+    this.eps = eps;
+    this.nPowerIterations = nPowerIterations;
+    if (weight.ndim <= 1) return;
+    const matrix = this.asMatrix(weight);
+    const { dtype, device } = weight;
+    const unit = (n: number): Tensor => normalize(randn([n], { dtype, device }), { dim: 0, eps });
+    this.registerBuffer('_u', unit(matrix.size(0)));
+    this.registerBuffer('_v', unit(matrix.size(1)));
+    noGrad(() => this.iterate(matrix, 15));
+  }
+
+  private asMatrix(weight: Tensor): Tensor {
+    const rows = this.dim === 0 ? weight : weight.transpose(0, this.dim);
+    if (this.dim === 0 || weight.ndim === 2) return rows.reshape([rows.size(0), -1]);
+    const order = [this.dim, ...weight.shape.keys()].filter((d, i) => i === 0 || d !== this.dim);
+    return weight.permute(order).reshape([weight.size(this.dim), -1]);
+  }
+
+  private iterate(matrix: Tensor, count: number): void {
+    const [u, v] = [this._u as Tensor, this._v as Tensor];
+    const options = { dim: 0, eps: this.eps };
+    for (let i = 0; i < count; ++i) {
+      u.copy_(normalize(matrix.matmul(v.unsqueeze(1)).squeeze(1), options));
+      v.copy_(normalize(matrix.t().matmul(u.unsqueeze(1)).squeeze(1), options));
+    }
+  }
+
+  override forward(weight: Tensor): Tensor {
+    if (this._u === null) return normalize(weight, { dim: 0, eps: this.eps });
+    const matrix = this.asMatrix(weight);
+    if (this.training) noGrad(() => this.iterate(matrix, this.nPowerIterations));
+    // Copies: the next iteration overwrites the vectors that the gradient of this one needs.
+    const [u, v] = [this._u.clone(), (this._v as Tensor).clone()];
+    const sigma = u.mul(matrix.matmul(v.unsqueeze(1)).squeeze(1)).sum();
+    return weight.div(sigma);
+  }
+
+  rightInverse(value: Tensor): Tensor {
+    return value;
+  }
+}
+
+type NameArguments<O> = [options?: O & { readonly name?: string }] | [name: string, options?: O];
+
+const nameSpec = (layer: string, name: string, value: unknown): string =>
+  value === undefined ? 'weight' : String(value);
+
+/**
+ * Trains direction and length of a weight apart: parameters
+ * `parametrizations.weight.original0` (length) and `original1` (direction).
+ * @param args name of the field ('weight'); `dim` (default 0): a length for each index along it,
+ * null for a single one.
+ */
+export function weightNorm<M extends Module>(
+  module: M,
+  ...args: NameArguments<{ readonly dim?: number | null | undefined }>
+): M {
+  const spec = { name: nameSpec, dim: optionalInt(0, -Infinity) };
+  const { name, dim } = readArguments('weightNorm', spec, args, ['name']);
+  return registerParametrization(module, name, new WeightNorm(dim === -1 ? null : dim));
+}
+
+export interface SpectralNormOptions {
+  /** Default 1. */
+  readonly nPowerIterations?: number | undefined;
+  /** Default 1e-12. */
+  readonly eps?: number | undefined;
+  /** Dimension of the outputs. Default 0, or 1 for transposed convolutions. */
+  readonly dim?: number | null | undefined;
+}
+
+/** Divides a weight by its largest singular value. */
+export function spectralNorm<M extends Module>(
+  module: M,
+  ...args: NameArguments<SpectralNormOptions>
+): M {
+  const spec = {
+    name: nameSpec,
+    nPowerIterations: int(1, 1),
+    eps: num(1e-12),
+    dim: optionalInt(null, -Infinity),
+  };
+  const read = readArguments('spectralNorm', spec, args, ['name']);
+  const weight = (module as unknown as Record<string, Tensor>)[read.name] as Tensor;
+  const dim = read.dim ?? (module.constructor.name.startsWith('ConvTranspose') ? 1 : 0);
+  const norm = new SpectralNorm(weight, read.nPowerIterations, dim, read.eps);
+  return registerParametrization(module, read.name, norm);
+}
