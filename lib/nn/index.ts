@@ -1,11 +1,13 @@
 /** Layers and models. PyTorch: `torch.nn`. */
 export * from './activation';
 export * from './attention';
+export * from './avgPool';
 export * from './batchnorm';
 export { ModuleList, ParameterList, type TensorModule } from './container';
 export * from './dict';
 export * from './dropout';
 export * from './flatten';
+export * from './fold';
 export * as functional from './functional';
 export type { GradTuple, HookOptions } from './hooks';
 export * as init from './init';
@@ -30,6 +32,7 @@ export * from './rnn';
 export * from './rnnCell';
 export * from './vision';
 export * from './lossMargin';
+export * from './maxPool';
 export { type FieldNames, Module, type NamedOptions, type StateDictOptions } from './module';
 export type { FactoryOptions } from './options';
 export * from './parameter';
@@ -46,3 +49,4 @@ export {
 export type { LoadOptions, LoadResult, StateDict } from './stateDict';
 export * as utils from './utils';
 export { functionalCall } from './utils/functionalCall';
+export * from './upsample';

@@ -64,6 +64,13 @@ export function bool(value: boolean): Check<boolean> {
   return fallback(checkBool, value);
 }
 
+export function optionalBool(value: boolean | null): Check<boolean | null> {
+  return (layer, name, given) => {
+    if (given === undefined) return value;
+    return given === null ? null : checkBool(layer, name, given);
+  };
+}
+
 export function num(value: number): Check<number> {
   return fallback(checkNumber, value);
 }
