@@ -129,7 +129,7 @@ Doubles read_float_list(const Argument& a) {
 // Lists by position in which an element may be absent: index tensors of dimensions, and what an
 // optimizer step creates when it is not there. Everywhere else a null is a mistake.
 bool may_lack_elements(const std::string& name) {
-  for (const char* known : {"indices", "grads", "scalars", "states", "masters"}) {
+  for (const char* known : {"indices", "params", "grads", "scalars", "states", "masters"}) {
     if (name == known) return true;
   }
   return false;
