@@ -483,6 +483,7 @@ describe('what is not a handle', () => {
   ];
   test('the exports of the addon refuse everything else', () => {
     const setters = new Set([
+      'Failure',
       'deviceAvailable',
       'setup',
       'setAutocast',
