@@ -340,6 +340,16 @@ export interface SplitWithSizesOptions {
   readonly dim?: number | undefined;
 }
 
+/** Options of {@link splitSections}. */
+export interface SplitSectionsOptions {
+  readonly dim?: number | undefined;
+}
+
+/** Options of {@link splitIndices}. */
+export interface SplitIndicesOptions {
+  readonly dim?: number | undefined;
+}
+
 /** Options of {@link tril}. */
 export interface TrilOptions {
   readonly diagonal?: number | undefined;
@@ -522,49 +532,9 @@ export interface ProdOptions {
   readonly dtype?: DType | null | undefined;
 }
 
-/** Options of {@link var}. */
-export interface VarOptions {
-  readonly dim?: number | readonly number[] | null | undefined;
-  readonly unbiased?: boolean | null | undefined;
-  readonly keepdim?: boolean | undefined;
-  readonly correction?: Scalar | null | undefined;
-}
-
-/** Options of {@link std}. */
-export interface StdOptions {
-  readonly dim?: number | readonly number[] | null | undefined;
-  readonly unbiased?: boolean | null | undefined;
-  readonly keepdim?: boolean | undefined;
-  readonly correction?: Scalar | null | undefined;
-}
-
-/** Options of {@link varMean}. */
-export interface VarMeanOptions {
-  readonly dim?: number | readonly number[] | null | undefined;
-  readonly unbiased?: boolean | null | undefined;
-  readonly keepdim?: boolean | undefined;
-  readonly correction?: Scalar | null | undefined;
-}
-
-/** Options of {@link stdMean}. */
-export interface StdMeanOptions {
-  readonly dim?: number | readonly number[] | null | undefined;
-  readonly unbiased?: boolean | null | undefined;
-  readonly keepdim?: boolean | undefined;
-  readonly correction?: Scalar | null | undefined;
-}
-
 /** Options of {@link vectorNorm}. */
 export interface VectorNormOptions {
   readonly ord?: Scalar | undefined;
-  readonly dim?: number | readonly number[] | null | undefined;
-  readonly keepdim?: boolean | undefined;
-  readonly dtype?: DType | null | undefined;
-}
-
-/** Options of {@link norm}. */
-export interface NormOptions {
-  readonly p?: Scalar | null | undefined;
   readonly dim?: number | readonly number[] | null | undefined;
   readonly keepdim?: boolean | undefined;
   readonly dtype?: DType | null | undefined;
@@ -803,6 +773,217 @@ export interface InstanceNormOptions {
   readonly eps?: number | undefined;
 }
 
+/** Options of {@link maxPool1d}. */
+export interface MaxPool1dOptions {
+  readonly stride?: number | readonly number[] | null | undefined;
+  readonly padding?: number | readonly number[] | undefined;
+  readonly dilation?: number | readonly number[] | undefined;
+  readonly ceilMode?: boolean | undefined;
+}
+
+/** Options of {@link maxPool1dWithIndices}. */
+export interface MaxPool1dWithIndicesOptions {
+  readonly stride?: number | readonly number[] | null | undefined;
+  readonly padding?: number | readonly number[] | undefined;
+  readonly dilation?: number | readonly number[] | undefined;
+  readonly ceilMode?: boolean | undefined;
+}
+
+/** Options of {@link maxPool2d}. */
+export interface MaxPool2dOptions {
+  readonly stride?: number | readonly number[] | null | undefined;
+  readonly padding?: number | readonly number[] | undefined;
+  readonly dilation?: number | readonly number[] | undefined;
+  readonly ceilMode?: boolean | undefined;
+}
+
+/** Options of {@link maxPool2dWithIndices}. */
+export interface MaxPool2dWithIndicesOptions {
+  readonly stride?: number | readonly number[] | null | undefined;
+  readonly padding?: number | readonly number[] | undefined;
+  readonly dilation?: number | readonly number[] | undefined;
+  readonly ceilMode?: boolean | undefined;
+}
+
+/** Options of {@link maxPool3d}. */
+export interface MaxPool3dOptions {
+  readonly stride?: number | readonly number[] | null | undefined;
+  readonly padding?: number | readonly number[] | undefined;
+  readonly dilation?: number | readonly number[] | undefined;
+  readonly ceilMode?: boolean | undefined;
+}
+
+/** Options of {@link maxPool3dWithIndices}. */
+export interface MaxPool3dWithIndicesOptions {
+  readonly stride?: number | readonly number[] | null | undefined;
+  readonly padding?: number | readonly number[] | undefined;
+  readonly dilation?: number | readonly number[] | undefined;
+  readonly ceilMode?: boolean | undefined;
+}
+
+/** Options of {@link avgPool1d}. */
+export interface AvgPool1dOptions {
+  readonly stride?: number | readonly number[] | null | undefined;
+  readonly padding?: number | readonly number[] | undefined;
+  readonly ceilMode?: boolean | undefined;
+  readonly countIncludePad?: boolean | undefined;
+}
+
+/** Options of {@link avgPool2d}. */
+export interface AvgPool2dOptions {
+  readonly stride?: number | readonly number[] | null | undefined;
+  readonly padding?: number | readonly number[] | undefined;
+  readonly ceilMode?: boolean | undefined;
+  readonly countIncludePad?: boolean | undefined;
+  readonly divisorOverride?: number | null | undefined;
+}
+
+/** Options of {@link avgPool3d}. */
+export interface AvgPool3dOptions {
+  readonly stride?: number | readonly number[] | null | undefined;
+  readonly padding?: number | readonly number[] | undefined;
+  readonly ceilMode?: boolean | undefined;
+  readonly countIncludePad?: boolean | undefined;
+  readonly divisorOverride?: number | null | undefined;
+}
+
+/** Options of {@link maxUnpool1d}. */
+export interface MaxUnpool1dOptions {
+  readonly stride?: number | readonly number[] | null | undefined;
+  readonly padding?: number | readonly number[] | undefined;
+  readonly outputSize?: number | readonly number[] | null | undefined;
+}
+
+/** Options of {@link maxUnpool2d}. */
+export interface MaxUnpool2dOptions {
+  readonly stride?: number | readonly number[] | null | undefined;
+  readonly padding?: number | readonly number[] | undefined;
+  readonly outputSize?: number | readonly number[] | null | undefined;
+}
+
+/** Options of {@link maxUnpool3d}. */
+export interface MaxUnpool3dOptions {
+  readonly stride?: number | readonly number[] | null | undefined;
+  readonly padding?: number | readonly number[] | undefined;
+  readonly outputSize?: number | readonly number[] | null | undefined;
+}
+
+/** Options of {@link lpPool1d}. */
+export interface LpPool1dOptions {
+  readonly stride?: number | readonly number[] | null | undefined;
+  readonly ceilMode?: boolean | undefined;
+}
+
+/** Options of {@link lpPool2d}. */
+export interface LpPool2dOptions {
+  readonly stride?: number | readonly number[] | null | undefined;
+  readonly ceilMode?: boolean | undefined;
+}
+
+/** Options of {@link lpPool3d}. */
+export interface LpPool3dOptions {
+  readonly stride?: number | readonly number[] | null | undefined;
+  readonly ceilMode?: boolean | undefined;
+}
+
+/** Options of {@link scaledDotProductAttention}. */
+export interface ScaledDotProductAttentionOptions {
+  readonly attnMask?: Tensor | null | undefined;
+  readonly dropoutP?: number | undefined;
+  readonly isCausal?: boolean | undefined;
+  readonly scale?: number | null | undefined;
+  readonly enableGqa?: boolean | undefined;
+}
+
+/** Options of {@link dropout}. */
+export interface DropoutOptions {
+  readonly p?: number | undefined;
+  readonly training?: boolean | undefined;
+}
+
+/** Options of {@link dropout1d}. */
+export interface Dropout1dOptions {
+  readonly p?: number | undefined;
+  readonly training?: boolean | undefined;
+}
+
+/** Options of {@link dropout2d}. */
+export interface Dropout2dOptions {
+  readonly p?: number | undefined;
+  readonly training?: boolean | undefined;
+}
+
+/** Options of {@link dropout3d}. */
+export interface Dropout3dOptions {
+  readonly p?: number | undefined;
+  readonly training?: boolean | undefined;
+}
+
+/** Options of {@link featureDropout}. */
+export interface FeatureDropoutOptions {
+  readonly p?: number | undefined;
+  readonly training?: boolean | undefined;
+}
+
+/** Options of {@link alphaDropout}. */
+export interface AlphaDropoutOptions {
+  readonly p?: number | undefined;
+  readonly training?: boolean | undefined;
+}
+
+/** Options of {@link featureAlphaDropout}. */
+export interface FeatureAlphaDropoutOptions {
+  readonly p?: number | undefined;
+  readonly training?: boolean | undefined;
+}
+
+/** Options of {@link pad}. */
+export interface PadOptions {
+  readonly mode?: string | undefined;
+  readonly value?: Scalar | null | undefined;
+}
+
+/** Options of {@link constantPadNd}. */
+export interface ConstantPadNdOptions {
+  readonly value?: Scalar | undefined;
+}
+
+/** Options of {@link interpolate}. */
+export interface InterpolateOptions {
+  readonly size?: number | readonly number[] | null | undefined;
+  readonly scaleFactor?: number | readonly number[] | null | undefined;
+  readonly mode?: string | undefined;
+  readonly alignCorners?: boolean | null | undefined;
+  readonly recomputeScaleFactor?: boolean | null | undefined;
+  readonly antialias?: boolean | undefined;
+}
+
+/** Options of {@link im2col}. */
+export interface Im2colOptions {
+  readonly dilation?: number | readonly number[] | undefined;
+  readonly padding?: number | readonly number[] | undefined;
+  readonly stride?: number | readonly number[] | undefined;
+}
+
+/** Options of {@link col2im}. */
+export interface Col2imOptions {
+  readonly dilation?: number | readonly number[] | undefined;
+  readonly padding?: number | readonly number[] | undefined;
+  readonly stride?: number | readonly number[] | undefined;
+}
+
+/** Options of {@link glu}. */
+export interface GluOptions {
+  readonly dim?: number | undefined;
+}
+
+/** Options of {@link localResponseNorm}. */
+export interface LocalResponseNormOptions {
+  readonly alpha?: number | undefined;
+  readonly beta?: number | undefined;
+  readonly k?: number | undefined;
+}
+
 /** Options of {@link nllLoss}. */
 export interface NllLossOptions {
   readonly weight?: Tensor | null | undefined;
@@ -1002,6 +1183,8 @@ const op_pow_ = opEntry('pow_');
 const fn_pow_ = op_pow_.fn;
 const op_floatPower = opEntry('floatPower');
 const fn_floatPower = op_floatPower.fn;
+const op_floatPower_ = opEntry('floatPower_');
+const fn_floatPower_ = op_floatPower_.fn;
 const op_atan2 = opEntry('atan2');
 const fn_atan2 = op_atan2.fn;
 const op_atan2_ = opEntry('atan2_');
@@ -1054,8 +1237,6 @@ const op_xlogy = opEntry('xlogy');
 const fn_xlogy = op_xlogy.fn;
 const op_xlogy_ = opEntry('xlogy_');
 const fn_xlogy_ = op_xlogy_.fn;
-const op_floatPower_ = opEntry('floatPower_');
-const fn_floatPower_ = op_floatPower_.fn;
 const op_gcd = opEntry('gcd');
 const fn_gcd = op_gcd.fn;
 const op_gcd_ = opEntry('gcd_');
@@ -1480,6 +1661,8 @@ const op_threshold = opEntry('threshold');
 const fn_threshold = op_threshold.fn;
 const op_threshold_ = opEntry('threshold_');
 const fn_threshold_ = op_threshold_.fn;
+const op_binaryCrossEntropyTerms = opEntry('binaryCrossEntropyTerms');
+const fn_binaryCrossEntropyTerms = op_binaryCrossEntropyTerms.fn;
 const op_empty = opEntry('empty');
 const fn_empty = op_empty.fn;
 const op_zeros = opEntry('zeros');
@@ -1628,6 +1811,10 @@ const op_blockDiag = opEntry('blockDiag');
 const fn_blockDiag = op_blockDiag.fn;
 const op_splitWithSizes = opEntry('splitWithSizes');
 const fn_splitWithSizes = op_splitWithSizes.fn;
+const op_splitSections = opEntry('splitSections');
+const fn_splitSections = op_splitSections.fn;
+const op_splitIndices = opEntry('splitIndices');
+const fn_splitIndices = op_splitIndices.fn;
 const op_tril = opEntry('tril');
 const fn_tril = op_tril.fn;
 const op_tril_ = opEntry('tril_');
@@ -1710,6 +1897,8 @@ const op_oneHot = opEntry('oneHot');
 const fn_oneHot = op_oneHot.fn;
 const op_embedding = opEntry('embedding');
 const fn_embedding = op_embedding.fn;
+const op_embeddingLookup = opEntry('embeddingLookup');
+const fn_embeddingLookup = op_embeddingLookup.fn;
 const op_embeddingBag = opEntry('embeddingBag');
 const fn_embeddingBag = op_embeddingBag.fn;
 const op_sum = opEntry('sum');
@@ -1730,20 +1919,8 @@ const op_any = opEntry('any');
 const fn_any = op_any.fn;
 const op_prod = opEntry('prod');
 const fn_prod = op_prod.fn;
-const op_var = opEntry('var');
-const fn_var = op_var.fn;
-const op_std = opEntry('std');
-const fn_std = op_std.fn;
-const op_varMean = opEntry('varMean');
-const fn_varMean = op_varMean.fn;
-const names_varMean = ['var', 'mean'];
-const op_stdMean = opEntry('stdMean');
-const fn_stdMean = op_stdMean.fn;
-const names_stdMean = ['std', 'mean'];
 const op_vectorNorm = opEntry('vectorNorm');
 const fn_vectorNorm = op_vectorNorm.fn;
-const op_norm = opEntry('norm');
-const fn_norm = op_norm.fn;
 const op_logsumexp = opEntry('logsumexp');
 const fn_logsumexp = op_logsumexp.fn;
 const op_nansum = opEntry('nansum');
@@ -1757,8 +1934,12 @@ const fn_aminmax = op_aminmax.fn;
 const names_aminmax = ['min', 'max'];
 const op_cumsum = opEntry('cumsum');
 const fn_cumsum = op_cumsum.fn;
+const op_cumsum_ = opEntry('cumsum_');
+const fn_cumsum_ = op_cumsum_.fn;
 const op_cumprod = opEntry('cumprod');
 const fn_cumprod = op_cumprod.fn;
+const op_cumprod_ = opEntry('cumprod_');
+const fn_cumprod_ = op_cumprod_.fn;
 const op_logcumsumexp = opEntry('logcumsumexp');
 const fn_logcumsumexp = op_logcumsumexp.fn;
 const op_cummax = opEntry('cummax');
@@ -1847,6 +2028,110 @@ const names_nativeGroupNorm = ['output', 'mean', 'rstd'];
 const op_nativeBatchNorm = opEntry('nativeBatchNorm');
 const fn_nativeBatchNorm = op_nativeBatchNorm.fn;
 const names_nativeBatchNorm = ['output', 'mean', 'rstd'];
+const op_maxPool1d = opEntry('maxPool1d');
+const fn_maxPool1d = op_maxPool1d.fn;
+const op_maxPool1dWithIndices = opEntry('maxPool1dWithIndices');
+const fn_maxPool1dWithIndices = op_maxPool1dWithIndices.fn;
+const names_maxPool1dWithIndices = ['output', 'indices'];
+const op_maxPool2d = opEntry('maxPool2d');
+const fn_maxPool2d = op_maxPool2d.fn;
+const op_maxPool2dWithIndices = opEntry('maxPool2dWithIndices');
+const fn_maxPool2dWithIndices = op_maxPool2dWithIndices.fn;
+const names_maxPool2dWithIndices = ['output', 'indices'];
+const op_maxPool3d = opEntry('maxPool3d');
+const fn_maxPool3d = op_maxPool3d.fn;
+const op_maxPool3dWithIndices = opEntry('maxPool3dWithIndices');
+const fn_maxPool3dWithIndices = op_maxPool3dWithIndices.fn;
+const names_maxPool3dWithIndices = ['output', 'indices'];
+const op_avgPool1d = opEntry('avgPool1d');
+const fn_avgPool1d = op_avgPool1d.fn;
+const op_avgPool2d = opEntry('avgPool2d');
+const fn_avgPool2d = op_avgPool2d.fn;
+const op_avgPool3d = opEntry('avgPool3d');
+const fn_avgPool3d = op_avgPool3d.fn;
+const op_adaptiveAvgPool1d = opEntry('adaptiveAvgPool1d');
+const fn_adaptiveAvgPool1d = op_adaptiveAvgPool1d.fn;
+const op_adaptiveMaxPool1d = opEntry('adaptiveMaxPool1d');
+const fn_adaptiveMaxPool1d = op_adaptiveMaxPool1d.fn;
+const op_adaptiveMaxPool1dWithIndices = opEntry('adaptiveMaxPool1dWithIndices');
+const fn_adaptiveMaxPool1dWithIndices = op_adaptiveMaxPool1dWithIndices.fn;
+const names_adaptiveMaxPool1dWithIndices = ['output', 'indices'];
+const op_adaptiveAvgPool2d = opEntry('adaptiveAvgPool2d');
+const fn_adaptiveAvgPool2d = op_adaptiveAvgPool2d.fn;
+const op_adaptiveMaxPool2d = opEntry('adaptiveMaxPool2d');
+const fn_adaptiveMaxPool2d = op_adaptiveMaxPool2d.fn;
+const op_adaptiveMaxPool2dWithIndices = opEntry('adaptiveMaxPool2dWithIndices');
+const fn_adaptiveMaxPool2dWithIndices = op_adaptiveMaxPool2dWithIndices.fn;
+const names_adaptiveMaxPool2dWithIndices = ['output', 'indices'];
+const op_adaptiveAvgPool3d = opEntry('adaptiveAvgPool3d');
+const fn_adaptiveAvgPool3d = op_adaptiveAvgPool3d.fn;
+const op_adaptiveMaxPool3d = opEntry('adaptiveMaxPool3d');
+const fn_adaptiveMaxPool3d = op_adaptiveMaxPool3d.fn;
+const op_adaptiveMaxPool3dWithIndices = opEntry('adaptiveMaxPool3dWithIndices');
+const fn_adaptiveMaxPool3dWithIndices = op_adaptiveMaxPool3dWithIndices.fn;
+const names_adaptiveMaxPool3dWithIndices = ['output', 'indices'];
+const op_maxUnpool1d = opEntry('maxUnpool1d');
+const fn_maxUnpool1d = op_maxUnpool1d.fn;
+const op_maxUnpool2d = opEntry('maxUnpool2d');
+const fn_maxUnpool2d = op_maxUnpool2d.fn;
+const op_maxUnpool3d = opEntry('maxUnpool3d');
+const fn_maxUnpool3d = op_maxUnpool3d.fn;
+const op_lpPool1d = opEntry('lpPool1d');
+const fn_lpPool1d = op_lpPool1d.fn;
+const op_lpPool2d = opEntry('lpPool2d');
+const fn_lpPool2d = op_lpPool2d.fn;
+const op_lpPool3d = opEntry('lpPool3d');
+const fn_lpPool3d = op_lpPool3d.fn;
+const op_poolScatter = opEntry('poolScatter');
+const fn_poolScatter = op_poolScatter.fn;
+const op_poolGather = opEntry('poolGather');
+const fn_poolGather = op_poolGather.fn;
+const op_scaledDotProductAttention = opEntry('scaledDotProductAttention');
+const fn_scaledDotProductAttention = op_scaledDotProductAttention.fn;
+const op_nativeAttention = opEntry('nativeAttention');
+const fn_nativeAttention = op_nativeAttention.fn;
+const names_nativeAttention = ['output', 'logsumexp'];
+const op_dropout = opEntry('dropout');
+const fn_dropout = op_dropout.fn;
+const op_dropout1d = opEntry('dropout1d');
+const fn_dropout1d = op_dropout1d.fn;
+const op_dropout2d = opEntry('dropout2d');
+const fn_dropout2d = op_dropout2d.fn;
+const op_dropout3d = opEntry('dropout3d');
+const fn_dropout3d = op_dropout3d.fn;
+const op_featureDropout = opEntry('featureDropout');
+const fn_featureDropout = op_featureDropout.fn;
+const op_alphaDropout = opEntry('alphaDropout');
+const fn_alphaDropout = op_alphaDropout.fn;
+const op_featureAlphaDropout = opEntry('featureAlphaDropout');
+const fn_featureAlphaDropout = op_featureAlphaDropout.fn;
+const op_nativeDropout = opEntry('nativeDropout');
+const fn_nativeDropout = op_nativeDropout.fn;
+const names_nativeDropout = ['output', 'mask'];
+const op_pad = opEntry('pad');
+const fn_pad = op_pad.fn;
+const op_constantPadNd = opEntry('constantPadNd');
+const fn_constantPadNd = op_constantPadNd.fn;
+const op_padResample = opEntry('padResample');
+const fn_padResample = op_padResample.fn;
+const op_interpolate = opEntry('interpolate');
+const fn_interpolate = op_interpolate.fn;
+const op_resample = opEntry('resample');
+const fn_resample = op_resample.fn;
+const op_pixelShuffle = opEntry('pixelShuffle');
+const fn_pixelShuffle = op_pixelShuffle.fn;
+const op_pixelUnshuffle = opEntry('pixelUnshuffle');
+const fn_pixelUnshuffle = op_pixelUnshuffle.fn;
+const op_channelShuffle = opEntry('channelShuffle');
+const fn_channelShuffle = op_channelShuffle.fn;
+const op_im2col = opEntry('im2col');
+const fn_im2col = op_im2col.fn;
+const op_col2im = opEntry('col2im');
+const fn_col2im = op_col2im.fn;
+const op_glu = opEntry('glu');
+const fn_glu = op_glu.fn;
+const op_localResponseNorm = opEntry('localResponseNorm');
+const fn_localResponseNorm = op_localResponseNorm.fn;
 const op_nllLoss = opEntry('nllLoss');
 const fn_nllLoss = op_nllLoss.fn;
 const op_crossEntropy = opEntry('crossEntropy');
@@ -2017,7 +2302,7 @@ declare module './tensor' {
     /** In-place form of {@link sub}. */
     sub_(other: Tensor | Scalar, options?: SubOptions): this;
 
-    /** `rsub(Tensor|Scalar input, Tensor|Scalar other, *, Scalar alpha=1) -> Tensor` */
+    /** `rsub(Tensor input, Tensor|Scalar other, *, Scalar alpha=1) -> Tensor` */
     rsub(other: Tensor | Scalar, options?: RsubOptions): Tensor;
 
     /** `mul(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
@@ -2044,7 +2329,7 @@ declare module './tensor' {
     /** In-place form of {@link remainder}. */
     remainder_(other: Tensor | Scalar): this;
 
-    /** `fmod(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
+    /** `fmod(Tensor input, Tensor|Scalar other) -> Tensor` */
     fmod(other: Tensor | Scalar): Tensor;
 
     /** In-place form of {@link fmod}. */
@@ -2059,77 +2344,80 @@ declare module './tensor' {
     /** `floatPower(Tensor|Scalar input, Tensor|Scalar exponent) -> Tensor` */
     floatPower(exponent: Tensor | Scalar): Tensor;
 
-    /** `atan2(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
-    atan2(other: Tensor | Scalar): Tensor;
+    /** `floatPower_(Tensor input, Tensor|Scalar exponent) -> Tensor` */
+    floatPower_(exponent: Tensor | Scalar): this;
+
+    /** `atan2(Tensor input, Tensor other) -> Tensor` */
+    atan2(other: Tensor): Tensor;
 
     /** In-place form of {@link atan2}. */
-    atan2_(other: Tensor | Scalar): this;
+    atan2_(other: Tensor): this;
 
-    /** `hypot(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
-    hypot(other: Tensor | Scalar): Tensor;
+    /** `hypot(Tensor input, Tensor other) -> Tensor` */
+    hypot(other: Tensor): Tensor;
 
     /** In-place form of {@link hypot}. */
-    hypot_(other: Tensor | Scalar): this;
+    hypot_(other: Tensor): this;
 
-    /** `maximum(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
-    maximum(other: Tensor | Scalar): Tensor;
+    /** `maximum(Tensor input, Tensor other) -> Tensor` */
+    maximum(other: Tensor): Tensor;
 
     /** In-place form of {@link maximum}. */
-    maximum_(other: Tensor | Scalar): this;
+    maximum_(other: Tensor): this;
 
-    /** `minimum(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
-    minimum(other: Tensor | Scalar): Tensor;
+    /** `minimum(Tensor input, Tensor other) -> Tensor` */
+    minimum(other: Tensor): Tensor;
 
     /** In-place form of {@link minimum}. */
-    minimum_(other: Tensor | Scalar): this;
+    minimum_(other: Tensor): this;
 
-    /** `fmax(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
-    fmax(other: Tensor | Scalar): Tensor;
+    /** `fmax(Tensor input, Tensor other) -> Tensor` */
+    fmax(other: Tensor): Tensor;
 
     /** In-place form of {@link fmax}. */
-    fmax_(other: Tensor | Scalar): this;
+    fmax_(other: Tensor): this;
 
-    /** `fmin(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
-    fmin(other: Tensor | Scalar): Tensor;
+    /** `fmin(Tensor input, Tensor other) -> Tensor` */
+    fmin(other: Tensor): Tensor;
 
     /** In-place form of {@link fmin}. */
-    fmin_(other: Tensor | Scalar): this;
+    fmin_(other: Tensor): this;
 
-    /** `copysign(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
+    /** `copysign(Tensor input, Tensor|Scalar other) -> Tensor` */
     copysign(other: Tensor | Scalar): Tensor;
 
     /** In-place form of {@link copysign}. */
     copysign_(other: Tensor | Scalar): this;
 
-    /** `nextafter(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
-    nextafter(other: Tensor | Scalar): Tensor;
+    /** `nextafter(Tensor input, Tensor other) -> Tensor` */
+    nextafter(other: Tensor): Tensor;
 
     /** In-place form of {@link nextafter}. */
-    nextafter_(other: Tensor | Scalar): this;
+    nextafter_(other: Tensor): this;
 
-    /** `heaviside(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
-    heaviside(other: Tensor | Scalar): Tensor;
+    /** `heaviside(Tensor input, Tensor other) -> Tensor` */
+    heaviside(other: Tensor): Tensor;
 
     /** In-place form of {@link heaviside}. */
-    heaviside_(other: Tensor | Scalar): this;
+    heaviside_(other: Tensor): this;
 
-    /** `ldexp(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
-    ldexp(other: Tensor | Scalar): Tensor;
+    /** `ldexp(Tensor input, Tensor other) -> Tensor` */
+    ldexp(other: Tensor): Tensor;
 
     /** In-place form of {@link ldexp}. */
-    ldexp_(other: Tensor | Scalar): this;
+    ldexp_(other: Tensor): this;
 
-    /** `logaddexp(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
-    logaddexp(other: Tensor | Scalar): Tensor;
+    /** `logaddexp(Tensor input, Tensor other) -> Tensor` */
+    logaddexp(other: Tensor): Tensor;
 
     /** In-place form of {@link logaddexp}. */
-    logaddexp_(other: Tensor | Scalar): this;
+    logaddexp_(other: Tensor): this;
 
-    /** `logaddexp2(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
-    logaddexp2(other: Tensor | Scalar): Tensor;
+    /** `logaddexp2(Tensor input, Tensor other) -> Tensor` */
+    logaddexp2(other: Tensor): Tensor;
 
     /** In-place form of {@link logaddexp2}. */
-    logaddexp2_(other: Tensor | Scalar): this;
+    logaddexp2_(other: Tensor): this;
 
     /** `xlogy(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
     xlogy(other: Tensor | Scalar): Tensor;
@@ -2137,52 +2425,49 @@ declare module './tensor' {
     /** In-place form of {@link xlogy}. */
     xlogy_(other: Tensor | Scalar): this;
 
-    /** `floatPower_(Tensor input, Tensor|Scalar exponent) -> Tensor` */
-    floatPower_(exponent: Tensor | Scalar): this;
-
-    /** `gcd(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
-    gcd(other: Tensor | Scalar): Tensor;
+    /** `gcd(Tensor input, Tensor other) -> Tensor` */
+    gcd(other: Tensor): Tensor;
 
     /** In-place form of {@link gcd}. */
-    gcd_(other: Tensor | Scalar): this;
+    gcd_(other: Tensor): this;
 
-    /** `lcm(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
-    lcm(other: Tensor | Scalar): Tensor;
+    /** `lcm(Tensor input, Tensor other) -> Tensor` */
+    lcm(other: Tensor): Tensor;
 
     /** In-place form of {@link lcm}. */
-    lcm_(other: Tensor | Scalar): this;
+    lcm_(other: Tensor): this;
 
-    /** `eq(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
+    /** `eq(Tensor input, Tensor|Scalar other) -> Tensor` */
     eq(other: Tensor | Scalar): Tensor;
 
     /** In-place form of {@link eq}. */
     eq_(other: Tensor | Scalar): this;
 
-    /** `ne(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
+    /** `ne(Tensor input, Tensor|Scalar other) -> Tensor` */
     ne(other: Tensor | Scalar): Tensor;
 
     /** In-place form of {@link ne}. */
     ne_(other: Tensor | Scalar): this;
 
-    /** `lt(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
+    /** `lt(Tensor input, Tensor|Scalar other) -> Tensor` */
     lt(other: Tensor | Scalar): Tensor;
 
     /** In-place form of {@link lt}. */
     lt_(other: Tensor | Scalar): this;
 
-    /** `le(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
+    /** `le(Tensor input, Tensor|Scalar other) -> Tensor` */
     le(other: Tensor | Scalar): Tensor;
 
     /** In-place form of {@link le}. */
     le_(other: Tensor | Scalar): this;
 
-    /** `gt(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
+    /** `gt(Tensor input, Tensor|Scalar other) -> Tensor` */
     gt(other: Tensor | Scalar): Tensor;
 
     /** In-place form of {@link gt}. */
     gt_(other: Tensor | Scalar): this;
 
-    /** `ge(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
+    /** `ge(Tensor input, Tensor|Scalar other) -> Tensor` */
     ge(other: Tensor | Scalar): Tensor;
 
     /** In-place form of {@link ge}. */
@@ -2221,23 +2506,23 @@ declare module './tensor' {
     /** `equal(Tensor input, Tensor other) -> bool` */
     equal(other: Tensor): boolean;
 
-    /** `logicalAnd(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
-    logicalAnd(other: Tensor | Scalar): Tensor;
+    /** `logicalAnd(Tensor input, Tensor other) -> Tensor` */
+    logicalAnd(other: Tensor): Tensor;
 
     /** In-place form of {@link logicalAnd}. */
-    logicalAnd_(other: Tensor | Scalar): this;
+    logicalAnd_(other: Tensor): this;
 
-    /** `logicalOr(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
-    logicalOr(other: Tensor | Scalar): Tensor;
+    /** `logicalOr(Tensor input, Tensor other) -> Tensor` */
+    logicalOr(other: Tensor): Tensor;
 
     /** In-place form of {@link logicalOr}. */
-    logicalOr_(other: Tensor | Scalar): this;
+    logicalOr_(other: Tensor): this;
 
-    /** `logicalXor(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
-    logicalXor(other: Tensor | Scalar): Tensor;
+    /** `logicalXor(Tensor input, Tensor other) -> Tensor` */
+    logicalXor(other: Tensor): Tensor;
 
     /** In-place form of {@link logicalXor}. */
-    logicalXor_(other: Tensor | Scalar): this;
+    logicalXor_(other: Tensor): this;
 
     /** `logicalNot(Tensor input) -> Tensor` */
     logicalNot(): Tensor;
@@ -3055,6 +3340,22 @@ declare module './tensor' {
       options?: SplitWithSizesOptions,
     ): Tensor[];
 
+    /** `splitSections(Tensor input, int sections, int dim=0) -> Tensor[]` */
+    splitSections(sections: number, options?: SplitSectionsOptions): Tensor[];
+    splitSections(
+      sections: number,
+      dim: number | undefined,
+      options?: SplitSectionsOptions,
+    ): Tensor[];
+
+    /** `splitIndices(Tensor input, int[] indices, int dim=0) -> Tensor[]` */
+    splitIndices(indices: number | readonly number[], options?: SplitIndicesOptions): Tensor[];
+    splitIndices(
+      indices: number | readonly number[],
+      dim: number | undefined,
+      options?: SplitIndicesOptions,
+    ): Tensor[];
+
     /** `tril(Tensor input, int diagonal=0) -> Tensor` */
     tril(options?: TrilOptions): Tensor;
     tril(diagonal: number | undefined, options?: TrilOptions): Tensor;
@@ -3306,55 +3607,6 @@ declare module './tensor' {
     prod(options?: ProdOptions): Tensor;
     prod(dim: number | null | undefined, keepdim?: boolean, options?: ProdOptions): Tensor;
 
-    /** `var(Tensor input, int[]? dim=None, bool? unbiased=None, bool keepdim=False, *, Scalar? correction=None) -> Tensor` */
-    var(options?: VarOptions): Tensor;
-    var(
-      dim: number | readonly number[] | null | undefined,
-      unbiased?: boolean | null,
-      keepdim?: boolean,
-      options?: VarOptions,
-    ): Tensor;
-
-    /** `std(Tensor input, int[]? dim=None, bool? unbiased=None, bool keepdim=False, *, Scalar? correction=None) -> Tensor` */
-    std(options?: StdOptions): Tensor;
-    std(
-      dim: number | readonly number[] | null | undefined,
-      unbiased?: boolean | null,
-      keepdim?: boolean,
-      options?: StdOptions,
-    ): Tensor;
-
-    /** `varMean(Tensor input, int[]? dim=None, bool? unbiased=None, bool keepdim=False, *, Scalar? correction=None) -> (Tensor var, Tensor mean)` */
-    varMean(
-      options?: VarMeanOptions,
-    ): Named<[var_: Tensor, mean: Tensor], { readonly var: Tensor; readonly mean: Tensor }>;
-    varMean(
-      dim: number | readonly number[] | null | undefined,
-      unbiased?: boolean | null,
-      keepdim?: boolean,
-      options?: VarMeanOptions,
-    ): Named<[var_: Tensor, mean: Tensor], { readonly var: Tensor; readonly mean: Tensor }>;
-
-    /** `stdMean(Tensor input, int[]? dim=None, bool? unbiased=None, bool keepdim=False, *, Scalar? correction=None) -> (Tensor std, Tensor mean)` */
-    stdMean(
-      options?: StdMeanOptions,
-    ): Named<[std: Tensor, mean: Tensor], { readonly std: Tensor; readonly mean: Tensor }>;
-    stdMean(
-      dim: number | readonly number[] | null | undefined,
-      unbiased?: boolean | null,
-      keepdim?: boolean,
-      options?: StdMeanOptions,
-    ): Named<[std: Tensor, mean: Tensor], { readonly std: Tensor; readonly mean: Tensor }>;
-
-    /** `norm(Tensor input, Scalar? p=None, int[]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor` */
-    norm(options?: NormOptions): Tensor;
-    norm(
-      p: Scalar | null | undefined,
-      dim?: number | readonly number[] | null,
-      keepdim?: boolean,
-      options?: NormOptions,
-    ): Tensor;
-
     /** `logsumexp(Tensor input, int[] dim, bool keepdim=False) -> Tensor` */
     logsumexp(dim: number | readonly number[], options?: LogsumexpOptions): Tensor;
     logsumexp(
@@ -3394,8 +3646,14 @@ declare module './tensor' {
     /** `cumsum(Tensor input, int dim, *, ScalarType? dtype=None, bool reverse=False) -> Tensor` */
     cumsum(dim: number, options?: CumsumOptions): Tensor;
 
+    /** In-place form of {@link cumsum}. */
+    cumsum_(dim: number, options?: CumsumOptions): this;
+
     /** `cumprod(Tensor input, int dim, *, ScalarType? dtype=None, bool reverse=False) -> Tensor` */
     cumprod(dim: number, options?: CumprodOptions): Tensor;
+
+    /** In-place form of {@link cumprod}. */
+    cumprod_(dim: number, options?: CumprodOptions): this;
 
     /** `logcumsumexp(Tensor input, int dim, *, bool reverse=False) -> Tensor` */
     logcumsumexp(dim: number, options?: LogcumsumexpOptions): Tensor;
@@ -3549,6 +3807,143 @@ declare module './tensor' {
     /** `logSoftmax(Tensor input, int dim, *, ScalarType? dtype=None) -> Tensor` */
     logSoftmax(dim: number, options?: LogSoftmaxOptions): Tensor;
 
+    /** `maxUnpool1d(Tensor input, Tensor indices, int[] kernelSize, int[]? stride=None, int[] padding=0, int[]? outputSize=None) -> Tensor` */
+    maxUnpool1d(
+      indices: Tensor,
+      kernelSize: number | readonly number[],
+      options?: MaxUnpool1dOptions,
+    ): Tensor;
+    maxUnpool1d(
+      indices: Tensor,
+      kernelSize: number | readonly number[],
+      stride: number | readonly number[] | null | undefined,
+      padding?: number | readonly number[],
+      outputSize?: number | readonly number[] | null,
+      options?: MaxUnpool1dOptions,
+    ): Tensor;
+
+    /** `maxUnpool2d(Tensor input, Tensor indices, int[] kernelSize, int[]? stride=None, int[] padding=0, int[]? outputSize=None) -> Tensor` */
+    maxUnpool2d(
+      indices: Tensor,
+      kernelSize: number | readonly number[],
+      options?: MaxUnpool2dOptions,
+    ): Tensor;
+    maxUnpool2d(
+      indices: Tensor,
+      kernelSize: number | readonly number[],
+      stride: number | readonly number[] | null | undefined,
+      padding?: number | readonly number[],
+      outputSize?: number | readonly number[] | null,
+      options?: MaxUnpool2dOptions,
+    ): Tensor;
+
+    /** `maxUnpool3d(Tensor input, Tensor indices, int[] kernelSize, int[]? stride=None, int[] padding=0, int[]? outputSize=None) -> Tensor` */
+    maxUnpool3d(
+      indices: Tensor,
+      kernelSize: number | readonly number[],
+      options?: MaxUnpool3dOptions,
+    ): Tensor;
+    maxUnpool3d(
+      indices: Tensor,
+      kernelSize: number | readonly number[],
+      stride: number | readonly number[] | null | undefined,
+      padding?: number | readonly number[],
+      outputSize?: number | readonly number[] | null,
+      options?: MaxUnpool3dOptions,
+    ): Tensor;
+
+    /** `poolScatter(Tensor input, Tensor indices, int[] outputSize, bool accumulate) -> Tensor` */
+    poolScatter(
+      indices: Tensor,
+      outputSize: number | readonly number[],
+      accumulate: boolean,
+    ): Tensor;
+
+    /** `poolGather(Tensor input, Tensor indices, int dims) -> Tensor` */
+    poolGather(indices: Tensor, dims: number): Tensor;
+
+    /** `nativeAttention(Tensor query, Tensor key, Tensor value, Tensor? attnMask, bool isCausal, float scale) -> (Tensor output, Tensor logsumexp)` */
+    nativeAttention(
+      key: Tensor,
+      value: Tensor,
+      attnMask: Tensor | null,
+      isCausal: boolean,
+      scale: number,
+    ): Named<
+      [output: Tensor, logsumexp: Tensor],
+      { readonly output: Tensor; readonly logsumexp: Tensor }
+    >;
+
+    /** `dropout1d(Tensor input, float p=0.5, bool training=True) -> Tensor` */
+    dropout1d(options?: Dropout1dOptions): Tensor;
+    dropout1d(p: number | undefined, training?: boolean, options?: Dropout1dOptions): Tensor;
+
+    /** `dropout2d(Tensor input, float p=0.5, bool training=True) -> Tensor` */
+    dropout2d(options?: Dropout2dOptions): Tensor;
+    dropout2d(p: number | undefined, training?: boolean, options?: Dropout2dOptions): Tensor;
+
+    /** `dropout3d(Tensor input, float p=0.5, bool training=True) -> Tensor` */
+    dropout3d(options?: Dropout3dOptions): Tensor;
+    dropout3d(p: number | undefined, training?: boolean, options?: Dropout3dOptions): Tensor;
+
+    /** `constantPadNd(Tensor input, int[] pad, Scalar value=0) -> Tensor` */
+    constantPadNd(pad: number | readonly number[], options?: ConstantPadNdOptions): Tensor;
+    constantPadNd(
+      pad: number | readonly number[],
+      value: Scalar | undefined,
+      options?: ConstantPadNdOptions,
+    ): Tensor;
+
+    /** `padResample(Tensor input, int[] pad, str mode) -> Tensor` */
+    padResample(pad: number | readonly number[], mode: string): Tensor;
+
+    /** `resample(Tensor input, int[] size, str mode, bool alignCorners, bool antialias, float[]? scales) -> Tensor` */
+    resample(
+      size: number | readonly number[],
+      mode: string,
+      alignCorners: boolean,
+      antialias: boolean,
+      scales: number | readonly number[] | null,
+    ): Tensor;
+
+    /** `pixelShuffle(Tensor input, int upscaleFactor) -> Tensor` */
+    pixelShuffle(upscaleFactor: number): Tensor;
+
+    /** `pixelUnshuffle(Tensor input, int downscaleFactor) -> Tensor` */
+    pixelUnshuffle(downscaleFactor: number): Tensor;
+
+    /** `channelShuffle(Tensor input, int groups) -> Tensor` */
+    channelShuffle(groups: number): Tensor;
+
+    /** `im2col(Tensor input, int[] kernelSize, int[] dilation=1, int[] padding=0, int[] stride=1) -> Tensor` */
+    im2col(kernelSize: number | readonly number[], options?: Im2colOptions): Tensor;
+    im2col(
+      kernelSize: number | readonly number[],
+      dilation: number | readonly number[] | undefined,
+      padding?: number | readonly number[],
+      stride?: number | readonly number[],
+      options?: Im2colOptions,
+    ): Tensor;
+
+    /** `col2im(Tensor input, int[] outputSize, int[] kernelSize, int[] dilation=1, int[] padding=0, int[] stride=1) -> Tensor` */
+    col2im(
+      outputSize: number | readonly number[],
+      kernelSize: number | readonly number[],
+      options?: Col2imOptions,
+    ): Tensor;
+    col2im(
+      outputSize: number | readonly number[],
+      kernelSize: number | readonly number[],
+      dilation: number | readonly number[] | undefined,
+      padding?: number | readonly number[],
+      stride?: number | readonly number[],
+      options?: Col2imOptions,
+    ): Tensor;
+
+    /** `glu(Tensor input, int dim=-1) -> Tensor` */
+    glu(options?: GluOptions): Tensor;
+    glu(dim: number | undefined, options?: GluOptions): Tensor;
+
     /** `abs(Tensor input) -> Tensor` */
     absolute(): Tensor;
 
@@ -3625,11 +4020,11 @@ declare module './tensor' {
     /** In-place form of {@link arctan}. */
     arctan_(): this;
 
-    /** `atan2(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
-    arctan2(other: Tensor | Scalar): Tensor;
+    /** `atan2(Tensor input, Tensor other) -> Tensor` */
+    arctan2(other: Tensor): Tensor;
 
     /** In-place form of {@link arctan2}. */
-    arctan2_(other: Tensor | Scalar): this;
+    arctan2_(other: Tensor): this;
 
     /** `asinh(Tensor input) -> Tensor` */
     arcsinh(): Tensor;
@@ -3649,31 +4044,31 @@ declare module './tensor' {
     /** In-place form of {@link arctanh}. */
     arctanh_(): this;
 
-    /** `gt(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
+    /** `gt(Tensor input, Tensor|Scalar other) -> Tensor` */
     greater(other: Tensor | Scalar): Tensor;
 
     /** In-place form of {@link greater}. */
     greater_(other: Tensor | Scalar): this;
 
-    /** `ge(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
+    /** `ge(Tensor input, Tensor|Scalar other) -> Tensor` */
     greaterEqual(other: Tensor | Scalar): Tensor;
 
     /** In-place form of {@link greaterEqual}. */
     greaterEqual_(other: Tensor | Scalar): this;
 
-    /** `lt(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
+    /** `lt(Tensor input, Tensor|Scalar other) -> Tensor` */
     less(other: Tensor | Scalar): Tensor;
 
     /** In-place form of {@link less}. */
     less_(other: Tensor | Scalar): this;
 
-    /** `le(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
+    /** `le(Tensor input, Tensor|Scalar other) -> Tensor` */
     lessEqual(other: Tensor | Scalar): Tensor;
 
     /** In-place form of {@link lessEqual}. */
     lessEqual_(other: Tensor | Scalar): this;
 
-    /** `ne(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
+    /** `ne(Tensor input, Tensor|Scalar other) -> Tensor` */
     notEqual(other: Tensor | Scalar): Tensor;
 
     /** In-place form of {@link notEqual}. */
@@ -3736,8 +4131,8 @@ export function sub(input?: unknown, other?: unknown, _0?: unknown): Tensor {
   return wrapOne(invoke(op_sub, [...arguments]), input);
 }
 
-/** `rsub(Tensor|Scalar input, Tensor|Scalar other, *, Scalar alpha=1) -> Tensor` */
-export function rsub(input: Tensor | Scalar, other: Tensor | Scalar, options?: RsubOptions): Tensor;
+/** `rsub(Tensor input, Tensor|Scalar other, *, Scalar alpha=1) -> Tensor` */
+export function rsub(input: Tensor, other: Tensor | Scalar, options?: RsubOptions): Tensor;
 export function rsub(input?: unknown, other?: unknown, _0?: unknown): Tensor {
   if (arguments.length === 2) {
     return wrapOne(fn_rsub(unwrap(input), unwrap(other)), input);
@@ -3781,8 +4176,8 @@ export function remainder(input?: unknown, other?: unknown): Tensor {
   return wrapOne(invoke(op_remainder, [...arguments]), input);
 }
 
-/** `fmod(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
-export function fmod(input: Tensor | Scalar, other: Tensor | Scalar): Tensor;
+/** `fmod(Tensor input, Tensor|Scalar other) -> Tensor` */
+export function fmod(input: Tensor, other: Tensor | Scalar): Tensor;
 export function fmod(input?: unknown, other?: unknown): Tensor {
   if (arguments.length === 2) {
     return wrapOne(fn_fmod(unwrap(input), unwrap(other)), input);
@@ -3808,8 +4203,19 @@ export function floatPower(input?: unknown, exponent?: unknown): Tensor {
   return wrapOne(invoke(op_floatPower, [...arguments]), input);
 }
 
-/** `atan2(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
-export function atan2(input: Tensor | Scalar, other: Tensor | Scalar): Tensor;
+/** `floatPower_(Tensor input, Tensor|Scalar exponent) -> Tensor` */
+export function floatPower_(input: Tensor, exponent: Tensor | Scalar): Tensor;
+export function floatPower_(input?: unknown, exponent?: unknown): Tensor {
+  if (arguments.length === 2) {
+    fn_floatPower_(unwrap(input), unwrap(exponent));
+    return input as Tensor;
+  }
+  invoke(op_floatPower_, [...arguments]);
+  return input as Tensor;
+}
+
+/** `atan2(Tensor input, Tensor other) -> Tensor` */
+export function atan2(input: Tensor, other: Tensor): Tensor;
 export function atan2(input?: unknown, other?: unknown): Tensor {
   if (arguments.length === 2) {
     return wrapOne(fn_atan2(unwrap(input), unwrap(other)), input);
@@ -3817,8 +4223,8 @@ export function atan2(input?: unknown, other?: unknown): Tensor {
   return wrapOne(invoke(op_atan2, [...arguments]), input);
 }
 
-/** `hypot(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
-export function hypot(input: Tensor | Scalar, other: Tensor | Scalar): Tensor;
+/** `hypot(Tensor input, Tensor other) -> Tensor` */
+export function hypot(input: Tensor, other: Tensor): Tensor;
 export function hypot(input?: unknown, other?: unknown): Tensor {
   if (arguments.length === 2) {
     return wrapOne(fn_hypot(unwrap(input), unwrap(other)), input);
@@ -3826,8 +4232,8 @@ export function hypot(input?: unknown, other?: unknown): Tensor {
   return wrapOne(invoke(op_hypot, [...arguments]), input);
 }
 
-/** `maximum(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
-export function maximum(input: Tensor | Scalar, other: Tensor | Scalar): Tensor;
+/** `maximum(Tensor input, Tensor other) -> Tensor` */
+export function maximum(input: Tensor, other: Tensor): Tensor;
 export function maximum(input?: unknown, other?: unknown): Tensor {
   if (arguments.length === 2) {
     return wrapOne(fn_maximum(unwrap(input), unwrap(other)), input);
@@ -3835,8 +4241,8 @@ export function maximum(input?: unknown, other?: unknown): Tensor {
   return wrapOne(invoke(op_maximum, [...arguments]), input);
 }
 
-/** `minimum(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
-export function minimum(input: Tensor | Scalar, other: Tensor | Scalar): Tensor;
+/** `minimum(Tensor input, Tensor other) -> Tensor` */
+export function minimum(input: Tensor, other: Tensor): Tensor;
 export function minimum(input?: unknown, other?: unknown): Tensor {
   if (arguments.length === 2) {
     return wrapOne(fn_minimum(unwrap(input), unwrap(other)), input);
@@ -3844,8 +4250,8 @@ export function minimum(input?: unknown, other?: unknown): Tensor {
   return wrapOne(invoke(op_minimum, [...arguments]), input);
 }
 
-/** `fmax(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
-export function fmax(input: Tensor | Scalar, other: Tensor | Scalar): Tensor;
+/** `fmax(Tensor input, Tensor other) -> Tensor` */
+export function fmax(input: Tensor, other: Tensor): Tensor;
 export function fmax(input?: unknown, other?: unknown): Tensor {
   if (arguments.length === 2) {
     return wrapOne(fn_fmax(unwrap(input), unwrap(other)), input);
@@ -3853,8 +4259,8 @@ export function fmax(input?: unknown, other?: unknown): Tensor {
   return wrapOne(invoke(op_fmax, [...arguments]), input);
 }
 
-/** `fmin(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
-export function fmin(input: Tensor | Scalar, other: Tensor | Scalar): Tensor;
+/** `fmin(Tensor input, Tensor other) -> Tensor` */
+export function fmin(input: Tensor, other: Tensor): Tensor;
 export function fmin(input?: unknown, other?: unknown): Tensor {
   if (arguments.length === 2) {
     return wrapOne(fn_fmin(unwrap(input), unwrap(other)), input);
@@ -3862,8 +4268,8 @@ export function fmin(input?: unknown, other?: unknown): Tensor {
   return wrapOne(invoke(op_fmin, [...arguments]), input);
 }
 
-/** `copysign(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
-export function copysign(input: Tensor | Scalar, other: Tensor | Scalar): Tensor;
+/** `copysign(Tensor input, Tensor|Scalar other) -> Tensor` */
+export function copysign(input: Tensor, other: Tensor | Scalar): Tensor;
 export function copysign(input?: unknown, other?: unknown): Tensor {
   if (arguments.length === 2) {
     return wrapOne(fn_copysign(unwrap(input), unwrap(other)), input);
@@ -3871,8 +4277,8 @@ export function copysign(input?: unknown, other?: unknown): Tensor {
   return wrapOne(invoke(op_copysign, [...arguments]), input);
 }
 
-/** `nextafter(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
-export function nextafter(input: Tensor | Scalar, other: Tensor | Scalar): Tensor;
+/** `nextafter(Tensor input, Tensor other) -> Tensor` */
+export function nextafter(input: Tensor, other: Tensor): Tensor;
 export function nextafter(input?: unknown, other?: unknown): Tensor {
   if (arguments.length === 2) {
     return wrapOne(fn_nextafter(unwrap(input), unwrap(other)), input);
@@ -3880,8 +4286,8 @@ export function nextafter(input?: unknown, other?: unknown): Tensor {
   return wrapOne(invoke(op_nextafter, [...arguments]), input);
 }
 
-/** `heaviside(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
-export function heaviside(input: Tensor | Scalar, other: Tensor | Scalar): Tensor;
+/** `heaviside(Tensor input, Tensor other) -> Tensor` */
+export function heaviside(input: Tensor, other: Tensor): Tensor;
 export function heaviside(input?: unknown, other?: unknown): Tensor {
   if (arguments.length === 2) {
     return wrapOne(fn_heaviside(unwrap(input), unwrap(other)), input);
@@ -3889,8 +4295,8 @@ export function heaviside(input?: unknown, other?: unknown): Tensor {
   return wrapOne(invoke(op_heaviside, [...arguments]), input);
 }
 
-/** `ldexp(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
-export function ldexp(input: Tensor | Scalar, other: Tensor | Scalar): Tensor;
+/** `ldexp(Tensor input, Tensor other) -> Tensor` */
+export function ldexp(input: Tensor, other: Tensor): Tensor;
 export function ldexp(input?: unknown, other?: unknown): Tensor {
   if (arguments.length === 2) {
     return wrapOne(fn_ldexp(unwrap(input), unwrap(other)), input);
@@ -3898,8 +4304,8 @@ export function ldexp(input?: unknown, other?: unknown): Tensor {
   return wrapOne(invoke(op_ldexp, [...arguments]), input);
 }
 
-/** `logaddexp(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
-export function logaddexp(input: Tensor | Scalar, other: Tensor | Scalar): Tensor;
+/** `logaddexp(Tensor input, Tensor other) -> Tensor` */
+export function logaddexp(input: Tensor, other: Tensor): Tensor;
 export function logaddexp(input?: unknown, other?: unknown): Tensor {
   if (arguments.length === 2) {
     return wrapOne(fn_logaddexp(unwrap(input), unwrap(other)), input);
@@ -3907,8 +4313,8 @@ export function logaddexp(input?: unknown, other?: unknown): Tensor {
   return wrapOne(invoke(op_logaddexp, [...arguments]), input);
 }
 
-/** `logaddexp2(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
-export function logaddexp2(input: Tensor | Scalar, other: Tensor | Scalar): Tensor;
+/** `logaddexp2(Tensor input, Tensor other) -> Tensor` */
+export function logaddexp2(input: Tensor, other: Tensor): Tensor;
 export function logaddexp2(input?: unknown, other?: unknown): Tensor {
   if (arguments.length === 2) {
     return wrapOne(fn_logaddexp2(unwrap(input), unwrap(other)), input);
@@ -3925,19 +4331,8 @@ export function xlogy(input?: unknown, other?: unknown): Tensor {
   return wrapOne(invoke(op_xlogy, [...arguments]), input);
 }
 
-/** `floatPower_(Tensor input, Tensor|Scalar exponent) -> Tensor` */
-export function floatPower_(input: Tensor, exponent: Tensor | Scalar): Tensor;
-export function floatPower_(input?: unknown, exponent?: unknown): Tensor {
-  if (arguments.length === 2) {
-    fn_floatPower_(unwrap(input), unwrap(exponent));
-    return input as Tensor;
-  }
-  invoke(op_floatPower_, [...arguments]);
-  return input as Tensor;
-}
-
-/** `gcd(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
-export function gcd(input: Tensor | Scalar, other: Tensor | Scalar): Tensor;
+/** `gcd(Tensor input, Tensor other) -> Tensor` */
+export function gcd(input: Tensor, other: Tensor): Tensor;
 export function gcd(input?: unknown, other?: unknown): Tensor {
   if (arguments.length === 2) {
     return wrapOne(fn_gcd(unwrap(input), unwrap(other)), input);
@@ -3945,8 +4340,8 @@ export function gcd(input?: unknown, other?: unknown): Tensor {
   return wrapOne(invoke(op_gcd, [...arguments]), input);
 }
 
-/** `lcm(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
-export function lcm(input: Tensor | Scalar, other: Tensor | Scalar): Tensor;
+/** `lcm(Tensor input, Tensor other) -> Tensor` */
+export function lcm(input: Tensor, other: Tensor): Tensor;
 export function lcm(input?: unknown, other?: unknown): Tensor {
   if (arguments.length === 2) {
     return wrapOne(fn_lcm(unwrap(input), unwrap(other)), input);
@@ -3954,8 +4349,8 @@ export function lcm(input?: unknown, other?: unknown): Tensor {
   return wrapOne(invoke(op_lcm, [...arguments]), input);
 }
 
-/** `eq(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
-export function eq(input: Tensor | Scalar, other: Tensor | Scalar): Tensor;
+/** `eq(Tensor input, Tensor|Scalar other) -> Tensor` */
+export function eq(input: Tensor, other: Tensor | Scalar): Tensor;
 export function eq(input?: unknown, other?: unknown): Tensor {
   if (arguments.length === 2) {
     return wrapOne(fn_eq(unwrap(input), unwrap(other)), input);
@@ -3963,8 +4358,8 @@ export function eq(input?: unknown, other?: unknown): Tensor {
   return wrapOne(invoke(op_eq, [...arguments]), input);
 }
 
-/** `ne(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
-export function ne(input: Tensor | Scalar, other: Tensor | Scalar): Tensor;
+/** `ne(Tensor input, Tensor|Scalar other) -> Tensor` */
+export function ne(input: Tensor, other: Tensor | Scalar): Tensor;
 export function ne(input?: unknown, other?: unknown): Tensor {
   if (arguments.length === 2) {
     return wrapOne(fn_ne(unwrap(input), unwrap(other)), input);
@@ -3972,8 +4367,8 @@ export function ne(input?: unknown, other?: unknown): Tensor {
   return wrapOne(invoke(op_ne, [...arguments]), input);
 }
 
-/** `lt(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
-export function lt(input: Tensor | Scalar, other: Tensor | Scalar): Tensor;
+/** `lt(Tensor input, Tensor|Scalar other) -> Tensor` */
+export function lt(input: Tensor, other: Tensor | Scalar): Tensor;
 export function lt(input?: unknown, other?: unknown): Tensor {
   if (arguments.length === 2) {
     return wrapOne(fn_lt(unwrap(input), unwrap(other)), input);
@@ -3981,8 +4376,8 @@ export function lt(input?: unknown, other?: unknown): Tensor {
   return wrapOne(invoke(op_lt, [...arguments]), input);
 }
 
-/** `le(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
-export function le(input: Tensor | Scalar, other: Tensor | Scalar): Tensor;
+/** `le(Tensor input, Tensor|Scalar other) -> Tensor` */
+export function le(input: Tensor, other: Tensor | Scalar): Tensor;
 export function le(input?: unknown, other?: unknown): Tensor {
   if (arguments.length === 2) {
     return wrapOne(fn_le(unwrap(input), unwrap(other)), input);
@@ -3990,8 +4385,8 @@ export function le(input?: unknown, other?: unknown): Tensor {
   return wrapOne(invoke(op_le, [...arguments]), input);
 }
 
-/** `gt(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
-export function gt(input: Tensor | Scalar, other: Tensor | Scalar): Tensor;
+/** `gt(Tensor input, Tensor|Scalar other) -> Tensor` */
+export function gt(input: Tensor, other: Tensor | Scalar): Tensor;
 export function gt(input?: unknown, other?: unknown): Tensor {
   if (arguments.length === 2) {
     return wrapOne(fn_gt(unwrap(input), unwrap(other)), input);
@@ -3999,8 +4394,8 @@ export function gt(input?: unknown, other?: unknown): Tensor {
   return wrapOne(invoke(op_gt, [...arguments]), input);
 }
 
-/** `ge(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
-export function ge(input: Tensor | Scalar, other: Tensor | Scalar): Tensor;
+/** `ge(Tensor input, Tensor|Scalar other) -> Tensor` */
+export function ge(input: Tensor, other: Tensor | Scalar): Tensor;
 export function ge(input?: unknown, other?: unknown): Tensor {
   if (arguments.length === 2) {
     return wrapOne(fn_ge(unwrap(input), unwrap(other)), input);
@@ -4065,8 +4460,8 @@ export function equal(input?: unknown, other?: unknown): boolean {
   return invoke(op_equal, [...arguments]) as boolean;
 }
 
-/** `logicalAnd(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
-export function logicalAnd(input: Tensor | Scalar, other: Tensor | Scalar): Tensor;
+/** `logicalAnd(Tensor input, Tensor other) -> Tensor` */
+export function logicalAnd(input: Tensor, other: Tensor): Tensor;
 export function logicalAnd(input?: unknown, other?: unknown): Tensor {
   if (arguments.length === 2) {
     return wrapOne(fn_logicalAnd(unwrap(input), unwrap(other)), input);
@@ -4074,8 +4469,8 @@ export function logicalAnd(input?: unknown, other?: unknown): Tensor {
   return wrapOne(invoke(op_logicalAnd, [...arguments]), input);
 }
 
-/** `logicalOr(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
-export function logicalOr(input: Tensor | Scalar, other: Tensor | Scalar): Tensor;
+/** `logicalOr(Tensor input, Tensor other) -> Tensor` */
+export function logicalOr(input: Tensor, other: Tensor): Tensor;
 export function logicalOr(input?: unknown, other?: unknown): Tensor {
   if (arguments.length === 2) {
     return wrapOne(fn_logicalOr(unwrap(input), unwrap(other)), input);
@@ -4083,8 +4478,8 @@ export function logicalOr(input?: unknown, other?: unknown): Tensor {
   return wrapOne(invoke(op_logicalOr, [...arguments]), input);
 }
 
-/** `logicalXor(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
-export function logicalXor(input: Tensor | Scalar, other: Tensor | Scalar): Tensor;
+/** `logicalXor(Tensor input, Tensor other) -> Tensor` */
+export function logicalXor(input: Tensor, other: Tensor): Tensor;
 export function logicalXor(input?: unknown, other?: unknown): Tensor {
   if (arguments.length === 2) {
     return wrapOne(fn_logicalXor(unwrap(input), unwrap(other)), input);
@@ -5011,6 +5406,15 @@ export function threshold(input?: unknown, threshold?: unknown, value?: unknown)
   return wrapOne(invoke(op_threshold, [...arguments]), input);
 }
 
+/** `binaryCrossEntropyTerms(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
+export function binaryCrossEntropyTerms(input: Tensor | Scalar, other: Tensor | Scalar): Tensor;
+export function binaryCrossEntropyTerms(input?: unknown, other?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_binaryCrossEntropyTerms(unwrap(input), unwrap(other)), input);
+  }
+  return wrapOne(invoke(op_binaryCrossEntropyTerms, [...arguments]), input);
+}
+
 /** `empty(int[] size, *, ScalarType? dtype=None, Device? device=None) -> Tensor` */
 export function empty(size: number | readonly number[], options?: EmptyOptions): Tensor;
 export function empty(...size: number[]): Tensor;
@@ -5816,6 +6220,51 @@ export function splitWithSizes(
   return wrapList(invoke(op_splitWithSizes, [...arguments]));
 }
 
+/** `splitSections(Tensor input, int sections, int dim=0) -> Tensor[]` */
+export function splitSections(
+  input: Tensor,
+  sections: number,
+  options?: SplitSectionsOptions,
+): Tensor[];
+export function splitSections(
+  input: Tensor,
+  sections: number,
+  dim: number | undefined,
+  options?: SplitSectionsOptions,
+): Tensor[];
+export function splitSections(
+  input?: unknown,
+  sections?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+): Tensor[] {
+  if (arguments.length === 2) {
+    return wrapList(fn_splitSections(unwrap(input), unwrap(sections)));
+  }
+  return wrapList(invoke(op_splitSections, [...arguments]));
+}
+
+/** `splitIndices(Tensor input, int[] indices, int dim=0) -> Tensor[]` */
+export function splitIndices(
+  input: Tensor,
+  indices: number | readonly number[],
+  options?: SplitIndicesOptions,
+): Tensor[];
+export function splitIndices(
+  input: Tensor,
+  indices: number | readonly number[],
+  dim: number | undefined,
+  options?: SplitIndicesOptions,
+): Tensor[];
+export function splitIndices(
+  input?: unknown,
+  indices?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+): Tensor[] {
+  return wrapList(invoke(op_splitIndices, [...arguments]));
+}
+
 /** `tril(Tensor input, int diagonal=0) -> Tensor` */
 export function tril(input: Tensor, options?: TrilOptions): Tensor;
 export function tril(input: Tensor, diagonal: number | undefined, options?: TrilOptions): Tensor;
@@ -6259,6 +6708,22 @@ export function embedding(input?: unknown, weight?: unknown, _0?: unknown): Tens
   return wrapOne(invoke(op_embedding, [...arguments]), input);
 }
 
+/** `embeddingLookup(Tensor weight, Tensor indices, int paddingIdx, bool scaleGradByFreq) -> Tensor` */
+export function embeddingLookup(
+  weight: Tensor,
+  indices: Tensor,
+  paddingIdx: number,
+  scaleGradByFreq: boolean,
+): Tensor;
+export function embeddingLookup(
+  weight?: unknown,
+  indices?: unknown,
+  paddingIdx?: unknown,
+  scaleGradByFreq?: unknown,
+): Tensor {
+  return wrapOne(invoke(op_embeddingLookup, [...arguments]), weight);
+}
+
 /** `embeddingBag(Tensor input, Tensor weight, *, Tensor? offsets=None, float? maxNorm=None, float normType=2.0, bool scaleGradByFreq=False, str mode='mean', bool sparse=False, Tensor? perSampleWeights=None, bool includeLastOffset=False, int? paddingIdx=None) -> Tensor` */
 export function embeddingBag(input: Tensor, weight: Tensor, options?: EmbeddingBagOptions): Tensor;
 export function embeddingBag(input?: unknown, weight?: unknown, _0?: unknown): Tensor {
@@ -6403,95 +6868,6 @@ export function prod(input?: unknown, _0?: unknown, _1?: unknown, _2?: unknown):
   return wrapOne(invoke(op_prod, [...arguments]), input);
 }
 
-/** `var(Tensor input, int[]? dim=None, bool? unbiased=None, bool keepdim=False, *, Scalar? correction=None) -> Tensor` */
-function var_(input: Tensor, options?: VarOptions): Tensor;
-function var_(
-  input: Tensor,
-  dim: number | readonly number[] | null | undefined,
-  unbiased?: boolean | null,
-  keepdim?: boolean,
-  options?: VarOptions,
-): Tensor;
-function var_(input?: unknown, _0?: unknown, _1?: unknown, _2?: unknown, _3?: unknown): Tensor {
-  if (arguments.length === 1) {
-    return wrapOne(fn_var(unwrap(input)), input);
-  }
-  return wrapOne(invoke(op_var, [...arguments]), input);
-}
-export { var_ as var };
-
-/** `std(Tensor input, int[]? dim=None, bool? unbiased=None, bool keepdim=False, *, Scalar? correction=None) -> Tensor` */
-export function std(input: Tensor, options?: StdOptions): Tensor;
-export function std(
-  input: Tensor,
-  dim: number | readonly number[] | null | undefined,
-  unbiased?: boolean | null,
-  keepdim?: boolean,
-  options?: StdOptions,
-): Tensor;
-export function std(
-  input?: unknown,
-  _0?: unknown,
-  _1?: unknown,
-  _2?: unknown,
-  _3?: unknown,
-): Tensor {
-  if (arguments.length === 1) {
-    return wrapOne(fn_std(unwrap(input)), input);
-  }
-  return wrapOne(invoke(op_std, [...arguments]), input);
-}
-
-/** `varMean(Tensor input, int[]? dim=None, bool? unbiased=None, bool keepdim=False, *, Scalar? correction=None) -> (Tensor var, Tensor mean)` */
-export function varMean(
-  input: Tensor,
-  options?: VarMeanOptions,
-): Named<[var_: Tensor, mean: Tensor], { readonly var: Tensor; readonly mean: Tensor }>;
-export function varMean(
-  input: Tensor,
-  dim: number | readonly number[] | null | undefined,
-  unbiased?: boolean | null,
-  keepdim?: boolean,
-  options?: VarMeanOptions,
-): Named<[var_: Tensor, mean: Tensor], { readonly var: Tensor; readonly mean: Tensor }>;
-export function varMean(
-  input?: unknown,
-  _0?: unknown,
-  _1?: unknown,
-  _2?: unknown,
-  _3?: unknown,
-): Named<[var_: Tensor, mean: Tensor], { readonly var: Tensor; readonly mean: Tensor }> {
-  if (arguments.length === 1) {
-    return wrapNamed(fn_varMean(unwrap(input)), names_varMean);
-  }
-  return wrapNamed(invoke(op_varMean, [...arguments]), names_varMean);
-}
-
-/** `stdMean(Tensor input, int[]? dim=None, bool? unbiased=None, bool keepdim=False, *, Scalar? correction=None) -> (Tensor std, Tensor mean)` */
-export function stdMean(
-  input: Tensor,
-  options?: StdMeanOptions,
-): Named<[std: Tensor, mean: Tensor], { readonly std: Tensor; readonly mean: Tensor }>;
-export function stdMean(
-  input: Tensor,
-  dim: number | readonly number[] | null | undefined,
-  unbiased?: boolean | null,
-  keepdim?: boolean,
-  options?: StdMeanOptions,
-): Named<[std: Tensor, mean: Tensor], { readonly std: Tensor; readonly mean: Tensor }>;
-export function stdMean(
-  input?: unknown,
-  _0?: unknown,
-  _1?: unknown,
-  _2?: unknown,
-  _3?: unknown,
-): Named<[std: Tensor, mean: Tensor], { readonly std: Tensor; readonly mean: Tensor }> {
-  if (arguments.length === 1) {
-    return wrapNamed(fn_stdMean(unwrap(input)), names_stdMean);
-  }
-  return wrapNamed(invoke(op_stdMean, [...arguments]), names_stdMean);
-}
-
 /** `vectorNorm(Tensor input, Scalar ord=2, int[]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor` */
 export function vectorNorm(input: Tensor, options?: VectorNormOptions): Tensor;
 export function vectorNorm(
@@ -6512,28 +6888,6 @@ export function vectorNorm(
     return wrapOne(fn_vectorNorm(unwrap(input)), input);
   }
   return wrapOne(invoke(op_vectorNorm, [...arguments]), input);
-}
-
-/** `norm(Tensor input, Scalar? p=None, int[]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor` */
-export function norm(input: Tensor, options?: NormOptions): Tensor;
-export function norm(
-  input: Tensor,
-  p: Scalar | null | undefined,
-  dim?: number | readonly number[] | null,
-  keepdim?: boolean,
-  options?: NormOptions,
-): Tensor;
-export function norm(
-  input?: unknown,
-  _0?: unknown,
-  _1?: unknown,
-  _2?: unknown,
-  _3?: unknown,
-): Tensor {
-  if (arguments.length === 1) {
-    return wrapOne(fn_norm(unwrap(input)), input);
-  }
-  return wrapOne(invoke(op_norm, [...arguments]), input);
 }
 
 /** `logsumexp(Tensor input, int[] dim, bool keepdim=False) -> Tensor` */
@@ -7458,6 +7812,955 @@ export function nativeBatchNorm(
   return wrapNamed(invoke(op_nativeBatchNorm, [...arguments]), names_nativeBatchNorm);
 }
 
+/** `maxPool1d(Tensor input, int[] kernelSize, int[]? stride=None, int[] padding=0, int[] dilation=1, bool ceilMode=False) -> Tensor` */
+export function maxPool1d(
+  input: Tensor,
+  kernelSize: number | readonly number[],
+  options?: MaxPool1dOptions,
+): Tensor;
+export function maxPool1d(
+  input: Tensor,
+  kernelSize: number | readonly number[],
+  stride: number | readonly number[] | null | undefined,
+  padding?: number | readonly number[],
+  dilation?: number | readonly number[],
+  ceilMode?: boolean,
+  options?: MaxPool1dOptions,
+): Tensor;
+export function maxPool1d(
+  input?: unknown,
+  kernelSize?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+  _3?: unknown,
+  _4?: unknown,
+): Tensor {
+  return wrapOne(invoke(op_maxPool1d, [...arguments]), input);
+}
+
+/** `maxPool1dWithIndices(Tensor input, int[] kernelSize, int[]? stride=None, int[] padding=0, int[] dilation=1, bool ceilMode=False) -> (Tensor output, Tensor indices)` */
+export function maxPool1dWithIndices(
+  input: Tensor,
+  kernelSize: number | readonly number[],
+  options?: MaxPool1dWithIndicesOptions,
+): Named<[output: Tensor, indices: Tensor], { readonly output: Tensor; readonly indices: Tensor }>;
+export function maxPool1dWithIndices(
+  input: Tensor,
+  kernelSize: number | readonly number[],
+  stride: number | readonly number[] | null | undefined,
+  padding?: number | readonly number[],
+  dilation?: number | readonly number[],
+  ceilMode?: boolean,
+  options?: MaxPool1dWithIndicesOptions,
+): Named<[output: Tensor, indices: Tensor], { readonly output: Tensor; readonly indices: Tensor }>;
+export function maxPool1dWithIndices(
+  input?: unknown,
+  kernelSize?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+  _3?: unknown,
+  _4?: unknown,
+): Named<[output: Tensor, indices: Tensor], { readonly output: Tensor; readonly indices: Tensor }> {
+  return wrapNamed(invoke(op_maxPool1dWithIndices, [...arguments]), names_maxPool1dWithIndices);
+}
+
+/** `maxPool2d(Tensor input, int[] kernelSize, int[]? stride=None, int[] padding=0, int[] dilation=1, bool ceilMode=False) -> Tensor` */
+export function maxPool2d(
+  input: Tensor,
+  kernelSize: number | readonly number[],
+  options?: MaxPool2dOptions,
+): Tensor;
+export function maxPool2d(
+  input: Tensor,
+  kernelSize: number | readonly number[],
+  stride: number | readonly number[] | null | undefined,
+  padding?: number | readonly number[],
+  dilation?: number | readonly number[],
+  ceilMode?: boolean,
+  options?: MaxPool2dOptions,
+): Tensor;
+export function maxPool2d(
+  input?: unknown,
+  kernelSize?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+  _3?: unknown,
+  _4?: unknown,
+): Tensor {
+  return wrapOne(invoke(op_maxPool2d, [...arguments]), input);
+}
+
+/** `maxPool2dWithIndices(Tensor input, int[] kernelSize, int[]? stride=None, int[] padding=0, int[] dilation=1, bool ceilMode=False) -> (Tensor output, Tensor indices)` */
+export function maxPool2dWithIndices(
+  input: Tensor,
+  kernelSize: number | readonly number[],
+  options?: MaxPool2dWithIndicesOptions,
+): Named<[output: Tensor, indices: Tensor], { readonly output: Tensor; readonly indices: Tensor }>;
+export function maxPool2dWithIndices(
+  input: Tensor,
+  kernelSize: number | readonly number[],
+  stride: number | readonly number[] | null | undefined,
+  padding?: number | readonly number[],
+  dilation?: number | readonly number[],
+  ceilMode?: boolean,
+  options?: MaxPool2dWithIndicesOptions,
+): Named<[output: Tensor, indices: Tensor], { readonly output: Tensor; readonly indices: Tensor }>;
+export function maxPool2dWithIndices(
+  input?: unknown,
+  kernelSize?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+  _3?: unknown,
+  _4?: unknown,
+): Named<[output: Tensor, indices: Tensor], { readonly output: Tensor; readonly indices: Tensor }> {
+  return wrapNamed(invoke(op_maxPool2dWithIndices, [...arguments]), names_maxPool2dWithIndices);
+}
+
+/** `maxPool3d(Tensor input, int[] kernelSize, int[]? stride=None, int[] padding=0, int[] dilation=1, bool ceilMode=False) -> Tensor` */
+export function maxPool3d(
+  input: Tensor,
+  kernelSize: number | readonly number[],
+  options?: MaxPool3dOptions,
+): Tensor;
+export function maxPool3d(
+  input: Tensor,
+  kernelSize: number | readonly number[],
+  stride: number | readonly number[] | null | undefined,
+  padding?: number | readonly number[],
+  dilation?: number | readonly number[],
+  ceilMode?: boolean,
+  options?: MaxPool3dOptions,
+): Tensor;
+export function maxPool3d(
+  input?: unknown,
+  kernelSize?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+  _3?: unknown,
+  _4?: unknown,
+): Tensor {
+  return wrapOne(invoke(op_maxPool3d, [...arguments]), input);
+}
+
+/** `maxPool3dWithIndices(Tensor input, int[] kernelSize, int[]? stride=None, int[] padding=0, int[] dilation=1, bool ceilMode=False) -> (Tensor output, Tensor indices)` */
+export function maxPool3dWithIndices(
+  input: Tensor,
+  kernelSize: number | readonly number[],
+  options?: MaxPool3dWithIndicesOptions,
+): Named<[output: Tensor, indices: Tensor], { readonly output: Tensor; readonly indices: Tensor }>;
+export function maxPool3dWithIndices(
+  input: Tensor,
+  kernelSize: number | readonly number[],
+  stride: number | readonly number[] | null | undefined,
+  padding?: number | readonly number[],
+  dilation?: number | readonly number[],
+  ceilMode?: boolean,
+  options?: MaxPool3dWithIndicesOptions,
+): Named<[output: Tensor, indices: Tensor], { readonly output: Tensor; readonly indices: Tensor }>;
+export function maxPool3dWithIndices(
+  input?: unknown,
+  kernelSize?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+  _3?: unknown,
+  _4?: unknown,
+): Named<[output: Tensor, indices: Tensor], { readonly output: Tensor; readonly indices: Tensor }> {
+  return wrapNamed(invoke(op_maxPool3dWithIndices, [...arguments]), names_maxPool3dWithIndices);
+}
+
+/** `avgPool1d(Tensor input, int[] kernelSize, int[]? stride=None, int[] padding=0, bool ceilMode=False, bool countIncludePad=True) -> Tensor` */
+export function avgPool1d(
+  input: Tensor,
+  kernelSize: number | readonly number[],
+  options?: AvgPool1dOptions,
+): Tensor;
+export function avgPool1d(
+  input: Tensor,
+  kernelSize: number | readonly number[],
+  stride: number | readonly number[] | null | undefined,
+  padding?: number | readonly number[],
+  ceilMode?: boolean,
+  countIncludePad?: boolean,
+  options?: AvgPool1dOptions,
+): Tensor;
+export function avgPool1d(
+  input?: unknown,
+  kernelSize?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+  _3?: unknown,
+  _4?: unknown,
+): Tensor {
+  return wrapOne(invoke(op_avgPool1d, [...arguments]), input);
+}
+
+/** `avgPool2d(Tensor input, int[] kernelSize, int[]? stride=None, int[] padding=0, bool ceilMode=False, bool countIncludePad=True, int? divisorOverride=None) -> Tensor` */
+export function avgPool2d(
+  input: Tensor,
+  kernelSize: number | readonly number[],
+  options?: AvgPool2dOptions,
+): Tensor;
+export function avgPool2d(
+  input: Tensor,
+  kernelSize: number | readonly number[],
+  stride: number | readonly number[] | null | undefined,
+  padding?: number | readonly number[],
+  ceilMode?: boolean,
+  countIncludePad?: boolean,
+  divisorOverride?: number | null,
+  options?: AvgPool2dOptions,
+): Tensor;
+export function avgPool2d(
+  input?: unknown,
+  kernelSize?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+  _3?: unknown,
+  _4?: unknown,
+  _5?: unknown,
+): Tensor {
+  return wrapOne(invoke(op_avgPool2d, [...arguments]), input);
+}
+
+/** `avgPool3d(Tensor input, int[] kernelSize, int[]? stride=None, int[] padding=0, bool ceilMode=False, bool countIncludePad=True, int? divisorOverride=None) -> Tensor` */
+export function avgPool3d(
+  input: Tensor,
+  kernelSize: number | readonly number[],
+  options?: AvgPool3dOptions,
+): Tensor;
+export function avgPool3d(
+  input: Tensor,
+  kernelSize: number | readonly number[],
+  stride: number | readonly number[] | null | undefined,
+  padding?: number | readonly number[],
+  ceilMode?: boolean,
+  countIncludePad?: boolean,
+  divisorOverride?: number | null,
+  options?: AvgPool3dOptions,
+): Tensor;
+export function avgPool3d(
+  input?: unknown,
+  kernelSize?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+  _3?: unknown,
+  _4?: unknown,
+  _5?: unknown,
+): Tensor {
+  return wrapOne(invoke(op_avgPool3d, [...arguments]), input);
+}
+
+/** `adaptiveAvgPool1d(Tensor input, int[] outputSize) -> Tensor` */
+export function adaptiveAvgPool1d(input: Tensor, outputSize: number | readonly number[]): Tensor;
+export function adaptiveAvgPool1d(input: Tensor, ...outputSize: number[]): Tensor;
+export function adaptiveAvgPool1d(
+  input?: unknown,
+  outputSize?: unknown,
+  ..._more: unknown[]
+): Tensor {
+  return wrapOne(invoke(op_adaptiveAvgPool1d, [...arguments]), input);
+}
+
+/** `adaptiveMaxPool1d(Tensor input, int[] outputSize) -> Tensor` */
+export function adaptiveMaxPool1d(input: Tensor, outputSize: number | readonly number[]): Tensor;
+export function adaptiveMaxPool1d(input: Tensor, ...outputSize: number[]): Tensor;
+export function adaptiveMaxPool1d(
+  input?: unknown,
+  outputSize?: unknown,
+  ..._more: unknown[]
+): Tensor {
+  return wrapOne(invoke(op_adaptiveMaxPool1d, [...arguments]), input);
+}
+
+/** `adaptiveMaxPool1dWithIndices(Tensor input, int[] outputSize) -> (Tensor output, Tensor indices)` */
+export function adaptiveMaxPool1dWithIndices(
+  input: Tensor,
+  outputSize: number | readonly number[],
+): Named<[output: Tensor, indices: Tensor], { readonly output: Tensor; readonly indices: Tensor }>;
+export function adaptiveMaxPool1dWithIndices(
+  input: Tensor,
+  ...outputSize: number[]
+): Named<[output: Tensor, indices: Tensor], { readonly output: Tensor; readonly indices: Tensor }>;
+export function adaptiveMaxPool1dWithIndices(
+  input?: unknown,
+  outputSize?: unknown,
+  ..._more: unknown[]
+): Named<[output: Tensor, indices: Tensor], { readonly output: Tensor; readonly indices: Tensor }> {
+  return wrapNamed(
+    invoke(op_adaptiveMaxPool1dWithIndices, [...arguments]),
+    names_adaptiveMaxPool1dWithIndices,
+  );
+}
+
+/** `adaptiveAvgPool2d(Tensor input, int[] outputSize) -> Tensor` */
+export function adaptiveAvgPool2d(input: Tensor, outputSize: number | readonly number[]): Tensor;
+export function adaptiveAvgPool2d(input: Tensor, ...outputSize: number[]): Tensor;
+export function adaptiveAvgPool2d(
+  input?: unknown,
+  outputSize?: unknown,
+  ..._more: unknown[]
+): Tensor {
+  return wrapOne(invoke(op_adaptiveAvgPool2d, [...arguments]), input);
+}
+
+/** `adaptiveMaxPool2d(Tensor input, int[] outputSize) -> Tensor` */
+export function adaptiveMaxPool2d(input: Tensor, outputSize: number | readonly number[]): Tensor;
+export function adaptiveMaxPool2d(input: Tensor, ...outputSize: number[]): Tensor;
+export function adaptiveMaxPool2d(
+  input?: unknown,
+  outputSize?: unknown,
+  ..._more: unknown[]
+): Tensor {
+  return wrapOne(invoke(op_adaptiveMaxPool2d, [...arguments]), input);
+}
+
+/** `adaptiveMaxPool2dWithIndices(Tensor input, int[] outputSize) -> (Tensor output, Tensor indices)` */
+export function adaptiveMaxPool2dWithIndices(
+  input: Tensor,
+  outputSize: number | readonly number[],
+): Named<[output: Tensor, indices: Tensor], { readonly output: Tensor; readonly indices: Tensor }>;
+export function adaptiveMaxPool2dWithIndices(
+  input: Tensor,
+  ...outputSize: number[]
+): Named<[output: Tensor, indices: Tensor], { readonly output: Tensor; readonly indices: Tensor }>;
+export function adaptiveMaxPool2dWithIndices(
+  input?: unknown,
+  outputSize?: unknown,
+  ..._more: unknown[]
+): Named<[output: Tensor, indices: Tensor], { readonly output: Tensor; readonly indices: Tensor }> {
+  return wrapNamed(
+    invoke(op_adaptiveMaxPool2dWithIndices, [...arguments]),
+    names_adaptiveMaxPool2dWithIndices,
+  );
+}
+
+/** `adaptiveAvgPool3d(Tensor input, int[] outputSize) -> Tensor` */
+export function adaptiveAvgPool3d(input: Tensor, outputSize: number | readonly number[]): Tensor;
+export function adaptiveAvgPool3d(input: Tensor, ...outputSize: number[]): Tensor;
+export function adaptiveAvgPool3d(
+  input?: unknown,
+  outputSize?: unknown,
+  ..._more: unknown[]
+): Tensor {
+  return wrapOne(invoke(op_adaptiveAvgPool3d, [...arguments]), input);
+}
+
+/** `adaptiveMaxPool3d(Tensor input, int[] outputSize) -> Tensor` */
+export function adaptiveMaxPool3d(input: Tensor, outputSize: number | readonly number[]): Tensor;
+export function adaptiveMaxPool3d(input: Tensor, ...outputSize: number[]): Tensor;
+export function adaptiveMaxPool3d(
+  input?: unknown,
+  outputSize?: unknown,
+  ..._more: unknown[]
+): Tensor {
+  return wrapOne(invoke(op_adaptiveMaxPool3d, [...arguments]), input);
+}
+
+/** `adaptiveMaxPool3dWithIndices(Tensor input, int[] outputSize) -> (Tensor output, Tensor indices)` */
+export function adaptiveMaxPool3dWithIndices(
+  input: Tensor,
+  outputSize: number | readonly number[],
+): Named<[output: Tensor, indices: Tensor], { readonly output: Tensor; readonly indices: Tensor }>;
+export function adaptiveMaxPool3dWithIndices(
+  input: Tensor,
+  ...outputSize: number[]
+): Named<[output: Tensor, indices: Tensor], { readonly output: Tensor; readonly indices: Tensor }>;
+export function adaptiveMaxPool3dWithIndices(
+  input?: unknown,
+  outputSize?: unknown,
+  ..._more: unknown[]
+): Named<[output: Tensor, indices: Tensor], { readonly output: Tensor; readonly indices: Tensor }> {
+  return wrapNamed(
+    invoke(op_adaptiveMaxPool3dWithIndices, [...arguments]),
+    names_adaptiveMaxPool3dWithIndices,
+  );
+}
+
+/** `maxUnpool1d(Tensor input, Tensor indices, int[] kernelSize, int[]? stride=None, int[] padding=0, int[]? outputSize=None) -> Tensor` */
+export function maxUnpool1d(
+  input: Tensor,
+  indices: Tensor,
+  kernelSize: number | readonly number[],
+  options?: MaxUnpool1dOptions,
+): Tensor;
+export function maxUnpool1d(
+  input: Tensor,
+  indices: Tensor,
+  kernelSize: number | readonly number[],
+  stride: number | readonly number[] | null | undefined,
+  padding?: number | readonly number[],
+  outputSize?: number | readonly number[] | null,
+  options?: MaxUnpool1dOptions,
+): Tensor;
+export function maxUnpool1d(
+  input?: unknown,
+  indices?: unknown,
+  kernelSize?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+  _3?: unknown,
+): Tensor {
+  return wrapOne(invoke(op_maxUnpool1d, [...arguments]), input);
+}
+
+/** `maxUnpool2d(Tensor input, Tensor indices, int[] kernelSize, int[]? stride=None, int[] padding=0, int[]? outputSize=None) -> Tensor` */
+export function maxUnpool2d(
+  input: Tensor,
+  indices: Tensor,
+  kernelSize: number | readonly number[],
+  options?: MaxUnpool2dOptions,
+): Tensor;
+export function maxUnpool2d(
+  input: Tensor,
+  indices: Tensor,
+  kernelSize: number | readonly number[],
+  stride: number | readonly number[] | null | undefined,
+  padding?: number | readonly number[],
+  outputSize?: number | readonly number[] | null,
+  options?: MaxUnpool2dOptions,
+): Tensor;
+export function maxUnpool2d(
+  input?: unknown,
+  indices?: unknown,
+  kernelSize?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+  _3?: unknown,
+): Tensor {
+  return wrapOne(invoke(op_maxUnpool2d, [...arguments]), input);
+}
+
+/** `maxUnpool3d(Tensor input, Tensor indices, int[] kernelSize, int[]? stride=None, int[] padding=0, int[]? outputSize=None) -> Tensor` */
+export function maxUnpool3d(
+  input: Tensor,
+  indices: Tensor,
+  kernelSize: number | readonly number[],
+  options?: MaxUnpool3dOptions,
+): Tensor;
+export function maxUnpool3d(
+  input: Tensor,
+  indices: Tensor,
+  kernelSize: number | readonly number[],
+  stride: number | readonly number[] | null | undefined,
+  padding?: number | readonly number[],
+  outputSize?: number | readonly number[] | null,
+  options?: MaxUnpool3dOptions,
+): Tensor;
+export function maxUnpool3d(
+  input?: unknown,
+  indices?: unknown,
+  kernelSize?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+  _3?: unknown,
+): Tensor {
+  return wrapOne(invoke(op_maxUnpool3d, [...arguments]), input);
+}
+
+/** `lpPool1d(Tensor input, float normType, int[] kernelSize, int[]? stride=None, bool ceilMode=False) -> Tensor` */
+export function lpPool1d(
+  input: Tensor,
+  normType: number,
+  kernelSize: number | readonly number[],
+  options?: LpPool1dOptions,
+): Tensor;
+export function lpPool1d(
+  input: Tensor,
+  normType: number,
+  kernelSize: number | readonly number[],
+  stride: number | readonly number[] | null | undefined,
+  ceilMode?: boolean,
+  options?: LpPool1dOptions,
+): Tensor;
+export function lpPool1d(
+  input?: unknown,
+  normType?: unknown,
+  kernelSize?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+): Tensor {
+  return wrapOne(invoke(op_lpPool1d, [...arguments]), input);
+}
+
+/** `lpPool2d(Tensor input, float normType, int[] kernelSize, int[]? stride=None, bool ceilMode=False) -> Tensor` */
+export function lpPool2d(
+  input: Tensor,
+  normType: number,
+  kernelSize: number | readonly number[],
+  options?: LpPool2dOptions,
+): Tensor;
+export function lpPool2d(
+  input: Tensor,
+  normType: number,
+  kernelSize: number | readonly number[],
+  stride: number | readonly number[] | null | undefined,
+  ceilMode?: boolean,
+  options?: LpPool2dOptions,
+): Tensor;
+export function lpPool2d(
+  input?: unknown,
+  normType?: unknown,
+  kernelSize?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+): Tensor {
+  return wrapOne(invoke(op_lpPool2d, [...arguments]), input);
+}
+
+/** `lpPool3d(Tensor input, float normType, int[] kernelSize, int[]? stride=None, bool ceilMode=False) -> Tensor` */
+export function lpPool3d(
+  input: Tensor,
+  normType: number,
+  kernelSize: number | readonly number[],
+  options?: LpPool3dOptions,
+): Tensor;
+export function lpPool3d(
+  input: Tensor,
+  normType: number,
+  kernelSize: number | readonly number[],
+  stride: number | readonly number[] | null | undefined,
+  ceilMode?: boolean,
+  options?: LpPool3dOptions,
+): Tensor;
+export function lpPool3d(
+  input?: unknown,
+  normType?: unknown,
+  kernelSize?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+): Tensor {
+  return wrapOne(invoke(op_lpPool3d, [...arguments]), input);
+}
+
+/** `poolScatter(Tensor input, Tensor indices, int[] outputSize, bool accumulate) -> Tensor` */
+export function poolScatter(
+  input: Tensor,
+  indices: Tensor,
+  outputSize: number | readonly number[],
+  accumulate: boolean,
+): Tensor;
+export function poolScatter(
+  input?: unknown,
+  indices?: unknown,
+  outputSize?: unknown,
+  accumulate?: unknown,
+): Tensor {
+  return wrapOne(invoke(op_poolScatter, [...arguments]), input);
+}
+
+/** `poolGather(Tensor input, Tensor indices, int dims) -> Tensor` */
+export function poolGather(input: Tensor, indices: Tensor, dims: number): Tensor;
+export function poolGather(input?: unknown, indices?: unknown, dims?: unknown): Tensor {
+  if (arguments.length === 3) {
+    return wrapOne(fn_poolGather(unwrap(input), unwrap(indices), unwrap(dims)), input);
+  }
+  return wrapOne(invoke(op_poolGather, [...arguments]), input);
+}
+
+/** `scaledDotProductAttention(Tensor query, Tensor key, Tensor value, Tensor? attnMask=None, float dropoutP=0.0, bool isCausal=False, *, float? scale=None, bool enableGqa=False) -> Tensor` */
+export function scaledDotProductAttention(
+  query: Tensor,
+  key: Tensor,
+  value: Tensor,
+  options?: ScaledDotProductAttentionOptions,
+): Tensor;
+export function scaledDotProductAttention(
+  query: Tensor,
+  key: Tensor,
+  value: Tensor,
+  attnMask: Tensor | null | undefined,
+  dropoutP?: number,
+  isCausal?: boolean,
+  options?: ScaledDotProductAttentionOptions,
+): Tensor;
+export function scaledDotProductAttention(
+  query?: unknown,
+  key?: unknown,
+  value?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+  _3?: unknown,
+): Tensor {
+  if (arguments.length === 3) {
+    return wrapOne(fn_scaledDotProductAttention(unwrap(query), unwrap(key), unwrap(value)), query);
+  }
+  return wrapOne(invoke(op_scaledDotProductAttention, [...arguments]), query);
+}
+
+/** `nativeAttention(Tensor query, Tensor key, Tensor value, Tensor? attnMask, bool isCausal, float scale) -> (Tensor output, Tensor logsumexp)` */
+export function nativeAttention(
+  query: Tensor,
+  key: Tensor,
+  value: Tensor,
+  attnMask: Tensor | null,
+  isCausal: boolean,
+  scale: number,
+): Named<
+  [output: Tensor, logsumexp: Tensor],
+  { readonly output: Tensor; readonly logsumexp: Tensor }
+>;
+export function nativeAttention(
+  query?: unknown,
+  key?: unknown,
+  value?: unknown,
+  attnMask?: unknown,
+  isCausal?: unknown,
+  scale?: unknown,
+): Named<
+  [output: Tensor, logsumexp: Tensor],
+  { readonly output: Tensor; readonly logsumexp: Tensor }
+> {
+  return wrapNamed(invoke(op_nativeAttention, [...arguments]), names_nativeAttention);
+}
+
+/** `dropout(Tensor input, float p=0.5, bool training=True) -> Tensor` */
+export function dropout(input: Tensor, options?: DropoutOptions): Tensor;
+export function dropout(
+  input: Tensor,
+  p: number | undefined,
+  training?: boolean,
+  options?: DropoutOptions,
+): Tensor;
+export function dropout(input?: unknown, _0?: unknown, _1?: unknown, _2?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_dropout(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_dropout, [...arguments]), input);
+}
+
+/** `dropout1d(Tensor input, float p=0.5, bool training=True) -> Tensor` */
+export function dropout1d(input: Tensor, options?: Dropout1dOptions): Tensor;
+export function dropout1d(
+  input: Tensor,
+  p: number | undefined,
+  training?: boolean,
+  options?: Dropout1dOptions,
+): Tensor;
+export function dropout1d(input?: unknown, _0?: unknown, _1?: unknown, _2?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_dropout1d(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_dropout1d, [...arguments]), input);
+}
+
+/** `dropout2d(Tensor input, float p=0.5, bool training=True) -> Tensor` */
+export function dropout2d(input: Tensor, options?: Dropout2dOptions): Tensor;
+export function dropout2d(
+  input: Tensor,
+  p: number | undefined,
+  training?: boolean,
+  options?: Dropout2dOptions,
+): Tensor;
+export function dropout2d(input?: unknown, _0?: unknown, _1?: unknown, _2?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_dropout2d(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_dropout2d, [...arguments]), input);
+}
+
+/** `dropout3d(Tensor input, float p=0.5, bool training=True) -> Tensor` */
+export function dropout3d(input: Tensor, options?: Dropout3dOptions): Tensor;
+export function dropout3d(
+  input: Tensor,
+  p: number | undefined,
+  training?: boolean,
+  options?: Dropout3dOptions,
+): Tensor;
+export function dropout3d(input?: unknown, _0?: unknown, _1?: unknown, _2?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_dropout3d(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_dropout3d, [...arguments]), input);
+}
+
+/** `featureDropout(Tensor input, float p=0.5, bool training=True) -> Tensor` */
+export function featureDropout(input: Tensor, options?: FeatureDropoutOptions): Tensor;
+export function featureDropout(
+  input: Tensor,
+  p: number | undefined,
+  training?: boolean,
+  options?: FeatureDropoutOptions,
+): Tensor;
+export function featureDropout(input?: unknown, _0?: unknown, _1?: unknown, _2?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_featureDropout(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_featureDropout, [...arguments]), input);
+}
+
+/** `alphaDropout(Tensor input, float p=0.5, bool training=False) -> Tensor` */
+export function alphaDropout(input: Tensor, options?: AlphaDropoutOptions): Tensor;
+export function alphaDropout(
+  input: Tensor,
+  p: number | undefined,
+  training?: boolean,
+  options?: AlphaDropoutOptions,
+): Tensor;
+export function alphaDropout(input?: unknown, _0?: unknown, _1?: unknown, _2?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_alphaDropout(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_alphaDropout, [...arguments]), input);
+}
+
+/** `featureAlphaDropout(Tensor input, float p=0.5, bool training=False) -> Tensor` */
+export function featureAlphaDropout(input: Tensor, options?: FeatureAlphaDropoutOptions): Tensor;
+export function featureAlphaDropout(
+  input: Tensor,
+  p: number | undefined,
+  training?: boolean,
+  options?: FeatureAlphaDropoutOptions,
+): Tensor;
+export function featureAlphaDropout(
+  input?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_featureAlphaDropout(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_featureAlphaDropout, [...arguments]), input);
+}
+
+/** `nativeDropout(Tensor input, float p) -> (Tensor output, Tensor mask)` */
+export function nativeDropout(
+  input: Tensor,
+  p: number,
+): Named<[output: Tensor, mask: Tensor], { readonly output: Tensor; readonly mask: Tensor }>;
+export function nativeDropout(
+  input?: unknown,
+  p?: unknown,
+): Named<[output: Tensor, mask: Tensor], { readonly output: Tensor; readonly mask: Tensor }> {
+  if (arguments.length === 2) {
+    return wrapNamed(fn_nativeDropout(unwrap(input), unwrap(p)), names_nativeDropout);
+  }
+  return wrapNamed(invoke(op_nativeDropout, [...arguments]), names_nativeDropout);
+}
+
+/** `pad(Tensor input, int[] pad, str mode='constant', Scalar? value=None) -> Tensor` */
+export function pad(input: Tensor, pad: number | readonly number[], options?: PadOptions): Tensor;
+export function pad(
+  input: Tensor,
+  pad: number | readonly number[],
+  mode: string | undefined,
+  value?: Scalar | null,
+  options?: PadOptions,
+): Tensor;
+export function pad(
+  input?: unknown,
+  pad?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+): Tensor {
+  return wrapOne(invoke(op_pad, [...arguments]), input);
+}
+
+/** `constantPadNd(Tensor input, int[] pad, Scalar value=0) -> Tensor` */
+export function constantPadNd(
+  input: Tensor,
+  pad: number | readonly number[],
+  options?: ConstantPadNdOptions,
+): Tensor;
+export function constantPadNd(
+  input: Tensor,
+  pad: number | readonly number[],
+  value: Scalar | undefined,
+  options?: ConstantPadNdOptions,
+): Tensor;
+export function constantPadNd(input?: unknown, pad?: unknown, _0?: unknown, _1?: unknown): Tensor {
+  return wrapOne(invoke(op_constantPadNd, [...arguments]), input);
+}
+
+/** `padResample(Tensor input, int[] pad, str mode) -> Tensor` */
+export function padResample(input: Tensor, pad: number | readonly number[], mode: string): Tensor;
+export function padResample(input?: unknown, pad?: unknown, mode?: unknown): Tensor {
+  return wrapOne(invoke(op_padResample, [...arguments]), input);
+}
+
+/** `interpolate(Tensor input, int[]? size=None, float[]? scaleFactor=None, str mode='nearest', bool? alignCorners=None, bool? recomputeScaleFactor=None, bool antialias=False) -> Tensor` */
+export function interpolate(input: Tensor, options?: InterpolateOptions): Tensor;
+export function interpolate(
+  input: Tensor,
+  size: number | readonly number[] | null | undefined,
+  scaleFactor?: number | readonly number[] | null,
+  mode?: string,
+  alignCorners?: boolean | null,
+  recomputeScaleFactor?: boolean | null,
+  antialias?: boolean,
+  options?: InterpolateOptions,
+): Tensor;
+export function interpolate(
+  input?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+  _3?: unknown,
+  _4?: unknown,
+  _5?: unknown,
+  _6?: unknown,
+): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_interpolate(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_interpolate, [...arguments]), input);
+}
+
+/** `resample(Tensor input, int[] size, str mode, bool alignCorners, bool antialias, float[]? scales) -> Tensor` */
+export function resample(
+  input: Tensor,
+  size: number | readonly number[],
+  mode: string,
+  alignCorners: boolean,
+  antialias: boolean,
+  scales: number | readonly number[] | null,
+): Tensor;
+export function resample(
+  input?: unknown,
+  size?: unknown,
+  mode?: unknown,
+  alignCorners?: unknown,
+  antialias?: unknown,
+  scales?: unknown,
+): Tensor {
+  return wrapOne(invoke(op_resample, [...arguments]), input);
+}
+
+/** `pixelShuffle(Tensor input, int upscaleFactor) -> Tensor` */
+export function pixelShuffle(input: Tensor, upscaleFactor: number): Tensor;
+export function pixelShuffle(input?: unknown, upscaleFactor?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_pixelShuffle(unwrap(input), unwrap(upscaleFactor)), input);
+  }
+  return wrapOne(invoke(op_pixelShuffle, [...arguments]), input);
+}
+
+/** `pixelUnshuffle(Tensor input, int downscaleFactor) -> Tensor` */
+export function pixelUnshuffle(input: Tensor, downscaleFactor: number): Tensor;
+export function pixelUnshuffle(input?: unknown, downscaleFactor?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_pixelUnshuffle(unwrap(input), unwrap(downscaleFactor)), input);
+  }
+  return wrapOne(invoke(op_pixelUnshuffle, [...arguments]), input);
+}
+
+/** `channelShuffle(Tensor input, int groups) -> Tensor` */
+export function channelShuffle(input: Tensor, groups: number): Tensor;
+export function channelShuffle(input?: unknown, groups?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_channelShuffle(unwrap(input), unwrap(groups)), input);
+  }
+  return wrapOne(invoke(op_channelShuffle, [...arguments]), input);
+}
+
+/** `im2col(Tensor input, int[] kernelSize, int[] dilation=1, int[] padding=0, int[] stride=1) -> Tensor` */
+export function im2col(
+  input: Tensor,
+  kernelSize: number | readonly number[],
+  options?: Im2colOptions,
+): Tensor;
+export function im2col(
+  input: Tensor,
+  kernelSize: number | readonly number[],
+  dilation: number | readonly number[] | undefined,
+  padding?: number | readonly number[],
+  stride?: number | readonly number[],
+  options?: Im2colOptions,
+): Tensor;
+export function im2col(
+  input?: unknown,
+  kernelSize?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+  _3?: unknown,
+): Tensor {
+  return wrapOne(invoke(op_im2col, [...arguments]), input);
+}
+
+/** `col2im(Tensor input, int[] outputSize, int[] kernelSize, int[] dilation=1, int[] padding=0, int[] stride=1) -> Tensor` */
+export function col2im(
+  input: Tensor,
+  outputSize: number | readonly number[],
+  kernelSize: number | readonly number[],
+  options?: Col2imOptions,
+): Tensor;
+export function col2im(
+  input: Tensor,
+  outputSize: number | readonly number[],
+  kernelSize: number | readonly number[],
+  dilation: number | readonly number[] | undefined,
+  padding?: number | readonly number[],
+  stride?: number | readonly number[],
+  options?: Col2imOptions,
+): Tensor;
+export function col2im(
+  input?: unknown,
+  outputSize?: unknown,
+  kernelSize?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+  _3?: unknown,
+): Tensor {
+  return wrapOne(invoke(op_col2im, [...arguments]), input);
+}
+
+/** `glu(Tensor input, int dim=-1) -> Tensor` */
+export function glu(input: Tensor, options?: GluOptions): Tensor;
+export function glu(input: Tensor, dim: number | undefined, options?: GluOptions): Tensor;
+export function glu(input?: unknown, _0?: unknown, _1?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_glu(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_glu, [...arguments]), input);
+}
+
+/** `localResponseNorm(Tensor input, int size, float alpha=0.0001, float beta=0.75, float k=1.0) -> Tensor` */
+export function localResponseNorm(
+  input: Tensor,
+  size: number,
+  options?: LocalResponseNormOptions,
+): Tensor;
+export function localResponseNorm(
+  input: Tensor,
+  size: number,
+  alpha: number | undefined,
+  beta?: number,
+  k?: number,
+  options?: LocalResponseNormOptions,
+): Tensor;
+export function localResponseNorm(
+  input?: unknown,
+  size?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+  _3?: unknown,
+): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_localResponseNorm(unwrap(input), unwrap(size)), input);
+  }
+  return wrapOne(invoke(op_localResponseNorm, [...arguments]), input);
+}
+
 /** `nllLoss(Tensor input, Tensor target, *, Tensor? weight=None, int ignoreIndex=-100, str reduction='mean') -> Tensor` */
 export function nllLoss(input: Tensor, target: Tensor, options?: NllLossOptions): Tensor;
 export function nllLoss(input?: unknown, target?: unknown, _0?: unknown): Tensor {
@@ -7849,8 +9152,8 @@ export function arctan(input?: unknown): Tensor {
   return wrapOne(invoke(op_arctan, [...arguments]), input);
 }
 
-/** `atan2(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
-export function arctan2(input: Tensor | Scalar, other: Tensor | Scalar): Tensor;
+/** `atan2(Tensor input, Tensor other) -> Tensor` */
+export function arctan2(input: Tensor, other: Tensor): Tensor;
 export function arctan2(input?: unknown, other?: unknown): Tensor {
   if (arguments.length === 2) {
     return wrapOne(fn_arctan2(unwrap(input), unwrap(other)), input);
@@ -7885,8 +9188,8 @@ export function arctanh(input?: unknown): Tensor {
   return wrapOne(invoke(op_arctanh, [...arguments]), input);
 }
 
-/** `gt(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
-export function greater(input: Tensor | Scalar, other: Tensor | Scalar): Tensor;
+/** `gt(Tensor input, Tensor|Scalar other) -> Tensor` */
+export function greater(input: Tensor, other: Tensor | Scalar): Tensor;
 export function greater(input?: unknown, other?: unknown): Tensor {
   if (arguments.length === 2) {
     return wrapOne(fn_greater(unwrap(input), unwrap(other)), input);
@@ -7894,8 +9197,8 @@ export function greater(input?: unknown, other?: unknown): Tensor {
   return wrapOne(invoke(op_greater, [...arguments]), input);
 }
 
-/** `ge(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
-export function greaterEqual(input: Tensor | Scalar, other: Tensor | Scalar): Tensor;
+/** `ge(Tensor input, Tensor|Scalar other) -> Tensor` */
+export function greaterEqual(input: Tensor, other: Tensor | Scalar): Tensor;
 export function greaterEqual(input?: unknown, other?: unknown): Tensor {
   if (arguments.length === 2) {
     return wrapOne(fn_greaterEqual(unwrap(input), unwrap(other)), input);
@@ -7903,8 +9206,8 @@ export function greaterEqual(input?: unknown, other?: unknown): Tensor {
   return wrapOne(invoke(op_greaterEqual, [...arguments]), input);
 }
 
-/** `lt(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
-export function less(input: Tensor | Scalar, other: Tensor | Scalar): Tensor;
+/** `lt(Tensor input, Tensor|Scalar other) -> Tensor` */
+export function less(input: Tensor, other: Tensor | Scalar): Tensor;
 export function less(input?: unknown, other?: unknown): Tensor {
   if (arguments.length === 2) {
     return wrapOne(fn_less(unwrap(input), unwrap(other)), input);
@@ -7912,8 +9215,8 @@ export function less(input?: unknown, other?: unknown): Tensor {
   return wrapOne(invoke(op_less, [...arguments]), input);
 }
 
-/** `le(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
-export function lessEqual(input: Tensor | Scalar, other: Tensor | Scalar): Tensor;
+/** `le(Tensor input, Tensor|Scalar other) -> Tensor` */
+export function lessEqual(input: Tensor, other: Tensor | Scalar): Tensor;
 export function lessEqual(input?: unknown, other?: unknown): Tensor {
   if (arguments.length === 2) {
     return wrapOne(fn_lessEqual(unwrap(input), unwrap(other)), input);
@@ -7921,8 +9224,8 @@ export function lessEqual(input?: unknown, other?: unknown): Tensor {
   return wrapOne(invoke(op_lessEqual, [...arguments]), input);
 }
 
-/** `ne(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
-export function notEqual(input: Tensor | Scalar, other: Tensor | Scalar): Tensor;
+/** `ne(Tensor input, Tensor|Scalar other) -> Tensor` */
+export function notEqual(input: Tensor, other: Tensor | Scalar): Tensor;
 export function notEqual(input?: unknown, other?: unknown): Tensor {
   if (arguments.length === 2) {
     return wrapOne(fn_notEqual(unwrap(input), unwrap(other)), input);
@@ -8183,6 +9486,15 @@ method('floatPower', function (this: Tensor, exponent?: unknown) {
   return wrapOne(invoke(op_floatPower, [this, ...arguments]), this);
 });
 
+method('floatPower_', function (this: Tensor, exponent?: unknown) {
+  if (arguments.length === 1) {
+    fn_floatPower_(unwrap(this), unwrap(exponent));
+    return this;
+  }
+  invoke(op_floatPower_, [this, ...arguments]);
+  return this;
+});
+
 method('atan2', function (this: Tensor, other?: unknown) {
   if (arguments.length === 1) {
     return wrapOne(fn_atan2(unwrap(this), unwrap(other)), this);
@@ -8388,15 +9700,6 @@ method('xlogy_', function (this: Tensor, other?: unknown) {
     return this;
   }
   invoke(op_xlogy_, [this, ...arguments]);
-  return this;
-});
-
-method('floatPower_', function (this: Tensor, exponent?: unknown) {
-  if (arguments.length === 1) {
-    fn_floatPower_(unwrap(this), unwrap(exponent));
-    return this;
-  }
-  invoke(op_floatPower_, [this, ...arguments]);
   return this;
 });
 
@@ -10441,6 +11744,17 @@ method('splitWithSizes', function (this: Tensor, splitSizes?: unknown, _0?: unkn
   return wrapList(invoke(op_splitWithSizes, [this, ...arguments]));
 });
 
+method('splitSections', function (this: Tensor, sections?: unknown, _0?: unknown, _1?: unknown) {
+  if (arguments.length === 1) {
+    return wrapList(fn_splitSections(unwrap(this), unwrap(sections)));
+  }
+  return wrapList(invoke(op_splitSections, [this, ...arguments]));
+});
+
+method('splitIndices', function (this: Tensor, indices?: unknown, _0?: unknown, _1?: unknown) {
+  return wrapList(invoke(op_splitIndices, [this, ...arguments]));
+});
+
 method('tril', function (this: Tensor, _0?: unknown, _1?: unknown) {
   if (arguments.length === 0) {
     return wrapOne(fn_tril(unwrap(this)), this);
@@ -10855,41 +12169,6 @@ method('prod', function (this: Tensor, _0?: unknown, _1?: unknown, _2?: unknown)
   return wrapOne(invoke(op_prod, [this, ...arguments]), this);
 });
 
-method('var', function (this: Tensor, _0?: unknown, _1?: unknown, _2?: unknown, _3?: unknown) {
-  if (arguments.length === 0) {
-    return wrapOne(fn_var(unwrap(this)), this);
-  }
-  return wrapOne(invoke(op_var, [this, ...arguments]), this);
-});
-
-method('std', function (this: Tensor, _0?: unknown, _1?: unknown, _2?: unknown, _3?: unknown) {
-  if (arguments.length === 0) {
-    return wrapOne(fn_std(unwrap(this)), this);
-  }
-  return wrapOne(invoke(op_std, [this, ...arguments]), this);
-});
-
-method('varMean', function (this: Tensor, _0?: unknown, _1?: unknown, _2?: unknown, _3?: unknown) {
-  if (arguments.length === 0) {
-    return wrapNamed(fn_varMean(unwrap(this)), names_varMean);
-  }
-  return wrapNamed(invoke(op_varMean, [this, ...arguments]), names_varMean);
-});
-
-method('stdMean', function (this: Tensor, _0?: unknown, _1?: unknown, _2?: unknown, _3?: unknown) {
-  if (arguments.length === 0) {
-    return wrapNamed(fn_stdMean(unwrap(this)), names_stdMean);
-  }
-  return wrapNamed(invoke(op_stdMean, [this, ...arguments]), names_stdMean);
-});
-
-method('norm', function (this: Tensor, _0?: unknown, _1?: unknown, _2?: unknown, _3?: unknown) {
-  if (arguments.length === 0) {
-    return wrapOne(fn_norm(unwrap(this)), this);
-  }
-  return wrapOne(invoke(op_norm, [this, ...arguments]), this);
-});
-
 method('logsumexp', function (this: Tensor, dim?: unknown, _0?: unknown, _1?: unknown) {
   return wrapOne(invoke(op_logsumexp, [this, ...arguments]), this);
 });
@@ -10929,11 +12208,29 @@ method('cumsum', function (this: Tensor, dim?: unknown, _0?: unknown) {
   return wrapOne(invoke(op_cumsum, [this, ...arguments]), this);
 });
 
+method('cumsum_', function (this: Tensor, dim?: unknown, _0?: unknown) {
+  if (arguments.length === 1) {
+    fn_cumsum_(unwrap(this), unwrap(dim));
+    return this;
+  }
+  invoke(op_cumsum_, [this, ...arguments]);
+  return this;
+});
+
 method('cumprod', function (this: Tensor, dim?: unknown, _0?: unknown) {
   if (arguments.length === 1) {
     return wrapOne(fn_cumprod(unwrap(this), unwrap(dim)), this);
   }
   return wrapOne(invoke(op_cumprod, [this, ...arguments]), this);
+});
+
+method('cumprod_', function (this: Tensor, dim?: unknown, _0?: unknown) {
+  if (arguments.length === 1) {
+    fn_cumprod_(unwrap(this), unwrap(dim));
+    return this;
+  }
+  invoke(op_cumprod_, [this, ...arguments]);
+  return this;
 });
 
 method('logcumsumexp', function (this: Tensor, dim?: unknown, _0?: unknown) {
@@ -11080,6 +12377,179 @@ method('logSoftmax', function (this: Tensor, dim?: unknown, _0?: unknown) {
     return wrapOne(fn_logSoftmax(unwrap(this), unwrap(dim)), this);
   }
   return wrapOne(invoke(op_logSoftmax, [this, ...arguments]), this);
+});
+
+method(
+  'maxUnpool1d',
+  function (
+    this: Tensor,
+    indices?: unknown,
+    kernelSize?: unknown,
+    _0?: unknown,
+    _1?: unknown,
+    _2?: unknown,
+    _3?: unknown,
+  ) {
+    return wrapOne(invoke(op_maxUnpool1d, [this, ...arguments]), this);
+  },
+);
+
+method(
+  'maxUnpool2d',
+  function (
+    this: Tensor,
+    indices?: unknown,
+    kernelSize?: unknown,
+    _0?: unknown,
+    _1?: unknown,
+    _2?: unknown,
+    _3?: unknown,
+  ) {
+    return wrapOne(invoke(op_maxUnpool2d, [this, ...arguments]), this);
+  },
+);
+
+method(
+  'maxUnpool3d',
+  function (
+    this: Tensor,
+    indices?: unknown,
+    kernelSize?: unknown,
+    _0?: unknown,
+    _1?: unknown,
+    _2?: unknown,
+    _3?: unknown,
+  ) {
+    return wrapOne(invoke(op_maxUnpool3d, [this, ...arguments]), this);
+  },
+);
+
+method(
+  'poolScatter',
+  function (this: Tensor, indices?: unknown, outputSize?: unknown, accumulate?: unknown) {
+    return wrapOne(invoke(op_poolScatter, [this, ...arguments]), this);
+  },
+);
+
+method('poolGather', function (this: Tensor, indices?: unknown, dims?: unknown) {
+  if (arguments.length === 2) {
+    return wrapOne(fn_poolGather(unwrap(this), unwrap(indices), unwrap(dims)), this);
+  }
+  return wrapOne(invoke(op_poolGather, [this, ...arguments]), this);
+});
+
+method(
+  'nativeAttention',
+  function (
+    this: Tensor,
+    key?: unknown,
+    value?: unknown,
+    attnMask?: unknown,
+    isCausal?: unknown,
+    scale?: unknown,
+  ) {
+    return wrapNamed(invoke(op_nativeAttention, [this, ...arguments]), names_nativeAttention);
+  },
+);
+
+method('dropout1d', function (this: Tensor, _0?: unknown, _1?: unknown, _2?: unknown) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_dropout1d(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_dropout1d, [this, ...arguments]), this);
+});
+
+method('dropout2d', function (this: Tensor, _0?: unknown, _1?: unknown, _2?: unknown) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_dropout2d(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_dropout2d, [this, ...arguments]), this);
+});
+
+method('dropout3d', function (this: Tensor, _0?: unknown, _1?: unknown, _2?: unknown) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_dropout3d(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_dropout3d, [this, ...arguments]), this);
+});
+
+method('constantPadNd', function (this: Tensor, pad?: unknown, _0?: unknown, _1?: unknown) {
+  return wrapOne(invoke(op_constantPadNd, [this, ...arguments]), this);
+});
+
+method('padResample', function (this: Tensor, pad?: unknown, mode?: unknown) {
+  return wrapOne(invoke(op_padResample, [this, ...arguments]), this);
+});
+
+method(
+  'resample',
+  function (
+    this: Tensor,
+    size?: unknown,
+    mode?: unknown,
+    alignCorners?: unknown,
+    antialias?: unknown,
+    scales?: unknown,
+  ) {
+    return wrapOne(invoke(op_resample, [this, ...arguments]), this);
+  },
+);
+
+method('pixelShuffle', function (this: Tensor, upscaleFactor?: unknown) {
+  if (arguments.length === 1) {
+    return wrapOne(fn_pixelShuffle(unwrap(this), unwrap(upscaleFactor)), this);
+  }
+  return wrapOne(invoke(op_pixelShuffle, [this, ...arguments]), this);
+});
+
+method('pixelUnshuffle', function (this: Tensor, downscaleFactor?: unknown) {
+  if (arguments.length === 1) {
+    return wrapOne(fn_pixelUnshuffle(unwrap(this), unwrap(downscaleFactor)), this);
+  }
+  return wrapOne(invoke(op_pixelUnshuffle, [this, ...arguments]), this);
+});
+
+method('channelShuffle', function (this: Tensor, groups?: unknown) {
+  if (arguments.length === 1) {
+    return wrapOne(fn_channelShuffle(unwrap(this), unwrap(groups)), this);
+  }
+  return wrapOne(invoke(op_channelShuffle, [this, ...arguments]), this);
+});
+
+method(
+  'im2col',
+  function (
+    this: Tensor,
+    kernelSize?: unknown,
+    _0?: unknown,
+    _1?: unknown,
+    _2?: unknown,
+    _3?: unknown,
+  ) {
+    return wrapOne(invoke(op_im2col, [this, ...arguments]), this);
+  },
+);
+
+method(
+  'col2im',
+  function (
+    this: Tensor,
+    outputSize?: unknown,
+    kernelSize?: unknown,
+    _0?: unknown,
+    _1?: unknown,
+    _2?: unknown,
+    _3?: unknown,
+  ) {
+    return wrapOne(invoke(op_col2im, [this, ...arguments]), this);
+  },
+);
+
+method('glu', function (this: Tensor, _0?: unknown, _1?: unknown) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_glu(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_glu, [this, ...arguments]), this);
 });
 
 method('absolute', function (this: Tensor) {

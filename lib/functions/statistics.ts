@@ -1,7 +1,6 @@
-/** Functions whose PyTorch forms a schema cannot express: `std(x, unbiased)`, `norm(x, 'fro')`, `nonzero`. */
+/** Functions whose PyTorch forms a schema cannot express: `std(x, unbiased)`, `norm(x, 'fro')`. */
 import { invoke, type Named, opEntry, type OpEntry, wrapNamed, wrapOne } from '../call';
 import { makeError } from '../errors';
-import { unbind, unsqueeze } from '../ops.gen';
 import { Tensor } from '../tensor';
 
 type Dims = number | readonly number[] | null;
@@ -48,7 +47,6 @@ const entries = {
   stdMean: opEntry('stdMean'),
   varMean: opEntry('varMean'),
   norm: opEntry('norm'),
-  nonzero: opEntry('nonzero'),
 };
 
 /** Standard deviation. PyTorch: `torch.std`. */
@@ -100,20 +98,6 @@ export function norm(input: Tensor, ...args: NormArgs): Tensor {
   return wrapOne(invoke(entries.norm, [input, ...plain]), input);
 }
 
-/** Coordinates of the elements that are not zero, one row each. PyTorch: `torch.nonzero`. */
-export function nonzero(input: Tensor, options: { readonly asTuple: true }): Tensor[];
-export function nonzero(input: Tensor, options?: { readonly asTuple?: false | undefined }): Tensor;
-export function nonzero(
-  input: Tensor,
-  options: { readonly asTuple?: boolean | undefined } = {},
-): Tensor | Tensor[] {
-  const { asTuple = false, ...rest } = options;
-  const lifted = asTuple && input instanceof Tensor && input.ndim === 0;
-  const source = lifted ? unsqueeze(input, 0) : input;
-  const rows = wrapOne(invoke(entries.nonzero, [source, rest]), undefined);
-  return asTuple ? unbind(rows, 1) : rows;
-}
-
 declare module '../tensor' {
   interface Tensor {
     /** See {@link std}. */
@@ -122,16 +106,13 @@ declare module '../tensor' {
     var(...args: VarianceArgs): Tensor;
     /** See {@link norm}. */
     norm(...args: NormArgs): Tensor;
-    /** See {@link nonzero}. */
-    nonzero(options: { readonly asTuple: true }): Tensor[];
-    nonzero(options?: { readonly asTuple?: false | undefined }): Tensor;
   }
 }
 
-for (const [name, fn] of Object.entries({ std, var: var_, norm, nonzero })) {
+for (const [name, fn] of Object.entries({ std, var: var_, norm })) {
   Object.defineProperty(Tensor.prototype, name, {
     value(this: Tensor, ...args: never[]) {
-      return (fn as (input: Tensor, ...rest: never[]) => unknown)(this, ...args);
+      return (fn as unknown as (input: Tensor, ...rest: never[]) => Tensor)(this, ...args);
     },
     writable: true,
     configurable: true,

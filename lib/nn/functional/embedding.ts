@@ -1,7 +1,7 @@
 /** Lookup of rows, and of sums, means and maxima of bags of rows. */
 import { makeError } from '../../errors';
 import { tensor } from '../../functions/creation';
-import { embedding, maximum, where, zeros } from '../../ops.gen';
+import { embedding, where, zeros } from '../../ops.gen';
 import { Tensor } from '../../tensor';
 import {
   badArgument,
@@ -121,7 +121,7 @@ export function embeddingBag(
   if (mode === 'sum') return sums;
   const ones = kept === null ? rows.newOnes([bags.length, 1]) : kept.to(rows.dtype);
   const sizes = zeros([count, 1], place).indexAdd(0, bag, ones);
-  return sums.div(maximum(sizes, 1));
+  return sums.div(sizes.clampMin(1));
 }
 
 /** [indices, 1]: false at padding. */
