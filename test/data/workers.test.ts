@@ -9,7 +9,7 @@ import { codeOf, Numbers } from './helpers';
 
 const { DataLoader } = data;
 // The workers of these tests run TypeScript sources.
-const workerOptions = { execArgv: ['--import', 'tsx'] };
+const workerOptions = { execArgv: ['--require', 'tsx/cjs'] };
 const fixture = (name: string): string => join(__dirname, 'fixtures', name);
 
 type Options = data.DataLoaderOptions<[Tensor, number, Tensor], [Tensor, Tensor, Tensor]>;
@@ -173,7 +173,7 @@ describe('workers in trouble', () => {
   test('a process ends by itself with workers waiting', () => {
     const { status, stdout, stderr } = spawnSync(
       process.execPath,
-      ['--import', 'tsx', fixture('exit.ts')],
+      ['--require', 'tsx/cjs', fixture('exit.ts')],
       { encoding: 'utf8', timeout: 30000, cwd: join(__dirname, '../..') },
     );
     expect([status, stdout, stderr]).toEqual([0, 'done\n', '']);

@@ -65,7 +65,7 @@ describe('CIFAR10', () => {
         new data.DataLoader(set, { batchSize: 4, seed: 0, shuffle: true, ...options }),
         (b) => b[0].dataSync(),
       );
-    const workerOptions = { execArgv: ['--import', 'tsx'] };
+    const workerOptions = { execArgv: ['--require', 'tsx/cjs'] };
     expect(run({ numWorkers: 1, workerOptions })).toEqual(run({}));
   });
 });

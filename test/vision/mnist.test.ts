@@ -104,7 +104,7 @@ describe('MNIST', () => {
       const loader = new data.DataLoader(set, { batchSize: 2, seed: 1, ...options });
       return Array.from(loader, ([x, y]) => [bits(x), bits(y)]).flat();
     };
-    const workerOptions = { execArgv: ['--import', 'tsx'] };
+    const workerOptions = { execArgv: ['--require', 'tsx/cjs'] };
     expect(run({ numWorkers: 2, workerOptions })).toEqual(run({}));
     const custom = new MNIST(folder, { transform: new Lambda((x) => x) });
     expect(codeOf(() => new data.DataLoader(custom, { numWorkers: 1 }))).toBe('ERR_VALUE');

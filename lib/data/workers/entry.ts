@@ -1,5 +1,6 @@
 /** The program of a loading worker: makes its dataset, then loads the batches it is asked for. */
-import { pathToFileURL } from 'node:url';
+import { extname } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { workerData } from 'node:worker_threads';
 
 import '../../index';
@@ -48,11 +49,23 @@ function pick(module: Exports, name: string): unknown {
 
 const modules = new Map<string, Exports>();
 
+/** Whether a hook of `require`, such as tsx's, knows what `import` does not: sources in TypeScript. */
+function isRequired(url: string): boolean {
+  const own = ['.js', '.json', '.node'];
+  const extension = url.startsWith('file:') ? extname(fileURLToPath(url)) : '';
+  return !own.includes(extension) && require.extensions[extension] !== undefined;
+}
+
+function requireModule(url: string): Exports {
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- only its hooks know the file
+  return require(fileURLToPath(url)) as Exports;
+}
+
 async function loadModule(module: string): Promise<Exports> {
   let loaded = modules.get(module);
   if (loaded === undefined) {
     const url = /^(file|data|node):/.test(module) ? module : pathToFileURL(module).href;
-    loaded = (await import(url)) as Exports;
+    loaded = isRequired(url) ? requireModule(url) : ((await import(url)) as Exports);
     modules.set(module, loaded);
   }
   return loaded;

@@ -170,6 +170,7 @@ export class WorkerPool {
   #waitSync(index: number): Reply {
     const owner = this.#owners.get(index) as Member;
     const end = this.#deadline();
+    let missed = 0;
     for (;;) {
       const seen = Atomics.load(this.#signal, 0);
       this.#drain();
@@ -184,8 +185,9 @@ export class WorkerPool {
       if (
         guarded &&
         state === 'timed-out' &&
-        owner.ready &&
-        !runningThreads().has(owner.threadId)
+        !runningThreads().has(owner.threadId) &&
+        // One that never got ready may still be on its way; missed twice, it has failed to start.
+        (owner.ready || ++missed === 2)
       ) {
         this.#drain();
         this.#lose(owner, this.#exited(owner.id, undefined));
