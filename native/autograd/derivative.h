@@ -67,7 +67,7 @@ class Backward {
   void set(int arg, Tensor gradient);
   void set(int arg, size_t element, Tensor gradient);
   template <class F>
-    requires std::is_invocable_r_v<Tensor, F>
+  requires std::is_invocable_r_v<Tensor, F>
   void set(int arg, F&& compute) {
     if (needs(arg)) set(arg, Tensor(compute()));
   }

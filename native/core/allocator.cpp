@@ -42,7 +42,8 @@ int class_of(size_t size) {
 size_t class_size(int index) {
   const int doubling = index / kStepsPerDoubling;
   const size_t base = size_t{1} << (doubling + kMinShift);
-  const size_t size = base + base / kStepsPerDoubling * static_cast<size_t>(index % kStepsPerDoubling);
+  const size_t size =
+      base + base / kStepsPerDoubling * static_cast<size_t>(index % kStepsPerDoubling);
   return (size + kMinBlock - 1) / kMinBlock * kMinBlock;
 }
 
@@ -98,7 +99,8 @@ class CachingCpuAllocator final : public Allocator {
       // The peak fades so that one large phase does not pin its memory for ever.
       fading_peak_ = std::max<size_t>(stats_.allocated, fading_peak_ - fading_peak_ / 4096);
       const size_t allowed = fading_peak_ + fading_peak_ / 8 + kCacheSlack;
-      if (stats_.allocated + cached_ > allowed) trim(stats_.allocated + cached_ - allowed, &evicted);
+      if (stats_.allocated + cached_ > allowed)
+        trim(stats_.allocated + cached_ - allowed, &evicted);
     }
     for (const Cached& c : evicted) std::free(c.block);
   }
@@ -215,11 +217,12 @@ void* allocate_or_throw(Device device, size_t size) {
   if (block != nullptr) return block;
   const MemoryStats s = allocator.stats();
   constexpr double kMiB = 1024.0 * 1024.0;
-  AG_FAIL(OutOfMemory, "out of memory on ", to_string(device), ": tried to allocate ",
-          static_cast<double>(size) / kMiB, " MiB; ", static_cast<double>(s.allocated) / kMiB,
-          " MiB are in use by tensors, ", static_cast<double>(s.reserved - s.allocated) / kMiB,
-          " MiB are cached. Use a smaller batch, half precision (autocast), gradient checkpointing, "
-          "or dispose tensors that are kept alive but not needed");
+  AG_FAIL(
+      OutOfMemory, "out of memory on ", to_string(device), ": tried to allocate ",
+      static_cast<double>(size) / kMiB, " MiB; ", static_cast<double>(s.allocated) / kMiB,
+      " MiB are in use by tensors, ", static_cast<double>(s.reserved - s.allocated) / kMiB,
+      " MiB are cached. Use a smaller batch, half precision (autocast), gradient checkpointing, "
+      "or dispose tensors that are kept alive but not needed");
 }
 
 }  // namespace ampgrad

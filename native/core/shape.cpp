@@ -72,7 +72,8 @@ bool is_non_overlapping(DimsView sizes, DimsView strides) {
     if (sizes[i] == 0) return true;
     if (sizes[i] > 1) order.push_back(i);
   }
-  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return strides[a] < strides[b]; });
+  std::sort(order.begin(), order.end(),
+            [&](size_t a, size_t b) { return strides[a] < strides[b]; });
   int64_t extent = 1;
   for (size_t i : order) {
     if (strides[i] < extent) return false;
@@ -97,8 +98,8 @@ uint64_t dim_mask(const char* op, DimsView dims, size_t ndim, bool empty_is_all)
   for (int64_t dim : dims) {
     const int64_t d = wrap_dim(op, dim, ndim);
     const uint64_t bit = uint64_t{1} << d;
-    AG_CHECK((mask & bit) == 0, Value, op, ": dim ", d, " appears multiple times in the list of dims ",
-             dims);
+    AG_CHECK((mask & bit) == 0, Value, op, ": dim ", d,
+             " appears multiple times in the list of dims ", dims);
     mask |= bit;
   }
   return ndim == 0 ? 0 : mask;

@@ -37,7 +37,8 @@ Tensor Tensor::from_storage(StoragePtr storage, DType dtype, Dims sizes, Dims st
 }
 
 int64_t Tensor::size(int64_t dim) const {
-  AG_CHECK(ndim() > 0, Range, "size: dimension specified as ", dim, " but tensor has no dimensions");
+  AG_CHECK(ndim() > 0, Range, "size: dimension specified as ", dim,
+           " but tensor has no dimensions");
   return impl_->sizes[static_cast<size_t>(wrap_dim("size", dim, ndim()))];
 }
 

@@ -1,5 +1,5 @@
-// Functors of arithmetic, one struct an op. Exact or correctly rounded unless a comment says otherwise;
-// integers wrap around.
+// Functors of arithmetic, one struct an op. Exact or correctly rounded unless a comment says
+// otherwise; integers wrap around.
 #include "math/target.h"
 
 #if defined(AG_MATH_ARITHMETIC_INL_H) == defined(HWY_TARGET_TOGGLE)
@@ -352,14 +352,14 @@ struct NanToNum {
   AG_MATH static V apply(V x, const Attrs& a) {
     if constexpr (kIsFloat<V>) {
       const V inf = m::k<V>(std::numeric_limits<ScalarOf<V>>::infinity());
-      const V finite = m::select(x == inf, m::attr<V>(a, 1), m::select(x == -inf, m::attr<V>(a, 2), x));
+      const V finite =
+          m::select(x == inf, m::attr<V>(a, 1), m::select(x == -inf, m::attr<V>(a, 2), x));
       return m::select(m::is_nan(x), m::attr<V>(a, 0), finite);
     } else {
       return x;
     }
   }
 };
-
 
 AG_MATH_END
 #endif

@@ -1,7 +1,7 @@
-// Elementary functions m::exp, m::log, m::tanh, m::erf ... for float and double, scalars and vectors:
-// branch-free approximations where a vector form pays, the C library lane by lane elsewhere (the
-// list at the end). Errors are in units of the last place (ulp) against the exact value and are
-// checked by native/tests/math_test.cpp.
+// Elementary functions m::exp, m::log, m::tanh, m::erf ... for float and double, scalars and
+// vectors: branch-free approximations where a vector form pays, the C library lane by lane
+// elsewhere (the list at the end). Errors are in units of the last place (ulp) against the exact
+// value and are checked by native/tests/math_test.cpp.
 #include "math/target.h"
 
 #if defined(AG_MATH_ELEMENTARY_INL_H) == defined(HWY_TARGET_TOGGLE)
@@ -25,7 +25,8 @@ inline constexpr bool kIsSingle = sizeof(ScalarOf<V>) == 4;
 template <class V>
 inline constexpr double kLn2High = kIsSingle<V> ? 0.693359375 : 6.93147180369123816490e-01;
 template <class V>
-inline constexpr double kLn2Low = kIsSingle<V> ? -2.12194440054690583e-4 : 1.90821492927058770002e-10;
+inline constexpr double kLn2Low =
+    kIsSingle<V> ? -2.12194440054690583e-4 : 1.90821492927058770002e-10;
 inline constexpr double kLog2E = 1.44269504088896340736;
 
 // e^r - 1 for |r| <= ln(2) / 2. The Taylor series in double; in float a minimax polynomial.
@@ -36,9 +37,9 @@ AG_MATH V expm1_reduced(V r) {
                             8.3334519073e-03, 1.3981999507e-03, 1.9875691500e-04};
     return fma(poly(r, c), r * r, r);
   } else {
-    constexpr double c[] = {1.0 / 2,         1.0 / 6,         1.0 / 24,         1.0 / 120,
-                            1.0 / 720,       1.0 / 5040,      1.0 / 40320,      1.0 / 362880,
-                            1.0 / 3628800,   1.0 / 39916800,  1.0 / 479001600,  1.0 / 6227020800.0};
+    constexpr double c[] = {1.0 / 2,       1.0 / 6,        1.0 / 24,        1.0 / 120,
+                            1.0 / 720,     1.0 / 5040,     1.0 / 40320,     1.0 / 362880,
+                            1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800.0};
     return fma(poly(r, c), r * r, r);
   }
 }
@@ -184,7 +185,7 @@ AG_MATH V erf(V x) {
     const V capped = select(a > k<V>(4), k<V>(4), a);
     const V exponent = fma(poly(capped, tail), capped, -capped);
     const V large = k<V>(1) - exp(exponent);
-    constexpr double core[] = {1.28379166e-1,   -3.76125336e-1, 1.12819925e-1,
+    constexpr double core[] = {1.28379166e-1,  -3.76125336e-1, 1.12819925e-1,
                                -2.67681349e-2, 4.99119423e-3,  -5.96761703e-4};
     const V small = fma(poly(s, core), x, x);
     return select(a > k<V>(0.927734375), copysign(large, x), small);
@@ -208,15 +209,15 @@ AG_MATH V log2(V x) {
 }
 
 // The C library's functions lane by lane: 1 to 2 ulp (glibc), edge cases of C.
-#define AG_MATH_LIBRARY_1(name, fn)                                       \
-  template <FloatValue V>                                                 \
-  AG_MATH V name(V x) {                                                   \
-    return lanewise([](ScalarOf<V> v) { return scalar::fn(v); }, x);      \
+#define AG_MATH_LIBRARY_1(name, fn)                                  \
+  template <FloatValue V>                                            \
+  AG_MATH V name(V x) {                                              \
+    return lanewise([](ScalarOf<V> v) { return scalar::fn(v); }, x); \
   }
-#define AG_MATH_LIBRARY_2(name, fn)                                                             \
-  template <FloatValue V>                                                                       \
-  AG_MATH V name(V x, V y) {                                                                    \
-    return lanewise([](ScalarOf<V> v, ScalarOf<V> w) { return scalar::fn(v, w); }, x, y);       \
+#define AG_MATH_LIBRARY_2(name, fn)                                                       \
+  template <FloatValue V>                                                                 \
+  AG_MATH V name(V x, V y) {                                                              \
+    return lanewise([](ScalarOf<V> v, ScalarOf<V> w) { return scalar::fn(v, w); }, x, y); \
   }
 AG_MATH_LIBRARY_1(log10, log10)
 AG_MATH_LIBRARY_1(sin, sin)

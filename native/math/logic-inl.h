@@ -1,5 +1,5 @@
-// Functors of comparison, tests, logic and bits. Those with a bool result are for scalars: loops over
-// them are left to the compiler, which packs the results.
+// Functors of comparison, tests, logic and bits. Those with a bool result are for scalars: loops
+// over them are left to the compiler, which packs the results.
 #include "math/target.h"
 
 #if defined(AG_MATH_LOGIC_INL_H) == defined(HWY_TARGET_TOGGLE)
@@ -231,7 +231,6 @@ struct Lcm {
     return scalar::lcm(x, y);
   }
 };
-
 
 AG_MATH_END
 #endif

@@ -11,10 +11,10 @@
 
 namespace ampgrad::math::scalar {
 
-#define AG_SCALAR_1(name)                                    \
+#define AG_SCALAR_1(name)                                      \
   AG_HD AG_INLINE float name(float x) { return ::name##f(x); } \
   AG_HD AG_INLINE double name(double x) { return ::name(x); }
-#define AG_SCALAR_2(name)                                                \
+#define AG_SCALAR_2(name)                                                  \
   AG_HD AG_INLINE float name(float x, float y) { return ::name##f(x, y); } \
   AG_HD AG_INLINE double name(double x, double y) { return ::name(x, y); }
 AG_SCALAR_1(log10)
@@ -67,10 +67,9 @@ AG_HD AG_INLINE double digamma(double x) {
   }
   const double y = 1 / (x * x);
   const double series =
-      y * (1.0 / 12 -
-           y * (1.0 / 120 -
-                y * (1.0 / 252 -
-                     y * (1.0 / 240 - y * (1.0 / 132 - y * (691.0 / 32760 - y / 12))))));
+      y * (1.0 / 12 - y * (1.0 / 120 -
+                           y * (1.0 / 252 -
+                                y * (1.0 / 240 - y * (1.0 / 132 - y * (691.0 / 32760 - y / 12))))));
   return result + ::log(x) - 0.5 / x - series;
 }
 AG_HD AG_INLINE float digamma(float x) {
@@ -100,9 +99,8 @@ AG_HD AG_INLINE double erfinv(double y) {
   const double sign = y < 0 ? -1 : 1;
   for (int i = 0; i < 2; ++i) {
     // Near +-1 erf has lost the digits that erfc keeps.
-    const double error = magnitude <= 0.7
-                             ? ::erf(x) - y
-                             : sign * ((1 - magnitude) - ::erfc(::fabs(x)));
+    const double error =
+        magnitude <= 0.7 ? ::erf(x) - y : sign * ((1 - magnitude) - ::erfc(::fabs(x)));
     x -= error / (kTwoOverRootPi * ::exp(-x * x));
   }
   return x;

@@ -8,7 +8,7 @@
 #include "core/macros.h"
 
 #ifdef AG_MATH_SIMD
-#define AG_MATH_BEGIN    \
+#define AG_MATH_BEGIN     \
   HWY_BEFORE_NAMESPACE(); \
   namespace ampgrad::math::HWY_NAMESPACE {
 #define AG_MATH_END \

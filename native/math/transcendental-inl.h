@@ -309,8 +309,7 @@ struct Logaddexp2 {
   AG_MATH static V apply(V x, V y) {
     const V inf = m::k<V>(std::numeric_limits<ScalarOf<V>>::infinity());
     const V top = m::max(x, y);
-    const V value =
-        m::fma(m::log1p(m::exp2(-m::abs(x - y))), m::k<V>(m::kLog2E), top);
+    const V value = m::fma(m::log1p(m::exp2(-m::abs(x - y))), m::k<V>(m::kLog2E), top);
     return m::select((m::abs(x) == inf) & (x == y), x, value);
   }
 };
@@ -340,7 +339,6 @@ struct TanhBackward {
     return grad * (m::k<V>(1) - y * y);
   }
 };
-
 
 AG_MATH_END
 #endif

@@ -1,6 +1,6 @@
-// The words functors are written in: m::fma, m::select, m::floor, m::k<V>(c) ... for scalars (floats,
-// integers, bool) and, in SIMD units, for Pack<T>, a vector of float or double. Only operations
-// that are exact or correctly rounded are here; approximations are in elementary-inl.h.
+// The words functors are written in: m::fma, m::select, m::floor, m::k<V>(c) ... for scalars
+// (floats, integers, bool) and, in SIMD units, for Pack<T>, a vector of float or double. Only
+// operations that are exact or correctly rounded are here; approximations are in elementary-inl.h.
 #include "math/target.h"
 
 #if defined(AG_MATH_VOCABULARY_INL_H) == defined(HWY_TARGET_TOGGLE)
@@ -153,10 +153,7 @@ AG_MATH V attr(const Attrs& a, int i) {
 // ---- scalars --------------------------------------------------------------------------------
 
 template <class V>
-  requires kIsScalar<V>
-AG_MATH V select(bool c, V a, V b) {
-  return c ? a : b;
-}
+requires kIsScalar<V> AG_MATH V select(bool c, V a, V b) { return c ? a : b; }
 AG_MATH float fma(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 AG_MATH double fma(double a, double b, double c) { return __builtin_fma(a, b, c); }
 AG_MATH float sqrt(float x) { return __builtin_sqrtf(x); }
@@ -342,7 +339,8 @@ AG_MATH void split_exponent(V x, V* mantissa, V* exponent) {
   using I = std::conditional_t<kSingle, int32_t, int64_t>;
   constexpr U kRoot = kSingle ? U{0x3f3504f3u} : static_cast<U>(0x3fe6a09e667f3bcdull);
   constexpr U kMantissa = (U{1} << kShift) - 1;
-  [[maybe_unused]] constexpr U kMagic = kSingle ? U{0x4b400000u} : static_cast<U>(0x4338000000000000ull);
+  [[maybe_unused]] constexpr U kMagic =
+      kSingle ? U{0x4b400000u} : static_cast<U>(0x4338000000000000ull);
   if constexpr (kIsScalar<V>) {
     U u;
     memcpy(&u, &x, sizeof(u));

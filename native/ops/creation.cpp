@@ -130,10 +130,9 @@ int64_t arange_length(Scalar start, Scalar end, Scalar step, DType dtype) {
   if (!start.is_float() && !end.is_float() && !step.is_float() && is_integral(dtype)) {
     // Exact for integers beyond 2^53: the distance fits 64 unsigned bits.
     const bool up = step.to_int() > 0;
-    const uint64_t distance = up ? static_cast<uint64_t>(end.to_int()) -
-                                       static_cast<uint64_t>(start.to_int())
-                                 : static_cast<uint64_t>(start.to_int()) -
-                                       static_cast<uint64_t>(end.to_int());
+    const uint64_t distance =
+        up ? static_cast<uint64_t>(end.to_int()) - static_cast<uint64_t>(start.to_int())
+           : static_cast<uint64_t>(start.to_int()) - static_cast<uint64_t>(end.to_int());
     const uint64_t stride = up ? static_cast<uint64_t>(step.to_int())
                                : uint64_t{0} - static_cast<uint64_t>(step.to_int());
     const uint64_t count = distance / stride + (distance % stride != 0 ? 1 : 0);

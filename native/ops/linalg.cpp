@@ -18,8 +18,10 @@ Tensor gemm_operand(const Tensor& x) {
 }
 
 void check_same(const char* op, const Tensor& a, const Tensor& b) {
-  AG_CHECK(a.dtype() == b.dtype(), DType, op, ": expected input and other to have the same dtype, "
-           "but got: ", dtype_name(a.dtype()), " != ", dtype_name(b.dtype()));
+  AG_CHECK(a.dtype() == b.dtype(), DType, op,
+           ": expected input and other to have the same dtype, "
+           "but got: ",
+           dtype_name(a.dtype()), " != ", dtype_name(b.dtype()));
   AG_CHECK(a.device() == b.device(), Device, op, ": expected all tensors on the same device, got ",
            to_string(a.device()), " and ", to_string(b.device()));
 }

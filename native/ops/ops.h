@@ -12,9 +12,9 @@ namespace ampgrad {
 template <OpId Id>
 struct SchemaText;
 
-#define AG_ROW(name, schema_text, ...)                               \
-  template <>                                                        \
-  struct SchemaText<OpId::name> {                                    \
+#define AG_ROW(name, schema_text, ...)                                \
+  template <>                                                         \
+  struct SchemaText<OpId::name> {                                     \
     static constexpr ParsedSchema parsed = parse_schema(schema_text); \
   };
 #include "ops/op_table.def"
@@ -118,8 +118,7 @@ struct OpCaller<Id, R(A...)> {
   }
   // Fewer arguments: the rest takes the schema's defaults.
   template <class... B>
-    requires(sizeof...(B) < sizeof...(A))
-  R operator()(const B&... args) const {
+  requires(sizeof...(B) < sizeof...(A)) R operator()(const B&... args) const {
     return with_defaults(std::index_sequence_for<B...>(), args...);
   }
 

@@ -1,5 +1,6 @@
-// Parameter structs of the kernels of scans, order, search and gathering: what the op layer hands to a
-// backend after all checks. Kernels may trust them, except for the range of indices that are data.
+// Parameter structs of the kernels of scans, order, search and gathering: what the op layer hands
+// to a backend after all checks. Kernels may trust them, except for the range of indices that are
+// data.
 #pragma once
 
 #include <cstdint>
@@ -9,8 +10,8 @@
 
 namespace ampgrad {
 
-// A running fold along `size` of contiguous [outer, size, inner]; `indices` (cummax, cummin) has the
-// shape of the output.
+// A running fold along `size` of contiguous [outer, size, inner]; `indices` (cummax, cummin) has
+// the shape of the output.
 struct ScanParams {
   const void* in = nullptr;
   void* out = nullptr;
@@ -43,8 +44,8 @@ struct UniqueParams {
   int64_t* num_groups = nullptr;
 };
 
-// Positions of values [rows, num_values] in ascending rows [rows or 1, size]; both have the dtype of
-// the cell and are contiguous. `sorter` (or null) lists the order of each row.
+// Positions of values [rows, num_values] in ascending rows [rows or 1, size]; both have the dtype
+// of the cell and are contiguous. `sorter` (or null) lists the order of each row.
 struct SearchParams {
   const void* sorted = nullptr;
   const void* values = nullptr;

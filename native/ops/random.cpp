@@ -77,11 +77,10 @@ Tensor uniform_(const Tensor& input, double from, double to) {
            dtype_name(input.dtype()), ", got ", from);
   AG_CHECK(std::fabs(to) <= limit, Value, "uniform_: argument 'to' is out of bounds for ",
            dtype_name(input.dtype()), ", got ", to);
-  AG_CHECK(from <= to, Value, "uniform_: expects to return a [from, to) range, but found from=",
-           from, " > to=", to);
-  AG_CHECK(to - from <= limit, Value,
-           "uniform_: expects to-from <= the largest ", dtype_name(input.dtype()),
-           ", but found to=", to, " and from=", from);
+  AG_CHECK(from <= to, Value,
+           "uniform_: expects to return a [from, to) range, but found from=", from, " > to=", to);
+  AG_CHECK(to - from <= limit, Value, "uniform_: expects to-from <= the largest ",
+           dtype_name(input.dtype()), ", but found to=", to, " and from=", from);
   draw_float(OpId::uniform_, input, from, to);
   return input;
 }
@@ -132,8 +131,9 @@ Tensor randnLike(const Tensor& input, std::optional<DType> dtype, std::optional<
 Tensor randint(int64_t low, int64_t high, DimsView size, std::optional<DType> dtype,
                std::optional<Device> device) {
   const DType out_dtype = dtype.value_or(DType::Int64);
-  AG_CHECK(low < high, Value, "randint: argument 'low' must be less than 'high', but found low=",
-           low, " >= high=", high);
+  AG_CHECK(low < high, Value,
+           "randint: argument 'low' must be less than 'high', but found low=", low,
+           " >= high=", high);
   check_scalar_fits("randint", "low", Scalar(low), out_dtype);
   check_scalar_fits("randint", "high", Scalar(high - 1), out_dtype);
   AG_CHECK(low >= 0 || out_dtype != DType::UInt8, Value,

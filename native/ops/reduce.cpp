@@ -110,8 +110,7 @@ Tensor run_arg(OpId op, const Tensor& input, std::optional<int64_t> dim, bool ke
     wrap_dim(name, *dim, 0);
   }
   check_not_empty(name, input, mask, dim.has_value());
-  Tensor indices =
-      Tensor::empty(reduced_sizes(input, mask, keepdim), DType::Int64, input.device());
+  Tensor indices = Tensor::empty(reduced_sizes(input, mask, keepdim), DType::Int64, input.device());
   ReduceParams p = reduce_params(input, mask);
   p.compute = input.dtype();
   p.out_dtype = input.dtype();

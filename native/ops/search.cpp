@@ -128,8 +128,7 @@ Tensor histc(const Tensor& input, int64_t bins, Scalar min, Scalar max) {
   const Tensor index = ops::clamp(ops::to(place, DType::Int64), std::optional<Operand>(Operand(0)),
                                   std::optional<Operand>(Operand(bins - 1)));
   const Tensor zeros = ops::zeros(Dims{bins}, DType::Int64, x.device());
-  const Tensor counts =
-      ops::scatterAdd(zeros, int64_t{0}, index, ops::to(inside, DType::Int64));
+  const Tensor counts = ops::scatterAdd(zeros, int64_t{0}, index, ops::to(inside, DType::Int64));
   return as_dtype(counts, input.dtype());
 }
 
@@ -170,7 +169,8 @@ Tensor run_search(const SearchCall& call, const Tensor& sorted, const Operand& i
 }
 
 void check_sorted_sequence(const char* op, const Tensor& sorted) {
-  AG_CHECK(sorted.ndim() != 0, Shape, op, ": input value can be a scalar only; the sorted sequence ",
+  AG_CHECK(sorted.ndim() != 0, Shape, op,
+           ": input value can be a scalar only; the sorted sequence ",
            "must have at least one dimension, got ", describe(sorted));
   AG_CHECK(sorted.dtype() != DType::Bool, DType, op, ": not implemented for bool");
 }
@@ -192,10 +192,11 @@ Tensor searchsorted(const Tensor& sorted, const Operand& input, bool out_int32, 
   } else if (!one_row) {
     const Dims& a = sorted.sizes();
     const Dims& b = input.tensor().sizes();
-    AG_CHECK(a.size() == b.size() && std::equal(a.begin(), a.end() - 1, b.begin()), Shape,
-             "searchsorted: boundaries tensor should be 1 dimension or the first N-1 dimensions of ",
-             "boundaries tensor and input value tensor must match, but we got boundaries tensor ", a,
-             " and input value tensor ", b);
+    AG_CHECK(
+        a.size() == b.size() && std::equal(a.begin(), a.end() - 1, b.begin()), Shape,
+        "searchsorted: boundaries tensor should be 1 dimension or the first N-1 dimensions of ",
+        "boundaries tensor and input value tensor must match, but we got boundaries tensor ", a,
+        " and input value tensor ", b);
   }
   if (sorter.defined()) {
     AG_CHECK(sorter.dtype() == DType::Int64 && sorter.sizes() == sorted.sizes(), Value,

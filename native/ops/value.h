@@ -19,8 +19,7 @@ class Operand {
   Operand(Tensor t) : tensor_(std::move(t)) {}
   Operand(Scalar s) : scalar_(s) {}
   template <class T>
-    requires std::is_arithmetic_v<T>
-  Operand(T v) : scalar_(v) {}
+  requires std::is_arithmetic_v<T> Operand(T v) : scalar_(v) {}
 
   bool is_tensor() const { return tensor_.defined(); }
   const Tensor& tensor() const { return tensor_; }
@@ -40,8 +39,9 @@ class Value {
 
   Value() = default;
   template <class T>
-    requires(!std::is_same_v<T, Value>) && std::is_constructible_v<Storage, std::in_place_type_t<T>, T>
-  Value(T v) : data_(std::in_place_type<T>, std::move(v)) {}
+  requires(!std::is_same_v<T, Value>) &&
+      std::is_constructible_v<Storage, std::in_place_type_t<T>, T> Value(T v)
+      : data_(std::in_place_type<T>, std::move(v)) {}
 
   bool is_none() const { return data_.index() == 0; }
   template <class T>
@@ -70,29 +70,29 @@ using Values = InlineVector<Value, 6>;
 
 // The kinds of argument and result that a schema can name.
 enum class ArgKind : uint8_t {
-  Tensor,       // Tensor              const Tensor&
-  OptTensor,    // Tensor?             const Tensor& (may be undefined)
-  Operand,      // Tensor|Scalar       const Operand&
-  OptOperand,   // Tensor|Scalar?      const std::optional<Operand>&
-  TensorList,   // Tensor[]            const TensorList&
-  Scalar,       // Scalar              Scalar
-  OptScalar,    // Scalar?             std::optional<Scalar>
-  Int,          // int                 int64_t
-  OptInt,       // int?                std::optional<int64_t>
-  Float,        // float               double
-  OptFloat,     // float?              std::optional<double>
-  Bool,         // bool                bool
-  OptBool,      // bool?               std::optional<bool>
-  IntList,      // int[]               DimsView (one number is accepted for a list of one)
-  OptIntList,   // int[]?              std::optional<Dims>
+  Tensor,           // Tensor              const Tensor&
+  OptTensor,        // Tensor?             const Tensor& (may be undefined)
+  Operand,          // Tensor|Scalar       const Operand&
+  OptOperand,       // Tensor|Scalar?      const std::optional<Operand>&
+  TensorList,       // Tensor[]            const TensorList&
+  Scalar,           // Scalar              Scalar
+  OptScalar,        // Scalar?             std::optional<Scalar>
+  Int,              // int                 int64_t
+  OptInt,           // int?                std::optional<int64_t>
+  Float,            // float               double
+  OptFloat,         // float?              std::optional<double>
+  Bool,             // bool                bool
+  OptBool,          // bool?               std::optional<bool>
+  IntList,          // int[]               DimsView (one number is accepted for a list of one)
+  OptIntList,       // int[]?              std::optional<Dims>
   IntListOrString,  // int[]|str       const Value& (Dims or std::string)
-  FloatList,    // float[]             const Doubles&
-  OptFloatList, // float[]?            std::optional<Doubles>
-  String,       // str                 const std::string&
-  OptString,    // str?                std::optional<std::string>
-  DType,        // ScalarType          DType
-  OptDType,     // ScalarType?         std::optional<DType>
-  OptDevice,    // Device?             std::optional<Device>
+  FloatList,        // float[]             const Doubles&
+  OptFloatList,     // float[]?            std::optional<Doubles>
+  String,           // str                 const std::string&
+  OptString,        // str?                std::optional<std::string>
+  DType,            // ScalarType          DType
+  OptDType,         // ScalarType?         std::optional<DType>
+  OptDevice,        // Device?             std::optional<Device>
 };
 
 // C++ parameter type of each kind, and conversion from and to a Value.

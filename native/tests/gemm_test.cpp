@@ -83,17 +83,24 @@ struct Layout {
 
 enum class Order { RowMajor, ColumnMajor, Padded, ColumnPadded, Strided, ZeroRow, ZeroCol };
 const Order kOrders[] = {Order::RowMajor, Order::ColumnMajor, Order::Padded, Order::ColumnPadded,
-                         Order::Strided, Order::ZeroRow, Order::ZeroCol};
+                         Order::Strided,  Order::ZeroRow,     Order::ZeroCol};
 
 Layout layout_of(Order order, int64_t rows, int64_t cols) {
   switch (order) {
-    case Order::RowMajor: return {cols, 1, rows * cols};
-    case Order::ColumnMajor: return {1, rows, rows * cols};
-    case Order::Padded: return {cols + 3, 1, rows * (cols + 3)};
-    case Order::ColumnPadded: return {1, rows + 5, (rows + 5) * cols};
-    case Order::Strided: return {2 * cols * 3, 3, rows * cols * 6};
-    case Order::ZeroRow: return {0, 1, cols};
-    case Order::ZeroCol: return {1, 0, rows};
+    case Order::RowMajor:
+      return {cols, 1, rows * cols};
+    case Order::ColumnMajor:
+      return {1, rows, rows * cols};
+    case Order::Padded:
+      return {cols + 3, 1, rows * (cols + 3)};
+    case Order::ColumnPadded:
+      return {1, rows + 5, (rows + 5) * cols};
+    case Order::Strided:
+      return {2 * cols * 3, 3, rows * cols * 6};
+    case Order::ZeroRow:
+      return {0, 1, cols};
+    case Order::ZeroCol:
+      return {1, 0, rows};
   }
   return {};
 }
@@ -294,12 +301,12 @@ TEST_CASE_TEMPLATE("gemm: batches, with operands shared by all", T, ALL_DTYPES) 
   for_each_target([] {
     for (bool share_a : {false, true}) {
       for (bool share_b : {false, true}) {
-        check_problem<T>({9, 17, 11, Order::RowMajor, Order::ColumnMajor, 1, 0, true, 5, share_a,
-                          share_b, 1});
-        check_problem<T>({40, 64, 64, Order::RowMajor, Order::RowMajor, 1, 1, false, 9, share_a,
-                          share_b});
-        check_problem<T>({33, 1, 20, Order::RowMajor, Order::RowMajor, 1, 0, false, 3, share_a,
-                          share_b});
+        check_problem<T>(
+            {9, 17, 11, Order::RowMajor, Order::ColumnMajor, 1, 0, true, 5, share_a, share_b, 1});
+        check_problem<T>(
+            {40, 64, 64, Order::RowMajor, Order::RowMajor, 1, 1, false, 9, share_a, share_b});
+        check_problem<T>(
+            {33, 1, 20, Order::RowMajor, Order::RowMajor, 1, 0, false, 3, share_a, share_b});
       }
     }
   });
@@ -325,8 +332,8 @@ TEST_CASE_TEMPLATE("gemm: NaN and infinity", T, FLOAT_DTYPES) {
   const T nan = from_double<T>(std::numeric_limits<double>::quiet_NaN());
   const T inf = from_double<T>(std::numeric_limits<double>::infinity());
   for_each_target([&] {
-    for (const auto [m, n, k] : {std::array<int64_t, 3>{17, 35, 21}, {1, 35, 21}, {17, 1, 21},
-                                 {9, 20, 300}}) {
+    for (const auto [m, n, k] :
+         {std::array<int64_t, 3>{17, 35, 21}, {1, 35, 21}, {17, 1, 21}, {9, 20, 300}}) {
       for (const T special : {nan, inf}) {
         const Problem q{m, n, k};
         Buffers<T> s = make_buffers<T>(q);
@@ -381,9 +388,11 @@ TEST_CASE_TEMPLATE("gemm: low precision rounds once, to infinity beyond the rang
 }
 
 TEST_CASE_TEMPLATE("gemm: the same bits for any number of threads", T, Half, float, double) {
-  for (const Problem& q : {Problem{200, 300, 400}, {31, 700, 600}, {900, 1, 700},
-                           {1, 4100, 600}, {48, 50, 64, Order::RowMajor, Order::ColumnMajor, 1, 0,
-                                            true, 7}}) {
+  for (const Problem& q : {Problem{200, 300, 400},
+                           {31, 700, 600},
+                           {900, 1, 700},
+                           {1, 4100, 600},
+                           {48, 50, 64, Order::RowMajor, Order::ColumnMajor, 1, 0, true, 7}}) {
     std::vector<T> first;
     for (int threads : {1, 2, 3, 7}) {
       ThreadsScope scope(threads);

@@ -31,8 +31,9 @@ HWY_INLINE T float_to_integer(S v) {
   using Wide = std::conditional_t<sizeof(T) == 8, int64_t, int32_t>;
   constexpr S kLow = static_cast<S>(std::numeric_limits<Wide>::min());
   // The largest S below 2^31 or 2^63.
-  constexpr S kHigh = sizeof(S) == 4 ? static_cast<S>(sizeof(T) == 8 ? 9223371487098961920.0 : 2147483520.0)
-                                     : static_cast<S>(sizeof(T) == 8 ? 9223372036854774784.0 : 2147483647.0);
+  constexpr S kHigh = sizeof(S) == 4
+                          ? static_cast<S>(sizeof(T) == 8 ? 9223371487098961920.0 : 2147483520.0)
+                          : static_cast<S>(sizeof(T) == 8 ? 9223372036854774784.0 : 2147483647.0);
   const bool too_high = v > kHigh;
   S clamped = v > kLow ? v : kLow;
   clamped = too_high ? kHigh : clamped;

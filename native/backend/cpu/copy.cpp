@@ -74,8 +74,8 @@ void transpose_tile(const T* in, int64_t in_col, T* out, int64_t out_row, int64_
 void transpose_sized(int64_t size, const char* in, int64_t in_col, char* out, int64_t out_row,
                      int64_t rows, int64_t cols) {
   const auto run = [&]<class T>(T) {
-    transpose_tile(reinterpret_cast<const T*>(in), in_col, reinterpret_cast<T*>(out), out_row,
-                   rows, cols);
+    transpose_tile(reinterpret_cast<const T*>(in), in_col, reinterpret_cast<T*>(out), out_row, rows,
+                   cols);
   };
   if (size == 1) return run(uint8_t{});
   if (size == 2) return run(uint16_t{});
@@ -118,8 +118,8 @@ void copy_transposed(Copy& c, int dim) {
       const int64_t out_at = StridedCursor(s, 0, element).offset + first * out_row;
       for (int64_t col = 0; col < cols; col += kTile) {
         transpose_sized(c.in_size, c.in + (in_at + col * in_col) * c.in_size, in_col,
-                        c.out + (out_at + col) * c.out_size, out_row,
-                        std::min(kTile, rows - first), std::min(kTile, cols - col));
+                        c.out + (out_at + col) * c.out_size, out_row, std::min(kTile, rows - first),
+                        std::min(kTile, cols - col));
       }
     }
   });

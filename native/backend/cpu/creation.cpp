@@ -100,16 +100,16 @@ void linspace_kernel(const SequenceParams& p, const void*) {
 }  // namespace
 
 void register_creation() {
-#define AG_SET(name, type, text)                                                               \
+#define AG_SET(name, type, text) \
   KernelTable::set<FillParams>(OpId::fill_, DeviceType::Cpu, DType::name, fill_kernel<type>);
   AG_FOR_EACH_DTYPE(AG_SET)
 #undef AG_SET
-#define AG_SET(name, type, text)                                                             \
-  if constexpr (DType::name != DType::Bool) {                                                \
-    KernelTable::set<SequenceParams>(OpId::arange, DeviceType::Cpu, DType::name,             \
-                                     arange_kernel<type>);                                   \
-    KernelTable::set<SequenceParams>(OpId::linspace, DeviceType::Cpu, DType::name,           \
-                                     linspace_kernel<type>);                                 \
+#define AG_SET(name, type, text)                                                   \
+  if constexpr (DType::name != DType::Bool) {                                      \
+    KernelTable::set<SequenceParams>(OpId::arange, DeviceType::Cpu, DType::name,   \
+                                     arange_kernel<type>);                         \
+    KernelTable::set<SequenceParams>(OpId::linspace, DeviceType::Cpu, DType::name, \
+                                     linspace_kernel<type>);                       \
   }
   AG_FOR_EACH_DTYPE(AG_SET)
 #undef AG_SET

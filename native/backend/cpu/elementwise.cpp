@@ -15,14 +15,14 @@ namespace ampgrad::cpu {
 
 namespace {
 
-constexpr int64_t kGrain = 32768;   // elements of a cheap functor worth a thread
-constexpr int64_t kMinRow = 64;     // shorter rows are gathered into blocks
+constexpr int64_t kGrain = 32768;  // elements of a cheap functor worth a thread
+constexpr int64_t kMinRow = 64;    // shorter rows are gathered into blocks
 constexpr size_t kBlockBytes = 4096;
 
 // One operand of the running call. data == nullptr: the value is in `value`, converted.
 struct Source {
   const char* data = nullptr;
-  size_t size = 0;  // bytes of a stored element
+  size_t size = 0;              // bytes of a stored element
   ConvertFn convert = nullptr;  // to the compute type; nullptr: stored in it
   bool single = false;
   bool linear = false;
@@ -43,7 +43,9 @@ struct Job {
   ConvertFn convert_out = nullptr;  // nullptr: the block writes the output's dtype
 };
 
-void convert_one(DType from, DType to, const void* in, void* out) { convert_fn(from, to)(in, out, 1); }
+void convert_one(DType from, DType to, const void* in, void* out) {
+  convert_fn(from, to)(in, out, 1);
+}
 
 // A number or a single element, once, in the compute type. Comparisons see it rounded to the dtype
 // the op works in, as if it were a tensor; arithmetic keeps its precision.
@@ -126,12 +128,11 @@ void run_rows(const Job& job, int64_t begin, int64_t end) {
     const int64_t run = std::min(inner - at % inner, end - at);
     for (int j = 0; j < job.num_inputs; ++j) {
       const Source& s = job.in[j];
-      in[j] = s.single ? s.data
-                       : s.data + StridedCursor(space, j + 1, at).offset *
-                                      static_cast<int64_t>(s.size);
+      in[j] = s.single
+                  ? s.data
+                  : s.data + StridedCursor(space, j + 1, at).offset * static_cast<int64_t>(s.size);
     }
-    char* out =
-        job.out + StridedCursor(space, 0, at).offset * static_cast<int64_t>(job.out_size);
+    char* out = job.out + StridedCursor(space, 0, at).offset * static_cast<int64_t>(job.out_size);
     job.entry->fn(in, out, static_cast<size_t>(run), mask, *job.attrs);
     at += run;
   }

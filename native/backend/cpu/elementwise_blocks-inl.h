@@ -142,9 +142,9 @@ void add_row(BlockTable* table, BlockRow row) {
                                ? std::is_same_v<T, bool>
                                : (Set >> static_cast<int>(dtype_of<T>) & 1u) != 0;
   if constexpr (kWanted) {
-    using Result = decltype(apply_at<F, T>(std::declval<const Attrs&>(),
-                                           std::declval<const T* const*>(), 0,
-                                           std::make_index_sequence<N>()));
+    using Result =
+        decltype(apply_at<F, T>(std::declval<const Attrs&>(), std::declval<const T* const*>(), 0,
+                                std::make_index_sequence<N>()));
     BlockEntry& entry = table->entries[static_cast<int>(row)][static_cast<int>(dtype_of<T>)];
     entry.compute = dtype_of<T>;
     entry.bool_result = std::is_same_v<Result, bool>;

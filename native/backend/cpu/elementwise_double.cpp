@@ -7,14 +7,12 @@
 #define AG_MATH_SIMD
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "backend/cpu/elementwise_double.cpp"
-#include "hwy/foreach_target.h"
 #include "backend/cpu/elementwise_blocks-inl.h"
+#include "hwy/foreach_target.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ampgrad::cpu::HWY_NAMESPACE {
-void fill_double(BlockTable* table) {
-  fill_rows<double>(table);
-}
+void fill_double(BlockTable* table) { fill_rows<double>(table); }
 }  // namespace ampgrad::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

@@ -1,4 +1,5 @@
-// Element-wise block functions for float32 (also serves float16 and bfloat16), one set per instruction set.
+// Element-wise block functions for float32 (also serves float16 and bfloat16), one set per
+// instruction set.
 #include "backend/cpu/elementwise_blocks.h"
 
 #ifndef HWY_DISABLED_TARGETS
@@ -7,14 +8,12 @@
 #define AG_MATH_SIMD
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "backend/cpu/elementwise_float.cpp"
-#include "hwy/foreach_target.h"
 #include "backend/cpu/elementwise_blocks-inl.h"
+#include "hwy/foreach_target.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ampgrad::cpu::HWY_NAMESPACE {
-void fill_float(BlockTable* table) {
-  fill_rows<float>(table);
-}
+void fill_float(BlockTable* table) { fill_rows<float>(table); }
 }  // namespace ampgrad::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

@@ -7,8 +7,8 @@
 #define AG_MATH_SIMD
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "backend/cpu/elementwise_int.cpp"
-#include "hwy/foreach_target.h"
 #include "backend/cpu/elementwise_blocks-inl.h"
+#include "hwy/foreach_target.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ampgrad::cpu::HWY_NAMESPACE {

@@ -50,7 +50,7 @@ void register_elementwise() {
     for (int d = 0; d < kNumDTypes; ++d) {
       const auto dtype = static_cast<DType>(d);
       if (!info.dtypes.has(dtype)) continue;
-      const DType compute = info.logical            ? DType::Bool
+      const DType compute = info.logical              ? DType::Bool
                             : is_low_precision(dtype) ? DType::Float32
                                                       : dtype;
       const BlockEntry& entry = table->entries[row][static_cast<int>(compute)];

@@ -22,7 +22,7 @@ struct ScratchBuffers {
   void* data[kNumGemmSlots] = {};
   size_t size[kNumGemmSlots] = {};
   ~ScratchBuffers() {
-    for (void* block : data) ::operator delete(block, std::align_val_t{64});
+    for (void* block : data) ::operator delete (block, std::align_val_t{64});
   }
 };
 thread_local ScratchBuffers tls_scratch;
@@ -61,11 +61,16 @@ GemmParams tile_of(const GemmParams& p, int64_t i, int64_t rows, int64_t j, int6
 
 GemmKernels kernels_for(DType dtype) {
   switch (dtype) {
-    case DType::Float32: return gemm_kernels_f32();
-    case DType::Float64: return gemm_kernels_f64();
-    case DType::Float16: return gemm_kernels_f16();
-    case DType::BFloat16: return gemm_kernels_bf16();
-    default: return {gemm_integer, nullptr, nullptr, 1, 64};
+    case DType::Float32:
+      return gemm_kernels_f32();
+    case DType::Float64:
+      return gemm_kernels_f64();
+    case DType::Float16:
+      return gemm_kernels_f16();
+    case DType::BFloat16:
+      return gemm_kernels_bf16();
+    default:
+      return {gemm_integer, nullptr, nullptr, 1, 64};
   }
 }
 
@@ -118,8 +123,8 @@ void matrix_product(const GemmParams& p, const GemmKernels& kernels) {
       const GemmParams one = batch_of(p, t / tiles);
       const int64_t i = t % tiles / grid.cols * grid.tile_rows;
       const int64_t j = t % tiles % grid.cols * grid.tile_cols;
-      kernels.tile(tile_of(one, i, std::min(grid.tile_rows, p.m - i), j,
-                           std::min(grid.tile_cols, p.n - j)));
+      kernels.tile(
+          tile_of(one, i, std::min(grid.tile_rows, p.m - i), j, std::min(grid.tile_cols, p.n - j)));
     }
   });
 }
@@ -171,10 +176,10 @@ void* gemm_scratch(GemmSlot slot, size_t bytes) {
   const auto s = static_cast<size_t>(slot);
   ScratchBuffers& buffers = tls_scratch;
   if (buffers.size[s] < bytes) {
-    ::operator delete(buffers.data[s], std::align_val_t{64});
+    ::operator delete (buffers.data[s], std::align_val_t{64});
     buffers.data[s] = nullptr;
     buffers.size[s] = 0;
-    buffers.data[s] = ::operator new(bytes, std::align_val_t{64}, std::nothrow);
+    buffers.data[s] = ::operator new (bytes, std::align_val_t{64}, std::nothrow);
     AG_CHECK(buffers.data[s] != nullptr, OutOfMemory, "matmul: no memory for a buffer of ",
              static_cast<uint64_t>(bytes), " bytes");
     buffers.size[s] = bytes;

@@ -83,13 +83,20 @@ void bool_product(const GemmParams& p) {
 
 void gemm_integer(const GemmParams& params) {
   switch (params.dtype) {
-    case DType::Bool: return bool_product(params);
-    case DType::UInt8: return integer_product<uint8_t>(params);
-    case DType::Int8: return integer_product<int8_t>(params);
-    case DType::Int16: return integer_product<int16_t>(params);
-    case DType::Int32: return integer_product<int32_t>(params);
-    case DType::Int64: return integer_product<int64_t>(params);
-    default: AG_ASSERT(!"integer dtype");
+    case DType::Bool:
+      return bool_product(params);
+    case DType::UInt8:
+      return integer_product<uint8_t>(params);
+    case DType::Int8:
+      return integer_product<int8_t>(params);
+    case DType::Int16:
+      return integer_product<int16_t>(params);
+    case DType::Int32:
+      return integer_product<int32_t>(params);
+    case DType::Int64:
+      return integer_product<int64_t>(params);
+    default:
+      AG_ASSERT(!"integer dtype");
   }
 }
 

@@ -214,8 +214,7 @@ void pack_columns(const T* src, int64_t w_stride, int64_t valid, int64_t width, 
     const int64_t p1 = std::min(p0 + kLine, k4);
     for (int64_t w = (width - 1) / 4 * 4; w >= whole; w -= 4) {
       for (int64_t p = p0; p < p1; p += 4) {
-        pack_partial_block(src + w * w_stride + p, w_stride, valid - w, width,
-                           dst + p * width + w);
+        pack_partial_block(src + w * w_stride + p, w_stride, valid - w, width, dst + p * width + w);
       }
     }
     for (int64_t w = whole - kGroup; w >= 0; w -= kGroup) {
@@ -224,8 +223,7 @@ void pack_columns(const T* src, int64_t w_stride, int64_t valid, int64_t width, 
         store_transposed(d, load_blocks(d, from, w_stride),
                          load_blocks(d, from + w_stride, w_stride),
                          load_blocks(d, from + 2 * w_stride, w_stride),
-                         load_blocks(d, from + 3 * w_stride, w_stride), width,
-                         dst + p * width + w);
+                         load_blocks(d, from + 3 * w_stride, w_stride), width, dst + p * width + w);
       }
     }
   }

@@ -81,8 +81,8 @@ class Tile {
   // Rows a multiple of 4 KiB apart share their cache sets: no more of them can be read side by side
   // than a set has ways, unless the columns used are few.
   bool rows_cache_well() const {
-    return kMaxRows <= 8 || p_.a_col != 1 || p_.a_row * static_cast<int64_t>(sizeof(T)) % 4096 != 0 ||
-           p_.n <= width_;
+    return kMaxRows <= 8 || p_.a_col != 1 ||
+           p_.a_row * static_cast<int64_t>(sizeof(T)) % 4096 != 0 || p_.n <= width_;
   }
 
   // For the same reason a panel of B that is used again must then be small enough for the few sets

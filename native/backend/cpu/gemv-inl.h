@@ -70,8 +70,8 @@ void gemv_dot(const GemvArgs& g) {
 
 // sums += eight columns times their x, in order of the columns.
 template <class T, int Columns>
-HWY_INLINE void gemv_add_columns(const T* column, int64_t k_stride, const AccOf<T>* x,
-                                 int64_t rows, AccOf<T>* sums) {
+HWY_INLINE void gemv_add_columns(const T* column, int64_t k_stride, const AccOf<T>* x, int64_t rows,
+                                 AccOf<T>* sums) {
   using Acc = AccOf<T>;
   const hn::ScalableTag<Acc> d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));

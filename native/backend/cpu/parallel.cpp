@@ -234,8 +234,7 @@ void Pool::take_chunks() {
 bool Pool::run(int64_t n, int64_t chunks, int threads, const RangeFn& fn) {
   std::unique_lock<std::mutex> lock(submit_, std::try_to_lock);
   if (!lock.owns_lock()) return false;
-  const int helpers =
-      ensure_workers(static_cast<int>(std::min<int64_t>(threads, chunks)) - 1);
+  const int helpers = ensure_workers(static_cast<int>(std::min<int64_t>(threads, chunks)) - 1);
   fn_ = &fn;
   n_ = n;
   chunks_ = chunks;

@@ -13,8 +13,7 @@ namespace ampgrad::cpu {
 class RangeFn {
  public:
   template <class F>
-    requires(!std::is_same_v<std::remove_cvref_t<F>, RangeFn>)
-  RangeFn(const F& f)
+  requires(!std::is_same_v<std::remove_cvref_t<F>, RangeFn>) RangeFn(const F& f)
       : context_(&f), call_([](const void* context, int64_t begin, int64_t end) {
           (*static_cast<const F*>(context))(begin, end);
         }) {}

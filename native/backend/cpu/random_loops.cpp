@@ -18,8 +18,8 @@
 HWY_BEFORE_NAMESPACE();
 namespace ampgrad::cpu::HWY_NAMESPACE {
 
-constexpr int64_t kBlocks = 128;           // Philox blocks a batch
-constexpr int64_t kWords = 4 * kBlocks;    // 2 KiB
+constexpr int64_t kBlocks = 128;         // Philox blocks a batch
+constexpr int64_t kWords = 4 * kBlocks;  // 2 KiB
 
 // words[4 * j + w] = word w of block first + j.
 HWY_ATTR void philox_batch(uint64_t seed, uint64_t first, uint32_t* words) {

@@ -1,5 +1,6 @@
-// The loops behind the random kernels: runs of elements [begin, end) of a draw, each a pure function
-// of (seed, offset, element), vectorised for the running machine (backend/cpu/random_loops.cpp).
+// The loops behind the random kernels: runs of elements [begin, end) of a draw, each a pure
+// function of (seed, offset, element), vectorised for the running machine
+// (backend/cpu/random_loops.cpp).
 #pragma once
 
 #include <cstdint>

@@ -1,10 +1,10 @@
 // Reduction kernels of the CPU: a policy for each op (see reduce_driver.h) and their registration.
 // Inputs are folded in float (float16, bfloat16, float32), double or int64; sums of floats are kept
 // in double between blocks.
+#include "math/reduce.h"
 #include "backend/cpu/reduce_driver.h"
 #include "backend/cpu/reduce_loops.h"
 #include "backend/cpu/register.h"
-#include "math/reduce.h"
 #include "ops/kernels.h"
 
 namespace ampgrad::cpu {

@@ -54,8 +54,7 @@ class ReduceDriver {
         kept_(Extent::of(p.kept_sizes, p.kept_strides, false)),
         reduced_(Extent::of(p.reduced_sizes, p.reduced_strides, !P::kOrdered)),
         element_size_(dtype_size(p.in_dtype)),
-        convert_(p.in_dtype == dtype_of<Input> ? nullptr
-                                               : convert_fn(p.in_dtype, dtype_of<Input>)),
+        convert_(p.in_dtype == dtype_of<Input> ? nullptr : convert_fn(p.in_dtype, dtype_of<Input>)),
         store_(p.out_dtype == dtype_of<Result> ? nullptr
                                                : convert_fn(dtype_of<Result>, p.out_dtype)) {}
 
@@ -140,9 +139,8 @@ class ReduceDriver {
 
   void reduce_runs() {
     const int64_t n = p_.reduced_numel;
-    const int64_t chunks = p_.kept_numel < 64 && n >= 2 * kDriverChunk
-                               ? (n + kDriverChunk - 1) / kDriverChunk
-                               : 1;
+    const int64_t chunks =
+        p_.kept_numel < 64 && n >= 2 * kDriverChunk ? (n + kDriverChunk - 1) / kDriverChunk : 1;
     if (chunks > 1) {
       reduce_runs_in_chunks(chunks);
       return;

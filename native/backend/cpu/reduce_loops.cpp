@@ -56,8 +56,8 @@ using SumOf = std::conditional_t<std::is_same_v<T, float>, double, T>;
 template <class T>
 HWY_INLINE SumOf<T> sum_run_of(const T* p, int64_t n) {
   alignas(64) T lanes[kLanes];
-  int64_t i = fold_groups(p, n, T{0}, lanes,
-                          [](auto acc, auto v) HWY_ATTR { return hn::Add(acc, v); });
+  int64_t i =
+      fold_groups(p, n, T{0}, lanes, [](auto acc, auto v) HWY_ATTR { return hn::Add(acc, v); });
   for (int64_t j = 0; i < n; ++i, ++j) lanes[j] += p[i];
   SumOf<T> wide[kLanes];
   for (int64_t j = 0; j < kLanes; ++j) wide[j] = static_cast<SumOf<T>>(lanes[j]);
@@ -165,29 +165,29 @@ HWY_INLINE T pick(T a, T b) {
 }
 
 template <bool kMax, class T>
-HWY_INLINE void extreme_rows_of(const T* HWY_RESTRICT p, int64_t stride, int64_t rows,
-                                int64_t cols, T* HWY_RESTRICT acc) {
+HWY_INLINE void extreme_rows_of(const T* HWY_RESTRICT p, int64_t stride, int64_t rows, int64_t cols,
+                                T* HWY_RESTRICT acc) {
   for (int64_t r = 0; r < rows; ++r) {
     const T* HWY_RESTRICT a = p + r * stride;
     for (int64_t c = 0; c < cols; ++c) acc[c] = pick<kMax>(acc[c], a[c]);
   }
 }
 
-#define AG_REDUCE_TARGET(T, suffix)                                                              \
-  HWY_ATTR SumOf<T> sum_run_##suffix(const T* p, int64_t n) { return sum_run_of(p, n); }         \
-  HWY_ATTR T max_run_##suffix(const T* p, int64_t n) { return extreme_run_of<true>(p, n); }      \
-  HWY_ATTR T min_run_##suffix(const T* p, int64_t n) { return extreme_run_of<false>(p, n); }     \
-  HWY_ATTR void sum_rows_##suffix(const T* p, int64_t stride, int64_t rows, int64_t cols,        \
-                                  SumOf<T>* acc) {                                               \
-    sum_rows_of(p, stride, rows, cols, acc);                                                     \
-  }                                                                                              \
-  HWY_ATTR void max_rows_##suffix(const T* p, int64_t stride, int64_t rows, int64_t cols,        \
-                                  T* acc) {                                                      \
-    extreme_rows_of<true>(p, stride, rows, cols, acc);                                           \
-  }                                                                                              \
-  HWY_ATTR void min_rows_##suffix(const T* p, int64_t stride, int64_t rows, int64_t cols,        \
-                                  T* acc) {                                                      \
-    extreme_rows_of<false>(p, stride, rows, cols, acc);                                          \
+#define AG_REDUCE_TARGET(T, suffix)                                                          \
+  HWY_ATTR SumOf<T> sum_run_##suffix(const T* p, int64_t n) { return sum_run_of(p, n); }     \
+  HWY_ATTR T max_run_##suffix(const T* p, int64_t n) { return extreme_run_of<true>(p, n); }  \
+  HWY_ATTR T min_run_##suffix(const T* p, int64_t n) { return extreme_run_of<false>(p, n); } \
+  HWY_ATTR void sum_rows_##suffix(const T* p, int64_t stride, int64_t rows, int64_t cols,    \
+                                  SumOf<T>* acc) {                                           \
+    sum_rows_of(p, stride, rows, cols, acc);                                                 \
+  }                                                                                          \
+  HWY_ATTR void max_rows_##suffix(const T* p, int64_t stride, int64_t rows, int64_t cols,    \
+                                  T* acc) {                                                  \
+    extreme_rows_of<true>(p, stride, rows, cols, acc);                                       \
+  }                                                                                          \
+  HWY_ATTR void min_rows_##suffix(const T* p, int64_t stride, int64_t rows, int64_t cols,    \
+                                  T* acc) {                                                  \
+    extreme_rows_of<false>(p, stride, rows, cols, acc);                                      \
   }
 AG_REDUCE_TARGET(float, f32)
 AG_REDUCE_TARGET(double, f64)
@@ -207,24 +207,24 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace ampgrad::cpu {
 
-#define AG_REDUCE_EXPORT(T, S, suffix)                                                           \
-  HWY_EXPORT(sum_run_##suffix);                                                                  \
-  HWY_EXPORT(max_run_##suffix);                                                                  \
-  HWY_EXPORT(min_run_##suffix);                                                                  \
-  HWY_EXPORT(sum_rows_##suffix);                                                                 \
-  HWY_EXPORT(max_rows_##suffix);                                                                 \
-  HWY_EXPORT(min_rows_##suffix);                                                                 \
-  S sum_run(const T* p, int64_t n) { return HWY_DYNAMIC_DISPATCH(sum_run_##suffix)(p, n); }      \
-  T max_run(const T* p, int64_t n) { return HWY_DYNAMIC_DISPATCH(max_run_##suffix)(p, n); }      \
-  T min_run(const T* p, int64_t n) { return HWY_DYNAMIC_DISPATCH(min_run_##suffix)(p, n); }      \
-  void sum_rows(const T* p, int64_t stride, int64_t rows, int64_t cols, S* acc) {                \
-    HWY_DYNAMIC_DISPATCH(sum_rows_##suffix)(p, stride, rows, cols, acc);                         \
-  }                                                                                              \
-  void max_rows(const T* p, int64_t stride, int64_t rows, int64_t cols, T* acc) {                \
-    HWY_DYNAMIC_DISPATCH(max_rows_##suffix)(p, stride, rows, cols, acc);                         \
-  }                                                                                              \
-  void min_rows(const T* p, int64_t stride, int64_t rows, int64_t cols, T* acc) {                \
-    HWY_DYNAMIC_DISPATCH(min_rows_##suffix)(p, stride, rows, cols, acc);                         \
+#define AG_REDUCE_EXPORT(T, S, suffix)                                                      \
+  HWY_EXPORT(sum_run_##suffix);                                                             \
+  HWY_EXPORT(max_run_##suffix);                                                             \
+  HWY_EXPORT(min_run_##suffix);                                                             \
+  HWY_EXPORT(sum_rows_##suffix);                                                            \
+  HWY_EXPORT(max_rows_##suffix);                                                            \
+  HWY_EXPORT(min_rows_##suffix);                                                            \
+  S sum_run(const T* p, int64_t n) { return HWY_DYNAMIC_DISPATCH(sum_run_##suffix)(p, n); } \
+  T max_run(const T* p, int64_t n) { return HWY_DYNAMIC_DISPATCH(max_run_##suffix)(p, n); } \
+  T min_run(const T* p, int64_t n) { return HWY_DYNAMIC_DISPATCH(min_run_##suffix)(p, n); } \
+  void sum_rows(const T* p, int64_t stride, int64_t rows, int64_t cols, S* acc) {           \
+    HWY_DYNAMIC_DISPATCH(sum_rows_##suffix)(p, stride, rows, cols, acc);                    \
+  }                                                                                         \
+  void max_rows(const T* p, int64_t stride, int64_t rows, int64_t cols, T* acc) {           \
+    HWY_DYNAMIC_DISPATCH(max_rows_##suffix)(p, stride, rows, cols, acc);                    \
+  }                                                                                         \
+  void min_rows(const T* p, int64_t stride, int64_t rows, int64_t cols, T* acc) {           \
+    HWY_DYNAMIC_DISPATCH(min_rows_##suffix)(p, stride, rows, cols, acc);                    \
   }
 AG_REDUCE_EXPORT(float, double, f32)
 AG_REDUCE_EXPORT(double, double, f64)

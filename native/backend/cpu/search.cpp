@@ -53,10 +53,10 @@ void search_kernel(const SearchParams& p, const void*) {
 }  // namespace
 
 void register_search() {
-#define AG_SEARCH_CELL(name, S, text)                                                         \
-  if constexpr (!std::is_same_v<S, bool>) {                                                   \
-    KernelTable::set<SearchParams>(OpId::searchsorted, DeviceType::Cpu, DType::name,          \
-                                   search_kernel<S>);                                         \
+#define AG_SEARCH_CELL(name, S, text)                                                \
+  if constexpr (!std::is_same_v<S, bool>) {                                          \
+    KernelTable::set<SearchParams>(OpId::searchsorted, DeviceType::Cpu, DType::name, \
+                                   search_kernel<S>);                                \
   }
   AG_FOR_EACH_DTYPE(AG_SEARCH_CELL)
 #undef AG_SEARCH_CELL

@@ -168,24 +168,24 @@ HWY_INLINE void scaled_softmax_of(const T* HWY_RESTRICT x, T* HWY_RESTRICT out, 
   for (int64_t i = 0; i < n; ++i) out[i] = factor * math::exp_nonpositive(x[i] - shift);
 }
 
-#define AG_SOFTMAX_TARGET(T, suffix)                                                             \
-  HWY_ATTR void row_##suffix(const T* x, T* y, int64_t n, bool log) {                            \
-    softmax_row_of(x, y, n, log);                                                                \
-  }                                                                                              \
-  HWY_ATTR void backward_row_##suffix(const T* g, const T* y, T* out, int64_t n, bool log) {     \
-    backward_row_of(g, y, out, n, log);                                                          \
-  }                                                                                              \
-  HWY_ATTR void strip_##suffix(const T* x, T* y, int64_t size, int64_t stride, int64_t cols,     \
-                               bool log) {                                                       \
-    strip_of(x, y, size, stride, cols, log);                                                     \
-  }                                                                                              \
-  HWY_ATTR void backward_strip_##suffix(const T* g, const T* y, T* out, int64_t size,            \
-                                        int64_t stride, int64_t cols, bool log) {                \
-    backward_strip_of(g, y, out, size, stride, cols, log);                                       \
-  }                                                                                              \
-  HWY_ATTR double lse_##suffix(const T* x, int64_t n) { return log_sum_exp_of(x, n); }           \
-  HWY_ATTR void scaled_##suffix(const T* x, T* out, int64_t n, double lse, double scale) {       \
-    scaled_softmax_of(x, out, n, lse, scale);                                                    \
+#define AG_SOFTMAX_TARGET(T, suffix)                                                         \
+  HWY_ATTR void row_##suffix(const T* x, T* y, int64_t n, bool log) {                        \
+    softmax_row_of(x, y, n, log);                                                            \
+  }                                                                                          \
+  HWY_ATTR void backward_row_##suffix(const T* g, const T* y, T* out, int64_t n, bool log) { \
+    backward_row_of(g, y, out, n, log);                                                      \
+  }                                                                                          \
+  HWY_ATTR void strip_##suffix(const T* x, T* y, int64_t size, int64_t stride, int64_t cols, \
+                               bool log) {                                                   \
+    strip_of(x, y, size, stride, cols, log);                                                 \
+  }                                                                                          \
+  HWY_ATTR void backward_strip_##suffix(const T* g, const T* y, T* out, int64_t size,        \
+                                        int64_t stride, int64_t cols, bool log) {            \
+    backward_strip_of(g, y, out, size, stride, cols, log);                                   \
+  }                                                                                          \
+  HWY_ATTR double lse_##suffix(const T* x, int64_t n) { return log_sum_exp_of(x, n); }       \
+  HWY_ATTR void scaled_##suffix(const T* x, T* out, int64_t n, double lse, double scale) {   \
+    scaled_softmax_of(x, out, n, lse, scale);                                                \
   }
 AG_SOFTMAX_TARGET(float, f32)
 AG_SOFTMAX_TARGET(double, f64)
@@ -197,31 +197,31 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace ampgrad::cpu {
 
-#define AG_SOFTMAX_EXPORT(T, suffix)                                                             \
-  HWY_EXPORT(row_##suffix);                                                                      \
-  HWY_EXPORT(backward_row_##suffix);                                                             \
-  HWY_EXPORT(strip_##suffix);                                                                    \
-  HWY_EXPORT(backward_strip_##suffix);                                                           \
-  HWY_EXPORT(lse_##suffix);                                                                      \
-  HWY_EXPORT(scaled_##suffix);                                                                   \
-  void softmax_row(const T* x, T* y, int64_t n, bool log) {                                      \
-    HWY_DYNAMIC_DISPATCH(row_##suffix)(x, y, n, log);                                            \
-  }                                                                                              \
-  void softmax_backward_row(const T* g, const T* y, T* out, int64_t n, bool log) {               \
-    HWY_DYNAMIC_DISPATCH(backward_row_##suffix)(g, y, out, n, log);                              \
-  }                                                                                              \
-  void softmax_strip(const T* x, T* y, int64_t size, int64_t stride, int64_t cols, bool log) {   \
-    HWY_DYNAMIC_DISPATCH(strip_##suffix)(x, y, size, stride, cols, log);                         \
-  }                                                                                              \
-  void softmax_backward_strip(const T* g, const T* y, T* out, int64_t size, int64_t stride,      \
-                              int64_t cols, bool log) {                                          \
-    HWY_DYNAMIC_DISPATCH(backward_strip_##suffix)(g, y, out, size, stride, cols, log);           \
-  }                                                                                              \
-  double log_sum_exp_row(const T* x, int64_t n) {                                                \
-    return HWY_DYNAMIC_DISPATCH(lse_##suffix)(x, n);                                             \
-  }                                                                                              \
-  void scaled_softmax_row(const T* x, T* out, int64_t n, double lse, double scale) {             \
-    HWY_DYNAMIC_DISPATCH(scaled_##suffix)(x, out, n, lse, scale);                                \
+#define AG_SOFTMAX_EXPORT(T, suffix)                                                           \
+  HWY_EXPORT(row_##suffix);                                                                    \
+  HWY_EXPORT(backward_row_##suffix);                                                           \
+  HWY_EXPORT(strip_##suffix);                                                                  \
+  HWY_EXPORT(backward_strip_##suffix);                                                         \
+  HWY_EXPORT(lse_##suffix);                                                                    \
+  HWY_EXPORT(scaled_##suffix);                                                                 \
+  void softmax_row(const T* x, T* y, int64_t n, bool log) {                                    \
+    HWY_DYNAMIC_DISPATCH(row_##suffix)(x, y, n, log);                                          \
+  }                                                                                            \
+  void softmax_backward_row(const T* g, const T* y, T* out, int64_t n, bool log) {             \
+    HWY_DYNAMIC_DISPATCH(backward_row_##suffix)(g, y, out, n, log);                            \
+  }                                                                                            \
+  void softmax_strip(const T* x, T* y, int64_t size, int64_t stride, int64_t cols, bool log) { \
+    HWY_DYNAMIC_DISPATCH(strip_##suffix)(x, y, size, stride, cols, log);                       \
+  }                                                                                            \
+  void softmax_backward_strip(const T* g, const T* y, T* out, int64_t size, int64_t stride,    \
+                              int64_t cols, bool log) {                                        \
+    HWY_DYNAMIC_DISPATCH(backward_strip_##suffix)(g, y, out, size, stride, cols, log);         \
+  }                                                                                            \
+  double log_sum_exp_row(const T* x, int64_t n) {                                              \
+    return HWY_DYNAMIC_DISPATCH(lse_##suffix)(x, n);                                           \
+  }                                                                                            \
+  void scaled_softmax_row(const T* x, T* out, int64_t n, double lse, double scale) {           \
+    HWY_DYNAMIC_DISPATCH(scaled_##suffix)(x, out, n, lse, scale);                              \
   }
 AG_SOFTMAX_EXPORT(float, f32)
 AG_SOFTMAX_EXPORT(double, f64)

@@ -1,5 +1,5 @@
-// Vectorised rows and strips of softmax: a row is contiguous along the reduced dimension, a strip is
-// a group of neighbouring columns reduced across rows (the dimension is not the last).
+// Vectorised rows and strips of softmax: a row is contiguous along the reduced dimension, a strip
+// is a group of neighbouring columns reduced across rows (the dimension is not the last).
 #pragma once
 
 #include <cstdint>

@@ -63,8 +63,8 @@ void move_run(T* strided, int64_t stride, T* packed, int64_t n) {
 }
 
 template <class T, bool kGather>
-void move_elements(const StridedSpace& space, int operand, void* base, int64_t begin,
-                   int64_t count, void* buffer) {
+void move_elements(const StridedSpace& space, int operand, void* base, int64_t begin, int64_t count,
+                   void* buffer) {
   T* strided = static_cast<T*>(base);
   T* packed = static_cast<T*>(buffer);
   const int64_t stride = space.inner_stride(operand);
@@ -156,8 +156,8 @@ void gather(const StridedSpace& space, int operand, const void* base, size_t ele
   move_sized<true>(space, operand, const_cast<void*>(base), element_size, begin, count, buffer);
 }
 
-void scatter(const StridedSpace& space, int operand, void* base, size_t element_size,
-             int64_t begin, int64_t count, const void* buffer) {
+void scatter(const StridedSpace& space, int operand, void* base, size_t element_size, int64_t begin,
+             int64_t count, const void* buffer) {
   move_sized<false>(space, operand, base, element_size, begin, count, const_cast<void*>(buffer));
 }
 

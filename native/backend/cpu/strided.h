@@ -48,7 +48,7 @@ struct StridedCursor {
 // Copies elements of `element_size` bytes between a strided operand and a contiguous buffer.
 void gather(const StridedSpace& space, int operand, const void* base, size_t element_size,
             int64_t begin, int64_t count, void* buffer);
-void scatter(const StridedSpace& space, int operand, void* base, size_t element_size,
-             int64_t begin, int64_t count, const void* buffer);
+void scatter(const StridedSpace& space, int operand, void* base, size_t element_size, int64_t begin,
+             int64_t count, const void* buffer);
 
 }  // namespace ampgrad::cpu
