@@ -48,6 +48,7 @@ const problems = [];
 
 function* walk(folder) {
   for (const item of readdirSync(folder, { withFileTypes: true })) {
+    if (item.name === 'node_modules') continue;
     const path = join(folder, item.name);
     if (item.isDirectory()) yield* walk(path);
     else yield path;

@@ -51,9 +51,8 @@ const modules = new Map<string, Exports>();
 
 /** Whether a hook of `require`, such as tsx's, knows what `import` does not: sources in TypeScript. */
 function isRequired(url: string): boolean {
-  const own = ['.js', '.json', '.node'];
   const extension = url.startsWith('file:') ? extname(fileURLToPath(url)) : '';
-  return !own.includes(extension) && require.extensions[extension] !== undefined;
+  return /^\.[cm]?ts$/.test(extension) && require.extensions[extension] !== undefined;
 }
 
 function requireModule(url: string): Exports {
