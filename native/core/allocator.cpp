@@ -5,14 +5,17 @@
 #include "core/allocator.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstdlib>
 #include <mutex>
 #include <vector>
 
 #include "core/error.h"
+#include "core/storage.h"
 
 namespace ampgrad {
 
@@ -206,6 +209,19 @@ const IntrusivePtr<MemoryAccount>& thread_memory_account() {
   return account;
 }
 
+namespace {
+
+// All the memory of a device, in use or not.
+uint64_t device_memory(Device) {
+  const long pages = sysconf(_SC_PHYS_PAGES);
+  const long page_size = sysconf(_SC_PAGE_SIZE);
+  return pages < 0 || page_size < 0
+             ? 0
+             : static_cast<uint64_t>(pages) * static_cast<uint64_t>(page_size);
+}
+
+}  // namespace
+
 void* allocate_or_throw(Device device, size_t size) {
   Allocator& allocator = allocator_for(device);
   if (thread_hook != nullptr) thread_hook(0);
@@ -217,12 +233,16 @@ void* allocate_or_throw(Device device, size_t size) {
   if (block != nullptr) return block;
   const MemoryStats s = allocator.stats();
   constexpr double kMiB = 1024.0 * 1024.0;
-  AG_FAIL(
-      OutOfMemory, "out of memory on ", to_string(device), ": tried to allocate ",
-      static_cast<double>(size) / kMiB, " MiB; ", static_cast<double>(s.allocated) / kMiB,
-      " MiB are in use by tensors, ", static_cast<double>(s.reserved - s.allocated) / kMiB,
-      " MiB are cached. Use a smaller batch, half precision (autocast), gradient checkpointing, "
-      "or dispose tensors that are kept alive but not needed");
+  const auto mib = [](uint64_t bytes) {
+    return std::round(static_cast<double>(bytes) / kMiB * 10) / 10;
+  };
+  const std::string holders = Storage::largest_holders(device);
+  AG_FAIL(OutOfMemory, "out of memory on ", to_string(device), ": tried to allocate ", mib(size),
+          " MiB; the device has ", mib(device_memory(device)), " MiB, ", mib(s.allocated),
+          " MiB are in use by tensors, ", mib(s.reserved - s.allocated), " MiB are cached. ",
+          holders.empty() ? "" : "The largest tensors: ", holders, holders.empty() ? "" : ". ",
+          "Use a smaller batch, half precision (autocast), gradient checkpointing, or dispose "
+          "tensors that are kept alive but not needed");
 }
 
 }  // namespace ampgrad

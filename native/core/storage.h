@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "core/allocator.h"
 #include "core/intrusive_ptr.h"
@@ -28,6 +29,9 @@ class Storage final : public RefCounted, public Pooled<Storage> {
 
   // Number of storages alive in the process, for leak tests.
   static int64_t live_count();
+  // "2 x 512 MiB, 1 x 64 MiB": the largest storages alive on `device`, by size, for the message of
+  // an allocation that failed. Empty when none holds 1 MiB or more.
+  static std::string largest_holders(Device device);
 
  private:
   void* data_ = nullptr;

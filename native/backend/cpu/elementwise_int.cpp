@@ -7,8 +7,10 @@
 #define AG_MATH_SIMD
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "backend/cpu/elementwise_int.cpp"
-#include "backend/cpu/elementwise_blocks-inl.h"
 #include "hwy/foreach_target.h"
+
+// After foreach_target.h, which includes this unit once a target.
+#include "backend/cpu/elementwise_blocks-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ampgrad::cpu::HWY_NAMESPACE {
