@@ -1,6 +1,4 @@
 // Derivatives of running folds.
-#include <limits>
-
 #include "autograd/derivative.h"
 
 namespace ampgrad::derivatives {
@@ -57,22 +55,28 @@ void cumprod_backward(Backward& b) {
   });
 }
 
-// sum over i >= k of g_i e^(x_k - y_i), positive and negative gradients apart, in logarithms.
+// sum over i >= k of g_i e^(x_k - y_i), positive and negative gradients apart, in logarithms. Both
+// parts are lifted by the same tiny amount, which cancels: every logarithm is then finite, and the
+// formula has a derivative where a gradient is zero. Halves are folded again in float32.
 void logcumsumexp_backward(Backward& b) {
   b.set(0, [&] {
-    const Tensor g = b.grad();
-    if (g.ndim() == 0) return g;
-    const Tensor x = b.input(0);
-    const Tensor y = b.output();
+    if (b.grad().ndim() == 0) return b.grad();
     const int64_t dim = b.attr<int64_t>(1);
-    const bool reverse = !b.attr<bool>(2);
-    const Tensor log_size = ops::log(ops::abs(g));
-    const Operand nothing(-std::numeric_limits<double>::infinity());
-    const auto share = [&](const Tensor& taken) {
-      const Tensor logs = ops::sub(ops::where(taken, log_size, nothing), y);
-      return ops::exp(ops::add(ops::logcumsumexp(logs, dim, reverse), x));
+    const bool reverse = b.attr<bool>(2);
+    const DType dtype = b.grad().dtype();
+    const bool half = dtype == DType::Float16 || dtype == DType::BFloat16;
+    const Tensor g = half ? ops::to(b.grad(), DType::Float32) : b.grad();
+    const Tensor x = half ? ops::to(b.input(0), DType::Float32) : b.input(0);
+    const Tensor y = half ? ops::logcumsumexp(x, dim, reverse) : b.output();
+    const Operand lift(dtype == DType::Float64 ? 1e-150 : 1e-19);
+    const Tensor positive = ops::ge(g, Operand(0));
+    const auto share = [&](const Tensor& part) {
+      const Tensor logs = ops::sub(ops::log(ops::add(part, lift)), y);
+      return ops::exp(ops::add(ops::logcumsumexp(logs, dim, !reverse), x));
     };
-    return ops::sub(share(ops::gt(g, Operand(0))), share(ops::lt(g, Operand(0))));
+    const Tensor sum = ops::sub(share(ops::where(positive, g, Operand(0))),
+                                share(ops::where(positive, Operand(0), ops::neg(g))));
+    return half ? ops::to(sum, dtype) : sum;
   });
 }
 
