@@ -231,7 +231,8 @@ Tensor maskedScatter(const Tensor& input, const Tensor& mask, const Tensor& sour
   TensorList indices;
   for (int64_t d = 0; d < rows.size(1); ++d) indices.push_back(ops::select(rows, 1, d));
   const Tensor values = ops::narrow(ops::reshape(source, Dims{source.numel()}), 0, 0, count);
-  if (indices.empty()) return count == 0 ? ops::clone(x) : ops::reshape(values, Dims());
+  // Without dimensions there is nothing to index.
+  if (indices.empty()) return ops::where(m, count == 0 ? x : ops::reshape(values, Dims()), x);
   return ops::indexPut(x, indices, values, false);
 }
 
