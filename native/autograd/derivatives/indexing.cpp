@@ -156,7 +156,13 @@ void index_copy_backward(Backward& b) {
 void index_fill_backward(Backward& b) {
   b.set(0, [&] { return without_slices(b); });
   if (!b.is_tensor(3)) return;
-  b.set(3, [&] { return ops::sum(ops::indexSelect(b.grad(), b.attr<int64_t>(1), b.input(2))); });
+  b.set(3, [&] {
+    // An element counts once, however often the index names it.
+    const Tensor& g = b.grad();
+    const Tensor none = ops::zeros(g.sizes(), DType::Bool, g.device());
+    const Tensor filled = ops::indexFill(none, b.attr<int64_t>(1), b.input(2), Operand(true));
+    return ops::sum(ops::where(filled, g, Operand(0.0)));
+  });
 }
 
 // --- Index tensors.
