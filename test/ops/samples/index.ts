@@ -7,6 +7,7 @@ import { activations } from './activations';
 import { arithmetic } from './arithmetic';
 import { creation } from './creation';
 import { elementary } from './elementary';
+import { indexing } from './indexing';
 import { linalg } from './linalg';
 import { losses } from './losses';
 import { more } from './more';
@@ -27,6 +28,7 @@ const families: readonly Family[] = [
   losses,
   more,
   steps,
+  indexing,
 ];
 
 export const specs: ReadonlyMap<string, OpSpec> = new Map(
