@@ -14,6 +14,7 @@ import { more } from './more';
 import { norms } from './norms';
 import { reductions } from './reductions';
 import { shapes } from './shapes';
+import { shapesMore } from './shapesMore';
 import { steps } from './steps';
 
 const families: readonly Family[] = [
@@ -22,6 +23,7 @@ const families: readonly Family[] = [
   activations,
   creation,
   shapes,
+  shapesMore,
   reductions,
   linalg,
   norms,

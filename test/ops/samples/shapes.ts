@@ -2,11 +2,15 @@
 import { broadcastShapes, Nd, permuteNd, sizeOf, transposeNd, wrapDim } from '../support/nd';
 import type { Family, OpSpec, Sample, Source } from '../support/sample';
 
-type Call = readonly [shape: number[], ...args: unknown[]];
-type Reference = (x: Nd, ...args: never[]) => Nd | Nd[];
+export type Call = readonly [shape: number[], ...args: unknown[]];
+export type Reference = (x: Nd, ...args: never[]) => Nd | Nd[];
 
 /** Samples by shape and arguments. */
-function spec(calls: readonly Call[], reference: Reference, extra: Partial<OpSpec> = {}): OpSpec {
+export function spec(
+  calls: readonly Call[],
+  reference: Reference,
+  extra: Partial<OpSpec> = {},
+): OpSpec {
   return {
     samples: (s: Source): Sample[] =>
       calls.map(([shape, ...args]) => ({ args: [s.x(shape), ...args] })),
@@ -23,13 +27,13 @@ function resolveSize(size: readonly number[], total: number): number[] {
 
 const reshape: Reference = (x, size: number[]) => x.reshape(resolveSize(size, x.data.length));
 
-const expand: Reference = (x, size: number[]) => {
+export const expand: Reference = (x, size: number[]) => {
   const skip = size.length - x.ndim;
   const shape = size.map((n, d) => (n === -1 ? (x.shape[d - skip] as number) : n));
   return Nd.from(shape, (index) => x.broadcastAt(index));
 };
 
-function narrowNd(x: Nd, dim: number, start: number, length: number, step = 1): Nd {
+export function narrowNd(x: Nd, dim: number, start: number, length: number, step = 1): Nd {
   const d = wrapDim(dim, x.ndim);
   const shape = x.shape.map((n, i) => (i === d ? length : n));
   return Nd.from(shape, (index) => x.at(index.map((v, i) => (i === d ? start + v * step : v))));
@@ -40,12 +44,12 @@ function dropDim(x: Nd, dim: number): Nd {
   return x.reshape(x.shape.filter((_, i) => i !== d));
 }
 
-function selectNd(x: Nd, dim: number, index: number): Nd {
+export function selectNd(x: Nd, dim: number, index: number): Nd {
   const n = x.shape[wrapDim(dim, x.ndim)] as number;
   return dropDim(narrowNd(x, dim, index < 0 ? index + n : index, 1), dim);
 }
 
-const slice: Reference = (x, ...rest: unknown[]) => {
+export const slice: Reference = (x, ...rest: unknown[]) => {
   const options = rest.pop() as { dim?: number; start?: number; end?: number; step?: number };
   const dim = (rest[0] ?? options.dim ?? 0) as number;
   const n = x.shape[wrapDim(dim, x.ndim)] as number;
@@ -59,7 +63,7 @@ const slice: Reference = (x, ...rest: unknown[]) => {
   return narrowNd(x, dim, start, Math.max(0, Math.ceil((end - start) / step)), step);
 };
 
-const diagonal: Reference = (x, ...rest: unknown[]) => {
+export const diagonal: Reference = (x, ...rest: unknown[]) => {
   const [offset, dim1, dim2] = [0, 0, 1].map((v, i) => (i < rest.length - 1 ? rest[i] : v)) as [
     number,
     number,
@@ -108,7 +112,7 @@ const unflatten: Reference = (x, dim: number, sizes: number[]) => {
   return x.reshape([...x.shape.slice(0, d), ...parts, ...x.shape.slice(d + 1)]);
 };
 
-const asStrided: Reference = (x, size: number[], stride: number[], ...rest: unknown[]) => {
+export const asStrided: Reference = (x, size: number[], stride: number[], ...rest: unknown[]) => {
   const offset = rest.length > 1 ? (rest[0] as number) : 0;
   return Nd.from(
     size,
@@ -150,7 +154,7 @@ export function catNd(list: readonly Nd[], dim: number): Nd {
   });
 }
 
-function splitNd(x: Nd, sizes: readonly number[], dim: number): Nd[] {
+export function splitNd(x: Nd, sizes: readonly number[], dim: number): Nd[] {
   let start = 0;
   return sizes.map((n) => {
     const part = narrowNd(x, dim, start, n);
@@ -164,7 +168,7 @@ function pieces(n: number, size: number): number[] {
   return Array.from({ length: count }, (_, i) => Math.min(size, n - i * size));
 }
 
-const optional = (rest: unknown[], at: number, fallback: number): number =>
+export const optional = (rest: unknown[], at: number, fallback: number): number =>
   rest.length - 1 > at ? (rest[at] as number) : fallback;
 
 const sized: readonly Call[] = [
