@@ -238,7 +238,8 @@ Tensor repeatInterleave(const Tensor& input, const Operand& repeats, std::option
   Dims sizes = x.sizes();
   sizes[static_cast<size_t>(d)] = n * length;
   check_sizes("repeatInterleave", sizes, x.element_size());
-  return ops::contiguous(ops::reshape(ops::expand(ops::unsqueeze(x, d + 1), wide), sizes));
+  // A clone, because one repetition (or none) would reshape into a view of the input.
+  return ops::reshape(ops::clone(ops::expand(ops::unsqueeze(x, d + 1), wide)), sizes);
 }
 
 }  // namespace ampgrad::impl
