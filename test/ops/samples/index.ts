@@ -5,6 +5,7 @@ import { Source } from '../support/sample';
 import { seedOf } from '../support/random';
 import { activations } from './activations';
 import { arithmetic } from './arithmetic';
+import { convolution } from './convolution';
 import { creation } from './creation';
 import { elementary } from './elementary';
 import { indexing } from './indexing';
@@ -21,6 +22,7 @@ const families: readonly Family[] = [
   arithmetic,
   elementary,
   activations,
+  convolution,
   creation,
   shapes,
   shapesMore,
