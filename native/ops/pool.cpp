@@ -161,6 +161,11 @@ void check_grad(const char* op, const Tensor& grad, DimsView expected) {
            expected);
 }
 
+void check_floating(const char* op, const Tensor& t) {
+  AG_CHECK(is_floating(t.dtype()), DType, op, ": not implemented for ", dtype_name(t.dtype()),
+           "; the input must be floating point");
+}
+
 void check_nonempty(const char* op, DimsView in) {
   for (int64_t s : in) {
     AG_CHECK(s > 0 && s < kLargest, Shape, op, ": spatial sizes must be positive, got ", in);
@@ -237,6 +242,7 @@ Tensor avgPoolBackward(const Tensor& grad, DimsView input_size, DimsView kernel,
 
 Tensor adaptiveAvgPoolForward(const Tensor& input, DimsView output_size) {
   constexpr const char* kName = "adaptiveAvgPoolForward";
+  check_floating(kName, input);
   check_planes(kName, input, output_size.size());
   const Dims out = expand_list(kName, "output_size", output_size, output_size.size(), 0);
   const Dims in = spatial(input, out.size());
@@ -250,6 +256,7 @@ Tensor adaptiveAvgPoolForward(const Tensor& input, DimsView output_size) {
 
 Tensor adaptiveAvgPoolBackward(const Tensor& grad, DimsView input_size) {
   constexpr const char* kName = "adaptiveAvgPoolBackward";
+  check_floating(kName, grad);
   check_planes(kName, grad, input_size.size());
   const Dims in = expand_list(kName, "input_size", input_size, input_size.size(), 1);
   const Dims out = spatial(grad, in.size());
