@@ -5,6 +5,7 @@ import { Source } from '../support/sample';
 import { seedOf } from '../support/random';
 import { activations } from './activations';
 import { arithmetic } from './arithmetic';
+import { attention } from './attention';
 import { convolution } from './convolution';
 import { creation } from './creation';
 import { elementary } from './elementary';
@@ -13,6 +14,7 @@ import { linalg } from './linalg';
 import { losses } from './losses';
 import { more } from './more';
 import { norms } from './norms';
+import { pooling } from './pooling';
 import { reductions } from './reductions';
 import { shapes } from './shapes';
 import { shapesMore } from './shapesMore';
@@ -22,7 +24,9 @@ const families: readonly Family[] = [
   arithmetic,
   elementary,
   activations,
+  attention,
   convolution,
+  pooling,
   creation,
   shapes,
   shapesMore,
