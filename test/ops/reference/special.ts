@@ -125,3 +125,18 @@ export function softplus(x: number): number {
 export function normalCdf(x: number): number {
   return 0.5 * erfc(-x / Math.SQRT2);
 }
+
+/** The n-th derivative of digamma, n >= 1, for positive x: a sum, and its tail by Euler-Maclaurin. */
+export function polygamma(n: number, x: number): number {
+  let factorial = 1;
+  for (let k = 2; k <= n; ++k) factorial *= k;
+  let sum = 0;
+  let z = x;
+  for (; z < 30; ++z) sum += z ** -(n + 1);
+  const tail = z ** -n / n + 0.5 * z ** -(n + 1);
+  const second = (n + 1) * z ** -(n + 2);
+  const fourth = (second * (n + 2) * (n + 3)) / z ** 2;
+  const sixth = (fourth * (n + 4) * (n + 5)) / z ** 2;
+  const total = sum + tail + second / 12 - fourth / 720 + sixth / 30240;
+  return (n % 2 === 0 ? -1 : 1) * factorial * total;
+}

@@ -18,6 +18,10 @@ import { pooling } from './pooling';
 import { reductions } from './reductions';
 import { shapes } from './shapes';
 import { shapesMore } from './shapesMore';
+import { pointwise } from './pointwise';
+import { reductions } from './reductions';
+import { shapes } from './shapes';
+import { statistics } from './statistics';
 import { steps } from './steps';
 
 const families: readonly Family[] = [
@@ -37,6 +41,8 @@ const families: readonly Family[] = [
   more,
   steps,
   indexing,
+  pointwise,
+  statistics,
 ];
 
 export const specs: ReadonlyMap<string, OpSpec> = new Map(

@@ -8,14 +8,14 @@ interface DimOptions {
   keepdim?: boolean;
 }
 
-const sum = (v: number[]): number => v.reduce((a, b) => a + b, 0);
+export const sum = (v: number[]): number => v.reduce((a, b) => a + b, 0);
 const truth = (v: boolean): number => (v ? 1 : 0);
 const anyNan = (v: number[]): boolean => v.some((x) => x !== x);
-const largest = (v: number[]): number => (anyNan(v) ? NaN : Math.max(...v));
-const smallest = (v: number[]): number => (anyNan(v) ? NaN : Math.min(...v));
+export const largest = (v: number[]): number => (anyNan(v) ? NaN : Math.max(...v));
+export const smallest = (v: number[]): number => (anyNan(v) ? NaN : Math.min(...v));
 
 /** dim and keepdim, by position or by name. */
-function readDims(rest: readonly unknown[]): { dim: number[] | null; keepdim: boolean } {
+export function readDims(rest: readonly unknown[]): { dim: number[] | null; keepdim: boolean } {
   const options = rest[rest.length - 1] as DimOptions;
   const dim = rest.length > 1 ? (rest[0] as number | number[]) : options.dim;
   const list = dim === undefined || dim === null ? null : Array.isArray(dim) ? dim : [dim];
@@ -25,7 +25,7 @@ function readDims(rest: readonly unknown[]): { dim: number[] | null; keepdim: bo
   };
 }
 
-function reduction(
+export function reduction(
   fn: (values: number[]) => number,
   input: InputOptions = {},
   empty: readonly Sample[] | ((s: Source) => Sample[]) = (s) => [{ args: [s.x([0, 3], input)] }],
