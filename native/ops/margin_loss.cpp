@@ -22,7 +22,9 @@ Tensor as_rows(const char* op, const Tensor& input) {
   return input.ndim() == 2 ? input : ops::reshape(input, Dims{1, input.numel()});
 }
 
-void check_indices(const char* op, const Tensor& target) {
+void check_indices(const char* op, const Tensor& input, const Tensor& target) {
+  AG_CHECK(is_floating(input.dtype()), DType, op, ": argument 'input' must be floating point, got ",
+           describe(input));
   AG_CHECK(is_integral(target.dtype()), DType, op,
            ": argument 'target' must hold class indices of an integer dtype, got ",
            describe(target));
@@ -93,7 +95,7 @@ Tensor multiMarginLoss(const Tensor& input, const Tensor& target, int64_t p, dou
                        const Tensor& weight, const std::string& reduction) {
   constexpr const char* kName = "multiMarginLoss";
   AG_CHECK(p == 1 || p == 2, Value, kName, ": only p == 1 and p == 2 are supported, got ", p);
-  check_indices(kName, target);
+  check_indices(kName, input, target);
   const Tensor x = as_rows(kName, input);
   const int64_t classes = x.size(1);
   AG_CHECK(target.ndim() <= 1 && target.numel() == x.size(0), Shape, kName,
@@ -120,7 +122,7 @@ Tensor multiMarginLoss(const Tensor& input, const Tensor& target, int64_t p, dou
 Tensor multilabelMarginLoss(const Tensor& input, const Tensor& target,
                             const std::string& reduction) {
   constexpr const char* kName = "multilabelMarginLoss";
-  check_indices(kName, target);
+  check_indices(kName, input, target);
   AG_CHECK(input.sizes() == target.sizes(), Shape, kName, ": argument 'target' must have shape ",
            input.sizes(), " like the input, got ", target.sizes());
   const Tensor x = as_rows(kName, input);

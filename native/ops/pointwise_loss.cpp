@@ -22,6 +22,10 @@ class Precision {
       first = false;
     }
   }
+  void check_floating(const char* op) const {
+    AG_CHECK(is_floating(result_), DType, op, ": expected floating point tensors, got dtype ",
+             dtype_name(result_));
+  }
   Tensor in(const Tensor& t) const {
     return t.defined() && is_low_precision(t.dtype()) ? ops::to(t, DType::Float32) : t;
   }
@@ -74,6 +78,7 @@ Tensor smoothL1Loss(const Tensor& input, const Tensor& target, const std::string
                     double beta) {
   AG_CHECK(beta >= 0, Value, "smoothL1Loss: argument 'beta' must not be negative, got ", beta);
   const Precision p{&input, &target};
+  p.check_floating("smoothL1Loss");
   const Tensor d = distance(p.in(input), p.in(target));
   if (beta == 0) return p.out(reduce_loss("smoothL1Loss", d, reduction));
   const Tensor q = ops::clampMax(d, Operand(beta));
@@ -85,6 +90,7 @@ Tensor huberLoss(const Tensor& input, const Tensor& target, const std::string& r
                  double delta, const Tensor& weight) {
   AG_CHECK(delta > 0, Value, "huberLoss: argument 'delta' must be positive, got ", delta);
   const Precision p{&input, &target};
+  p.check_floating("huberLoss");
   const Tensor d = distance(p.in(input), p.in(target));
   const Tensor q = ops::clampMax(d, Operand(delta));
   const Tensor loss =
@@ -130,6 +136,9 @@ Tensor binaryCrossEntropyWithLogits(const Tensor& input, const Tensor& target, c
 
 Tensor klDiv(const Tensor& input, const Tensor& target, const std::string& reduction,
              bool log_target) {
+  AG_CHECK(is_floating(input.dtype()) && is_floating(target.dtype()), DType,
+           "klDiv: integral inputs are not supported, got ", describe(input), " and ",
+           describe(target));
   const Precision p{&input, &target};
   const Tensor x = p.in(input);
   const Tensor y = p.in(target);
@@ -184,6 +193,7 @@ Tensor gaussianNllLoss(const Tensor& input, const Tensor& target, const Operand&
   constexpr const char* kName = "gaussianNllLoss";
   AG_CHECK(eps > 0, Value, kName, ": argument 'eps' must be positive, got ", eps);
   const Precision p{&input, &target};
+  p.check_floating(kName);
   const Tensor x = p.in(input);
   Tensor v;
   if (var.is_tensor()) {
