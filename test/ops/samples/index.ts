@@ -12,6 +12,7 @@ import { elementary } from './elementary';
 import { indexing } from './indexing';
 import { linalg } from './linalg';
 import { losses } from './losses';
+import { lossesMore } from './lossesMore';
 import { more } from './more';
 import { norms } from './norms';
 import { pooling } from './pooling';
@@ -38,6 +39,7 @@ const families: readonly Family[] = [
   linalg,
   norms,
   losses,
+  lossesMore,
   more,
   steps,
   indexing,

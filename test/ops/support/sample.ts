@@ -131,8 +131,11 @@ export interface OpSpec {
   readonly reference?: Reference;
   /** The reference also answers for NaN and infinities. Needs a reference. */
   readonly special?: boolean;
-  /** Without `special`: whether a NaN in the first input shows in the output. Default 'some'. */
-  readonly nan?: 'some' | 'none';
+  /**
+   * Without `special`: whether a NaN in the first input shows in the output, or is an error.
+   * Default 'some'.
+   */
+  readonly nan?: 'some' | 'none' | 'refused';
   /** Results depend on the generator; values are not compared. */
   readonly random?: boolean;
   /** Memory is not initialised: only shape and dtype count. */
