@@ -46,7 +46,10 @@ namespace impl {
 
 Tensor hingeEmbeddingLoss(const Tensor& input, const Tensor& target, double margin,
                           const std::string& reduction) {
-  const Tensor apart = above_zero(ops::rsub(input, Operand(margin)));
+  // Integers stay integers: the margin is truncated to their dtype.
+  const Operand limit =
+      is_floating(input.dtype()) ? Operand(margin) : Operand(static_cast<int64_t>(margin));
+  const Tensor apart = above_zero(ops::rsub(input, limit));
   const Tensor loss = ops::add(where_or_zero(ops::ne(target, Operand(1)), apart),
                                where_or_zero(ops::ne(target, Operand(-1)), input));
   return reduce_loss("hingeEmbeddingLoss", loss, reduction);
