@@ -23,6 +23,7 @@ import { pointwise } from './pointwise';
 import { reductions } from './reductions';
 import { shapes } from './shapes';
 import { statistics } from './statistics';
+import { spatial } from './spatial';
 import { steps } from './steps';
 
 const families: readonly Family[] = [
@@ -32,6 +33,7 @@ const families: readonly Family[] = [
   attention,
   convolution,
   pooling,
+  spatial,
   creation,
   shapes,
   shapesMore,
