@@ -39,6 +39,7 @@ function checkView(c: OpCase, sample: Sample, dtype: DType): void {
 
 /** Ops that may return an argument, or a view of it when its memory happens to fit. */
 const mayAlias = new Set([
+  'alphaDropout',
   'asStrided',
   'atleast1d',
   'atleast2d',
@@ -55,11 +56,20 @@ const mayAlias = new Set([
   'splitWithSizes',
   'unfold',
   'viewAs',
+  'channelShuffle',
   'contiguous',
   'detach',
+  'dropout',
+  'dropout1d',
+  'dropout2d',
+  'dropout3d',
   'expandAs',
+  'featureAlphaDropout',
+  'featureDropout',
   'flatten',
   'narrow',
+  'pixelShuffle',
+  'pixelUnshuffle',
   'reshape',
   'split',
   'chunk',
