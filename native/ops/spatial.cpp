@@ -117,6 +117,11 @@ struct Windows {
   Dims kernel, dilation, padding, stride, padded, blocks;
 };
 
+void check_floating(const char* op, const Tensor& input) {
+  AG_CHECK(is_floating(input.dtype()), DType, op, ": not implemented for ",
+           dtype_name(input.dtype()), "; argument 'input' must be floating point");
+}
+
 Tensor adaptive_average(const Tensor& input, const Dims& size) {
   return ops::adaptiveAvgPoolForward(input, size);
 }
@@ -236,6 +241,7 @@ Tensor im2col(const Tensor& input, DimsView kernel, DimsView dilation, DimsView 
 Tensor col2im(const Tensor& input, DimsView output_size, DimsView kernel, DimsView dilation,
               DimsView padding, DimsView stride) {
   constexpr const char* kName = "col2im";
+  check_floating(kName, input);
   AG_CHECK(input.ndim() == 2 || input.ndim() == 3, Shape, kName,
            ": Expected 2D or 3D (batch mode) tensor for input, but got: ", input.sizes());
   if (input.ndim() == 2) {
@@ -262,6 +268,7 @@ Tensor col2im(const Tensor& input, DimsView output_size, DimsView kernel, DimsVi
 }
 
 Tensor glu(const Tensor& input, int64_t dim) {
+  check_floating("glu", input);
   AG_CHECK(input.ndim() > 0, Shape, "glu: does not support 0-dimensional tensors");
   const int64_t d = wrap_dim("glu", dim, input.ndim());
   const int64_t size = input.size(d);
