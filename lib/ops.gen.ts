@@ -5406,11 +5406,11 @@ export function threshold(input?: unknown, threshold?: unknown, value?: unknown)
   return wrapOne(invoke(op_threshold, [...arguments]), input);
 }
 
-/** `binaryCrossEntropyTerms(Tensor|Scalar input, Tensor|Scalar other) -> Tensor` */
-export function binaryCrossEntropyTerms(input: Tensor | Scalar, other: Tensor | Scalar): Tensor;
-export function binaryCrossEntropyTerms(input?: unknown, other?: unknown): Tensor {
+/** `binaryCrossEntropyTerms(Tensor input, Tensor target) -> Tensor` */
+export function binaryCrossEntropyTerms(input: Tensor, target: Tensor): Tensor;
+export function binaryCrossEntropyTerms(input?: unknown, target?: unknown): Tensor {
   if (arguments.length === 2) {
-    return wrapOne(fn_binaryCrossEntropyTerms(unwrap(input), unwrap(other)), input);
+    return wrapOne(fn_binaryCrossEntropyTerms(unwrap(input), unwrap(target)), input);
   }
   return wrapOne(invoke(op_binaryCrossEntropyTerms, [...arguments]), input);
 }

@@ -4,6 +4,7 @@
 #include <initializer_list>
 
 #include "ops/elementwise.h"
+#include "ops/launch.h"
 #include "ops/loss.h"
 #include "ops/ops.h"
 
@@ -96,6 +97,10 @@ Tensor huberLoss(const Tensor& input, const Tensor& target, const std::string& r
   const Tensor loss =
       ops::add(ops::mul(squared(q), Operand(0.5)), ops::mul(ops::sub(d, q), Operand(delta)));
   return p.out(reduce_weighted("huberLoss", loss, p.in(weight), reduction));
+}
+
+Tensor binaryCrossEntropyTerms(const Tensor& input, const Tensor& target) {
+  return launch_binary(OpId::binaryCrossEntropyTerms, ElementwiseRule::Same, input, target);
 }
 
 Tensor binaryCrossEntropy(const Tensor& input, const Tensor& target, const Tensor& weight,

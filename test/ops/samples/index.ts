@@ -20,8 +20,6 @@ import { reductions } from './reductions';
 import { shapes } from './shapes';
 import { shapesMore } from './shapesMore';
 import { pointwise } from './pointwise';
-import { reductions } from './reductions';
-import { shapes } from './shapes';
 import { statistics } from './statistics';
 import { spatial } from './spatial';
 import { steps } from './steps';
