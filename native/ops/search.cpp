@@ -79,7 +79,9 @@ std::tuple<Tensor, Tensor, Tensor> uniqueGroups(const Tensor& input, bool consec
 }
 
 Tensor bincount(const Tensor& input, const Tensor& weights, int64_t minlength) {
-  AG_CHECK(input.ndim() == 1 && is_integral(input.dtype()), Value,
+  AG_CHECK(is_integral(input.dtype()), DType, "bincount: argument 'input' must hold integers, got ",
+           describe(input));
+  AG_CHECK(input.ndim() == 1, Value,
            "bincount only supports 1-d non-negative integral inputs, got ", describe(input));
   AG_CHECK(minlength >= 0, Value, "bincount: argument 'minlength' should be >= 0, got ", minlength);
   AG_CHECK(!weights.defined() || (weights.ndim() == 1 && weights.numel() == input.numel()), Shape,
