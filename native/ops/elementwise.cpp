@@ -231,7 +231,9 @@ Tensor floatPower_(const Tensor& input, const Operand& exponent) {
   AG_CHECK(input.dtype() == DType::Float64, DType,
            "floatPower_: the base given to floatPower_ has ", "dtype ", dtype_name(input.dtype()),
            " but the operation's result requires dtype float64");
-  return ops::copy_(input, Operand(ops::floatPower(Operand(input), exponent)), false);
+  // The derivative needs the base as it was.
+  const Tensor base = ops::clone(input);
+  return ops::copy_(input, Operand(ops::floatPower(Operand(base), exponent)), false);
 }
 
 namespace {
