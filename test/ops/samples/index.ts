@@ -22,6 +22,11 @@ import { shapesMore } from './shapesMore';
 import { pointwise } from './pointwise';
 import { statistics } from './statistics';
 import { spatial } from './spatial';
+import { order } from './order';
+import { pointwise } from './pointwise';
+import { reductions } from './reductions';
+import { shapes } from './shapes';
+import { statistics } from './statistics';
 import { steps } from './steps';
 
 const families: readonly Family[] = [
@@ -45,6 +50,7 @@ const families: readonly Family[] = [
   indexing,
   pointwise,
   statistics,
+  order,
 ];
 
 export const specs: ReadonlyMap<string, OpSpec> = new Map(
