@@ -46,6 +46,8 @@ namespace impl {
 
 Tensor hingeEmbeddingLoss(const Tensor& input, const Tensor& target, double margin,
                           const std::string& reduction) {
+  AG_CHECK(is_floating(input.dtype()) || std::fabs(margin) < 9e18, Range,
+           "hingeEmbeddingLoss: argument 'margin' must fit the dtype of the input, got ", margin);
   // Integers stay integers: the margin is truncated to their dtype.
   const Operand limit =
       is_floating(input.dtype()) ? Operand(margin) : Operand(static_cast<int64_t>(margin));
