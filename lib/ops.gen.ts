@@ -3276,7 +3276,7 @@ declare module './tensor' {
     /** `atleast3d(Tensor input) -> Tensor` */
     atleast3d(): Tensor;
 
-    /** `unfold(Tensor input, int dimension, int size, int step) -> Tensor` */
+    /** `unfold(Tensor input, int dimension, int size, int step) -> Tensor(a)` */
     unfold(dimension: number, size: number, step: number): Tensor;
 
     /** `flip(Tensor input, int[] dims) -> Tensor` */
@@ -6021,7 +6021,7 @@ export function atleast3d(input?: unknown): Tensor {
   return wrapOne(invoke(op_atleast3d, [...arguments]), input);
 }
 
-/** `unfold(Tensor input, int dimension, int size, int step) -> Tensor` */
+/** `unfold(Tensor input, int dimension, int size, int step) -> Tensor(a)` */
 export function unfold(input: Tensor, dimension: number, size: number, step: number): Tensor;
 export function unfold(
   input?: unknown,

@@ -51,14 +51,14 @@ Tensor unfold(const Tensor& x, int64_t dimension, int64_t size, int64_t step) {
   AG_CHECK(step > 0, Value, "unfold: argument 'step' must be positive, got ", step);
   Dims sizes = x.sizes();
   Dims strides = x.strides();
-  if (x.ndim() == 0) return ops::asStrided(x, Dims{size}, Dims{1}, x.offset());
+  if (x.ndim() == 0) return x.alias(Dims{size}, Dims{1}, x.offset());
   const int64_t stride = strides[d];
   sizes[d] = (length - size) / step + 1;
   // A single window needs no step, which may be huge.
   if (sizes[d] > 1) strides[d] = stride * step;
   sizes.push_back(size);
   strides.push_back(stride);
-  return ops::asStrided(x, sizes, strides, x.offset());
+  return x.alias(std::move(sizes), std::move(strides), x.offset());
 }
 
 // A copy that starts at the end of the flipped dimensions and walks backwards.

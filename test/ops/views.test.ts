@@ -17,6 +17,9 @@ function call(c: OpCase, sample: Sample, dtype: DType): { inputs: Tensor[]; outp
   return { inputs, outputs: outputs.filter((t): t is Tensor => t instanceof Tensor) };
 }
 
+/** Views that may show an element twice refuse to be written. */
+const overlaps = new Set(['expand', 'unfold']);
+
 /** A change of the view shows in the input and counts as a change of its storage. */
 function checkView(c: OpCase, sample: Sample, dtype: DType): void {
   const { inputs, outputs } = call(c, sample, dtype);
@@ -26,7 +29,7 @@ function checkView(c: OpCase, sample: Sample, dtype: DType): void {
     if (view.numel() === 0) continue;
     const version = base.version;
     const before = bits(base);
-    if (c.name !== 'expand') {
+    if (!overlaps.has(c.name)) {
       view.copy_(view.logicalNot());
       expect(base.version).toBeGreaterThan(version);
       expect([c.name, bits(base) === before]).toEqual([c.name, false]);
@@ -54,7 +57,6 @@ const mayAlias = new Set([
   'splitIndices',
   'splitSections',
   'splitWithSizes',
-  'unfold',
   'viewAs',
   'channelShuffle',
   'contiguous',

@@ -63,6 +63,24 @@ void as_strided_backward(Backward& b) {
   });
 }
 
+// Windows may share elements, which get the sum.
+void unfold_backward(Backward& b) {
+  b.set(0, [&] {
+    const TensorMeta& input = b.meta(0);
+    if (input.sizes.empty()) return ops::sum(b.grad());
+    const int64_t dim = wrap_dim("unfold", b.attr<int64_t>(1), input.sizes.size());
+    const auto count = [&](int64_t n) {
+      return ops::arange(Scalar(n), std::nullopt, Scalar(int64_t{1}), DType::Int64, input.device);
+    };
+    const Tensor starts = ops::mul(count(b.grad().size(dim)), Operand(b.attr<int64_t>(3)));
+    const Tensor index = ops::add(ops::unsqueeze(starts, 1), count(b.attr<int64_t>(2)));
+    Dims sizes = input.sizes;
+    sizes[static_cast<size_t>(dim)] = index.numel();
+    const Tensor lines = ops::reshape(ops::movedim(b.grad(), Dims{-1}, Dims{dim + 1}), sizes);
+    return ops::indexAdd(zeros_like_meta(input), dim, ops::ravel(index), lines, Scalar(int64_t{1}));
+  });
+}
+
 void cat_backward(Backward& b) {
   const int64_t dim = b.attr<int64_t>(1);
   int64_t start = 0;
@@ -83,6 +101,7 @@ void cat_backward(Backward& b) {
 std::vector<Derivative> shape() {
   return {
       {OpId::asStridedView, {}, as_strided_backward},
+      {OpId::unfold, {}, unfold_backward},
       {OpId::view, {}, squeeze_backward},
       {OpId::squeeze, {}, squeeze_backward},
       {OpId::unsqueeze, {}, squeeze_backward},

@@ -159,7 +159,6 @@ const moves: Family = {
       [[0, 3], 1, 2, 1],
     ],
     unfold,
-    { skip: { expanded: 'the gradient follows memory: positions that share it share the sum' } },
   ),
   flip: spec(
     [
