@@ -118,6 +118,7 @@ export function localResponseNorm(
   x: Nd,
   size: number,
   [alpha, beta, k]: readonly [number, number, number],
+  integers: boolean,
 ): Nd {
   const before = Math.floor(size / 2);
   return Nd.from(x.shape, (index, flat) => {
@@ -127,7 +128,8 @@ export function localResponseNorm(
       if (from < 0 || from >= (x.shape[1] as number)) continue;
       total += x.at([index[0] as number, from, ...index.slice(2)]) ** 2;
     }
-    return (x.data[flat] as number) / (k + (alpha * total) / size) ** beta;
+    const mean = integers ? Math.trunc(total / size) : total / size;
+    return (x.data[flat] as number) / (k + alpha * mean) ** beta;
   });
 }
 

@@ -197,8 +197,6 @@ function lpPool(shapes: readonly (readonly number[])[]): OpSpec {
       )) as never,
     skip,
     promotesIntegers: true,
-    // A composition of five ops, as in PyTorch: each rounds.
-    tolerance: { float16: [4e-3, 1e-5], bfloat16: [3.2e-2, 1e-5] },
   };
 }
 
