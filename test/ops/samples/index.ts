@@ -21,10 +21,8 @@ import { pooling } from './pooling';
 import { reductions } from './reductions';
 import { shapes } from './shapes';
 import { shapesMore } from './shapesMore';
-import { pointwise } from './pointwise';
 import { statistics } from './statistics';
 import { spatial } from './spatial';
-import { statistics } from './statistics';
 import { steps } from './steps';
 
 const families: readonly Family[] = [
