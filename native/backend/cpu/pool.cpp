@@ -321,7 +321,7 @@ template <class S>
 void set_all() {
   constexpr DType kType = dtype_of<S>;
   const auto pool = [](OpId op, KernelFn<PoolParams> fn) {
-    KernelTable::set<PoolParams>(op, DeviceType::Cpu, kType, fn);
+    KernelTable::set<PoolParams>(op, DeviceType::Cpu, dtype_of<S>, fn);
   };
   pool(OpId::maxPoolForward, max_cell<S>);
   pool(OpId::adaptiveMaxPoolForward, max_cell<S>);
