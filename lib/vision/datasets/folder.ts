@@ -11,6 +11,7 @@ import { fromBuffer } from '../../functions/creation';
 import { type Tensor } from '../../tensor';
 import { Image } from '../image';
 import { sendableTransform } from '../recipes';
+import { getRngState, setRngState } from '../../random';
 import { applyTransform, type TransformLike } from '../transforms/transform';
 import { checkVisionOptions, type VisionOptions } from './visionDataset';
 
@@ -181,10 +182,15 @@ export class ImageFolder<X = Tensor, Y = number> extends Dataset<Promise<[X, Y]>
       const i = checkIndex('ImageFolder.getItems', index, this.length);
       return this.samples[i] as readonly [string, number];
     });
+    // Whatever draws numbers while the files are read must not move the stream of this batch.
+    const stream = getRngState();
     const images = Promise.all(chosen.map(async ([path]) => await this.#loader(path)));
-    const done = images.then((all) =>
-      all.map((image, k) => this.#finish(image, (chosen[k] as readonly [string, number])[1])),
-    );
+    const done = images.then((all) => {
+      setRngState(stream);
+      return all.map((image, k) =>
+        this.#finish(image, (chosen[k] as readonly [string, number])[1]),
+      );
+    });
     return chosen.map((_, k) => done.then((samples) => samples[k] as [X, Y]));
   }
 
