@@ -2,6 +2,7 @@
  * Memory: nothing has to be freed by hand, but it can be. `tidy` frees what a function made and did
  * not return; `stats` says where memory is.
  */
+import { fail } from './errors';
 import { native, type MemoryStats } from './native';
 import { runInScope } from './scopes';
 import { Tensor } from './tensor';
@@ -55,6 +56,22 @@ export function stats(): MemoryStats {
 /** Returns cached blocks to the operating system. */
 export function emptyCache(): void {
   native.emptyCache();
+}
+
+/**
+ * Bounds the memory that tensors may reserve, cached blocks included: past it an allocation first
+ * collects garbage and drops the cache, then raises a TensorError with code `ERR_OOM`. Applies to the
+ * whole process, workers too. Without a limit, requests are compared with what the system has left.
+ * @param bytes a non-negative number of bytes, or null for no limit (the default)
+ */
+export function setLimit(bytes: number | null): void {
+  if (bytes !== null && !(Number.isSafeInteger(bytes) && bytes >= 0)) {
+    fail(
+      'ERR_RANGE',
+      `memory.setLimit: argument 'bytes' must be a non-negative integer or null, got ${String(bytes)}`,
+    );
+  }
+  native.setMemoryLimit(bytes);
 }
 
 /** Starts the peak figures of {@link stats} afresh. */

@@ -154,6 +154,7 @@ export interface Native {
   stopAutocastTrace(): TracedCall[];
   memoryStats(): MemoryStats;
   emptyCache(): void;
+  setMemoryLimit(bytes: number | null): void;
   resetPeakStats(): void;
   manualSeed(seed: number | bigint): void;
   initialSeed(): bigint;

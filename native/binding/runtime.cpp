@@ -53,6 +53,14 @@ napi_value empty_cache(const Call& c) {
   return c.undefined();
 }
 
+// (bytes), or (null) for no limit.
+napi_value set_memory_limit(const Call& c) {
+  cpu_allocator().set_limit(
+      c.is_absent(0) ? kNoLimit
+                      : static_cast<uint64_t>(c.integer(0, "setLimit: argument 'bytes'")));
+  return c.undefined();
+}
+
 napi_value reset_peak(const Call& c) {
   cpu_allocator().reset_peak_stats();
   return c.undefined();
@@ -140,6 +148,7 @@ void export_runtime_functions(napi_env env, napi_value exports) {
       {"setup", entry<setup>},
       {"memoryStats", entry<memory_stats>},
       {"emptyCache", entry<empty_cache>},
+      {"setMemoryLimit", entry<set_memory_limit>},
       {"resetPeakStats", entry<reset_peak>},
       {"manualSeed", entry<manual_seed>},
       {"initialSeed", entry<initial_seed>},

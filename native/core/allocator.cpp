@@ -5,9 +5,9 @@
 #include "core/allocator.h"
 
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <cmath>
 #include <cstdlib>
@@ -16,6 +16,7 @@
 
 #include "core/error.h"
 #include "core/storage.h"
+#include "core/system_memory.h"
 
 namespace ampgrad {
 
@@ -31,6 +32,9 @@ constexpr size_t kSmallLimit = size_t{32} << 10;
 constexpr size_t kChunk = size_t{1} << 20;
 // Cache allowed besides the peak, so that small programs never trim.
 constexpr size_t kCacheSlack = size_t{32} << 20;
+// From this size on a request is compared with what the system has left: the answer costs some
+// microseconds, and smaller requests are not what exhausts a machine at once.
+constexpr size_t kAskSystem = size_t{256} << 20;
 
 int class_of(size_t size) {
   if (size <= kMinBlock) return 0;
@@ -80,6 +84,7 @@ class CachingCpuAllocator final : public Allocator {
         return block;
       }
     }
+    if (!may_grow(block_size)) return nullptr;
     void* block = system_allocate(block_size);
     if (block == nullptr) return nullptr;
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -122,6 +127,9 @@ class CachingCpuAllocator final : public Allocator {
     return stats_;
   }
 
+  void set_limit(uint64_t bytes) override { limit_.store(bytes, std::memory_order_relaxed); }
+  uint64_t limit() const override { return limit_.load(std::memory_order_relaxed); }
+
   void reset_peak_stats() override {
     const std::lock_guard<std::mutex> lock(mutex_);
     stats_.peak_allocated = stats_.allocated;
@@ -140,6 +148,13 @@ class CachingCpuAllocator final : public Allocator {
     fading_peak_ = std::max<size_t>(fading_peak_, stats_.allocated);
     stats_.peak_allocated = std::max(stats_.peak_allocated, stats_.allocated);
     stats_.peak_reserved = std::max(stats_.peak_reserved, stats_.reserved);
+  }
+
+  // Whether the reserved memory may grow by `block_size`.
+  bool may_grow(size_t block_size) const {
+    const uint64_t most = limit();
+    if (most != kNoLimit && stats().reserved + block_size > most) return false;
+    return block_size < kAskSystem || block_size <= system_memory_available();
   }
 
   void* cut_from_chunk(size_t block_size) {
@@ -181,6 +196,7 @@ class CachingCpuAllocator final : public Allocator {
   size_t chunk_left_ = 0;
   size_t cached_ = 0;
   size_t fading_peak_ = 0;
+  std::atomic<uint64_t> limit_{kNoLimit};
   uint64_t clock_ = 0;
   MemoryStats stats_;
 };
@@ -209,19 +225,6 @@ const IntrusivePtr<MemoryAccount>& thread_memory_account() {
   return account;
 }
 
-namespace {
-
-// All the memory of a device, in use or not.
-uint64_t device_memory(Device) {
-  const long pages = sysconf(_SC_PHYS_PAGES);
-  const long page_size = sysconf(_SC_PAGE_SIZE);
-  return pages < 0 || page_size < 0
-             ? 0
-             : static_cast<uint64_t>(pages) * static_cast<uint64_t>(page_size);
-}
-
-}  // namespace
-
 void* allocate_or_throw(Device device, size_t size) {
   Allocator& allocator = allocator_for(device);
   if (thread_hook != nullptr) thread_hook(0);
@@ -236,9 +239,14 @@ void* allocate_or_throw(Device device, size_t size) {
   const auto mib = [](uint64_t bytes) {
     return std::round(static_cast<double>(bytes) / kMiB * 10) / 10;
   };
+  const std::string limit_note =
+      allocator.limit() == kNoLimit
+          ? ""
+          : "tensors may have " + std::to_string(allocator.limit() >> 20) +
+                " MiB by memory.setLimit, ";
   const std::string holders = Storage::largest_holders(device);
   AG_FAIL(OutOfMemory, "out of memory on ", to_string(device), ": tried to allocate ", mib(size),
-          " MiB; the device has ", mib(device_memory(device)), " MiB, ", mib(s.allocated),
+          " MiB; the device has ", mib(system_memory_total()), " MiB, ", limit_note, mib(s.allocated),
           " MiB are in use by tensors, ", mib(s.reserved - s.allocated), " MiB are cached. ",
           holders.empty() ? "" : "The largest tensors: ", holders, holders.empty() ? "" : ". ",
           "Use a smaller batch, half precision (autocast), gradient checkpointing, or dispose "

@@ -11,6 +11,7 @@
 namespace ampgrad {
 
 inline constexpr size_t kAlignment = 64;
+inline constexpr uint64_t kNoLimit = UINT64_MAX;
 
 struct MemoryStats {
   uint64_t allocated = 0;       // bytes in blocks handed out now
@@ -33,6 +34,10 @@ class Allocator {
   virtual void empty_cache() = 0;
   virtual MemoryStats stats() const = 0;
   virtual void reset_peak_stats() = 0;
+  // The most that may be reserved from the system; blocks under 32 KiB do not ask. kNoLimit: what the
+  // system has.
+  virtual void set_limit(uint64_t bytes) = 0;
+  virtual uint64_t limit() const = 0;
 };
 
 Allocator& cpu_allocator();
