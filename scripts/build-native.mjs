@@ -1,6 +1,6 @@
 // Builds the addon with CMake through cmake-js: configure once into build-cmake/, then build
 // incrementally. The addon lands in build/Release/ampgrad.node, where node-gyp-build looks.
-// Usage: node scripts/build-native.mjs [--config=Debug] [-DNAME=VALUE ...]
+// Usage: node scripts/build-native.mjs [--config=Debug] [--out=FOLDER] [-DNAME=VALUE ...]
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
@@ -9,13 +9,14 @@ import { fileURLToPath } from 'node:url';
 
 const { BuildSystem } = createRequire(import.meta.url)('cmake-js');
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const out = join(root, 'build-cmake');
+let out = join(root, 'build-cmake');
 
 const cMakeOptions = {};
 let config = 'Release';
 for (const argument of process.argv.slice(2)) {
   const define = /^-D(\w+)=(.*)$/.exec(argument);
   if (define) cMakeOptions[define[1]] = define[2];
+  else if (argument.startsWith('--out=')) out = join(root, argument.slice('--out='.length));
   else if (argument.startsWith('--config=')) config = argument.slice('--config='.length);
   else throw new Error(`build-native: unknown argument '${argument}'`);
 }

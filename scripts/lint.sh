@@ -21,7 +21,7 @@ check_generated() {
     echo "check:gen needs the addon: run npm run build:native first" >&2
     return 1
   fi
-  node scripts/gen.mjs --check
+  node scripts/gen.mjs --check && node scripts/ops-matrix.mjs --check
 }
 
 check includes node scripts/check-includes.mjs

@@ -32,6 +32,13 @@ constexpr size_t kSmallLimit = size_t{32} << 10;
 constexpr size_t kChunk = size_t{1} << 20;
 // Cache allowed besides the peak, so that small programs never trim.
 constexpr size_t kCacheSlack = size_t{32} << 20;
+// Under AddressSanitizer every block has its exact size and is freed at once, so that an access past
+// the end or after the release is seen.
+#if defined(__SANITIZE_ADDRESS__)
+constexpr bool kExactBlocks = true;
+#else
+constexpr bool kExactBlocks = false;
+#endif
 // From this size on a request is compared with what the system has left: the answer costs some
 // microseconds, and smaller requests are not what exhausts a machine at once.
 constexpr size_t kAskSystem = size_t{256} << 20;
@@ -68,6 +75,7 @@ class CachingCpuAllocator final : public Allocator {
   void* allocate(size_t size) override {
     const int index = class_of(size);
     const size_t block_size = class_size(index);
+    if (kExactBlocks) return allocate_exact(size, block_size);
     {
       const std::lock_guard<std::mutex> lock(mutex_);
       auto& list = free_[index];
@@ -101,6 +109,11 @@ class CachingCpuAllocator final : public Allocator {
     {
       const std::lock_guard<std::mutex> lock(mutex_);
       stats_.allocated -= block_size;
+      if (kExactBlocks) {
+        stats_.reserved -= block_size;
+        std::free(block);
+        return;
+      }
       free_[index].push_back({block, ++clock_});
       if (block_size < kSmallLimit) return;
       cached_ += block_size;
@@ -148,6 +161,16 @@ class CachingCpuAllocator final : public Allocator {
     fading_peak_ = std::max<size_t>(fading_peak_, stats_.allocated);
     stats_.peak_allocated = std::max(stats_.peak_allocated, stats_.allocated);
     stats_.peak_reserved = std::max(stats_.peak_reserved, stats_.reserved);
+  }
+
+  void* allocate_exact(size_t size, size_t block_size) {
+    void* block = nullptr;
+    if (!may_grow(block_size) || posix_memalign(&block, kAlignment, size) != 0) return nullptr;
+    const std::lock_guard<std::mutex> lock(mutex_);
+    ++stats_.system_allocations;
+    stats_.reserved += block_size;
+    note_allocated(block_size);
+    return block;
   }
 
   // Whether the reserved memory may grow by `block_size`.
