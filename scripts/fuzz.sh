@@ -5,8 +5,12 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 addon=$PWD/build-sanitize
+mkdir -p "$addon"
 node scripts/build-native.mjs --out=build-cmake-sanitize -DAMPGRAD_SANITIZE=address,undefined \
-  "-DAMPGRAD_ADDON_DIR=$addon/build/Release" >"$addon.log" 2>&1 || { tail -40 "$addon.log"; exit 1; }
+  "-DAMPGRAD_ADDON_DIR=$addon/build/Release" >"$addon/build.log" 2>&1 || {
+    tail -40 "$addon/build.log"
+    exit 1
+  }
 # node-gyp-build looks under AMPGRAD_PREBUILD; the runtimes must come before Node itself. Leaks are
 # the business of test/memory: V8 frees nothing at exit.
 preload=$(g++ -print-file-name=libasan.so):$(g++ -print-file-name=libubsan.so)
