@@ -1,4 +1,5 @@
-/** Images: datasets and transforms, `ampgrad/vision`. */
+/** Images: datasets, models and transforms, `ampgrad/vision`. */
 export * as datasets from './datasets';
 export { Image, type ImageMode } from './image';
+export * as models from './models';
 export * as transforms from './transforms';

@@ -1,0 +1,3 @@
+/** Networks for images, with torchvision's names of parameters. */
+export * from './resnet';
+export * from './simple';
