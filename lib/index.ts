@@ -23,6 +23,8 @@ export * from './numberFormats';
 export { type Device, type DType, dtypes, type Scalar, type TypedArray } from './dtype';
 export { type CodedError, type ErrorCode, TensorError } from './errors';
 export * as data from './data';
+export * as files from './files';
+export { safetensors } from './files';
 export * as memory from './memory';
 export { keep, tidy } from './memory';
 export * as nn from './nn';

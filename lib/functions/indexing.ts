@@ -72,9 +72,11 @@ function parseText(text: string): (number | null | '...' | Slice)[] {
   });
 }
 
-type Item = number | bigint | boolean | null | '...' | Slice | Tensor;
+/** An index after text and arrays were read. */
+export type Item = number | bigint | boolean | null | '...' | Slice | Tensor;
 
-function toItems(indices: readonly Index[]): Item[] {
+/** For this package only. */
+export function toItems(indices: readonly Index[]): Item[] {
   const items: Item[] = [];
   for (const index of indices) {
     if (typeof index === 'string') items.push(...parseText(index));
