@@ -14,7 +14,8 @@ namespace {
 thread_local EnvState* thread_state = nullptr;
 
 constexpr int64_t kMiB = int64_t{1} << 20;
-constexpr int64_t kMinorStep = 64 * kMiB;
+constexpr int64_t kSmallestStep = 16 * kMiB;
+constexpr int64_t kLargestStep = 64 * kMiB;
 constexpr int64_t kMajorFloor = 160 * kMiB;
 constexpr int64_t kReportStep = 32 * kMiB;
 
@@ -54,6 +55,24 @@ void report_external(EnvState* state) {
   state->reported_external = live;
 }
 
+using Clock = std::chrono::steady_clock;
+
+// How much may be allocated before young objects are collected again. A short step lets results
+// land in memory that is still in the cache, which is worth more than a third of the time of
+// element-wise loops; but each collection costs tens of microseconds, and objects that live
+// through two of them are out of reach of the next. So the step grows when a collection freed
+// little or took a quarter of the time since the last one.
+void adapt_step(EnvState* state, int64_t freed, Clock::time_point begin, Clock::time_point end) {
+  const auto spent = end - begin;
+  const auto between = begin - state->last_collection;
+  state->last_collection = end;
+  if (freed < state->minor_step / 2 || between < spent * 4) {
+    state->minor_step = std::min(state->minor_step * 2, kLargestStep);
+  } else if (between > spent * 10) {
+    state->minor_step = std::max(state->minor_step / 2, kSmallestStep);
+  }
+}
+
 // A synchronous loop never returns to the event loop, so V8 has no reason to collect the small
 // objects that hold large memory. When live bytes pass the watermark, collect young objects; when
 // these do not suffice, everything. Both marks follow the live set.
@@ -61,13 +80,16 @@ void on_pressure(size_t needed) {
   EnvState* state = thread_state;
   if (state == nullptr || state->collect == nullptr || state->collecting) return;
   if (needed == 0 && live_bytes() < state->minor_trigger) return;
+  const auto begin = Clock::now();
+  const int64_t before = live_bytes();
   run_collector(state, needed != 0);
+  if (needed == 0) adapt_step(state, before - live_bytes(), begin, Clock::now());
   if (live_bytes() > state->major_trigger) {
     run_collector(state, true);
     state->major_trigger = std::max(kMajorFloor, live_bytes() + live_bytes() / 2);
   }
   const int64_t live = live_bytes();
-  state->minor_trigger = live + std::max(kMinorStep, live / 4);
+  state->minor_trigger = live + std::max(state->minor_step, live / 4);
   report_external(state);
 }
 
@@ -96,7 +118,9 @@ void close_env(napi_env, void* data, void*) {
 }
 
 void install_pressure_hook(EnvState* state) {
-  state->minor_trigger = kMinorStep;
+  state->minor_step = kSmallestStep;
+  state->minor_trigger = kSmallestStep;
+  state->last_collection = Clock::now();
   state->major_trigger = kMajorFloor;
   thread_state = state;
   set_thread_pressure_hook(on_pressure);

@@ -5,6 +5,7 @@
 
 #include <node_api.h>
 
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -33,11 +34,13 @@ struct EnvState {
   bool closed = false;  // the environment is gone; the last handle deletes this
   // Watermark of the collector, in bytes of live storages of this thread.
   int64_t minor_trigger = 0;
+  int64_t minor_step = 0;
   int64_t major_trigger = 0;
   int64_t minor_collections = 0;
   int64_t major_collections = 0;
   bool collecting = false;
   int64_t reported_external = 0;
+  std::chrono::steady_clock::time_point last_collection;
 
   void drop_dead_refs();
 };
