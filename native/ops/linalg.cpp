@@ -170,8 +170,10 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
   } else if (right.ndim() == 2) {
     // One matrix for all batches: a single tall product.
     Dims sizes = left.sizes();
+    const DimsView rows = DimsView(sizes).slice(0, sizes.size() - 1);
+    const Dims tall{element_count(rows), left.size(-1)};
     sizes.back() = right.size(1);
-    out = ops::view(ops::mm(ops::reshape(left, Dims{-1, left.size(-1)}), right), sizes);
+    out = ops::view(ops::mm(ops::reshape(left, tall), right), sizes);
   } else {
     out = batched_matmul(left, right);
   }

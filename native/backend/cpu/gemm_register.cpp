@@ -10,16 +10,13 @@ void gemm_cell(const GemmParams& params, const void*) { gemm(params); }
 }  // namespace
 
 void register_gemm() {
-  for (OpId op : {OpId::mm, OpId::bmm}) {
+  for (OpId op : {OpId::mm, OpId::bmm, OpId::linear}) {
     for (int i = 0; i < kNumDTypes; ++i) {
       const auto dtype = static_cast<DType>(i);
       if (dtypes::kNumeric.has(dtype)) {
         KernelTable::set<GemmParams>(op, DeviceType::Cpu, dtype, gemm_cell);
       }
     }
-  }
-  for (DType dtype : {DType::Float16, DType::BFloat16, DType::Float32, DType::Float64}) {
-    KernelTable::set<GemmParams>(OpId::linear, DeviceType::Cpu, dtype, gemm_cell);
   }
 }
 
