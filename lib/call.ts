@@ -4,7 +4,7 @@
  */
 import { makeError } from './errors';
 import { native, type Handle, type NativeFunction, type OpSchema } from './native';
-import { handleOf, Tensor, wrapTensor } from './tensor';
+import { handleOf, reshaped, Tensor, wrapTensor } from './tensor';
 
 /** A row of the op table, prepared for calls. */
 export interface OpEntry {
@@ -44,7 +44,8 @@ function addEntry(schema: OpSchema, name: string, inPlace: boolean, target = nam
 
 for (const schema of schemas) {
   addEntry(schema, schema.name, schema.inplace === 'only');
-  if (schema.inplace === 'yes') addEntry(schema, `${schema.name}_`, true);
+  if (schema.inplace === 'yes' || schema.inplace === 'view')
+    addEntry(schema, `${schema.name}_`, true);
 }
 
 for (const [alias, target] of Object.entries(native.opAliases())) {
@@ -222,7 +223,7 @@ export function wrapNamed<T>(result: unknown, names: readonly string[]): T {
 
 /** Wraps what an op returned, by its schema. */
 export function wrapResult(entry: OpEntry, result: unknown, args: readonly unknown[]): unknown {
-  if (entry.inPlace) return args[0];
+  if (entry.inPlace) return entry.schema.inplace === 'view' ? reshaped(args[0] as Tensor) : args[0];
   switch (entry.schema.returns) {
     case 'Tensor':
       return wrapOne(result, args[0]);

@@ -44,7 +44,7 @@ export interface OpSchema {
   /** What autocast does with floating-point arguments, by PyTorch's list for each device. */
   readonly autocast: Readonly<Record<'cpu' | 'cuda', AutocastPolicy>>;
   readonly differentiable: 'yes' | 'no' | 'composite';
-  readonly inplace: 'no' | 'yes' | 'only';
+  readonly inplace: 'no' | 'yes' | 'view' | 'only';
   readonly view: boolean;
 }
 

@@ -2,7 +2,7 @@
 /* eslint-disable prefer-rest-params, @typescript-eslint/no-unused-vars */
 import { invoke, opEntry, unwrap, wrapList, wrapNamed, wrapOne, type Named } from './call';
 import type { Device, DType, Scalar } from './dtype';
-import { Tensor } from './tensor';
+import { reshaped, Tensor } from './tensor';
 
 /** Options of {@link add}. */
 export interface AddOptions {
@@ -1717,18 +1717,28 @@ const op_select = opEntry('select');
 const fn_select = op_select.fn;
 const op_asStrided = opEntry('asStrided');
 const fn_asStrided = op_asStrided.fn;
+const op_asStrided_ = opEntry('asStrided_');
+const fn_asStrided_ = op_asStrided_.fn;
 const op_diagonal = opEntry('diagonal');
 const fn_diagonal = op_diagonal.fn;
 const op_squeeze = opEntry('squeeze');
 const fn_squeeze = op_squeeze.fn;
+const op_squeeze_ = opEntry('squeeze_');
+const fn_squeeze_ = op_squeeze_.fn;
 const op_unsqueeze = opEntry('unsqueeze');
 const fn_unsqueeze = op_unsqueeze.fn;
+const op_unsqueeze_ = opEntry('unsqueeze_');
+const fn_unsqueeze_ = op_unsqueeze_.fn;
 const op_transpose = opEntry('transpose');
 const fn_transpose = op_transpose.fn;
+const op_transpose_ = opEntry('transpose_');
+const fn_transpose_ = op_transpose_.fn;
 const op_detach = opEntry('detach');
 const fn_detach = op_detach.fn;
 const op_t = opEntry('t');
 const fn_t = op_t.fn;
+const op_t_ = opEntry('t_');
+const fn_t_ = op_t_.fn;
 const op_reshape = opEntry('reshape');
 const fn_reshape = op_reshape.fn;
 const op_flatten = opEntry('flatten');
@@ -2272,8 +2282,12 @@ const op_argwhere = opEntry('argwhere');
 const fn_argwhere = op_argwhere.fn;
 const op_swapaxes = opEntry('swapaxes');
 const fn_swapaxes = op_swapaxes.fn;
+const op_swapaxes_ = opEntry('swapaxes_');
+const fn_swapaxes_ = op_swapaxes_.fn;
 const op_swapdims = opEntry('swapdims');
 const fn_swapdims = op_swapdims.fn;
+const op_swapdims_ = opEntry('swapdims_');
+const fn_swapdims_ = op_swapdims_.fn;
 const op_moveaxis = opEntry('moveaxis');
 const fn_moveaxis = op_moveaxis.fn;
 const op_concat = opEntry('concat');
@@ -3181,6 +3195,19 @@ declare module './tensor' {
       options?: AsStridedOptions,
     ): Tensor;
 
+    /** In-place form of {@link asStrided}. */
+    asStrided_(
+      size: number | readonly number[],
+      stride: number | readonly number[],
+      options?: AsStridedOptions,
+    ): this;
+    asStrided_(
+      size: number | readonly number[],
+      stride: number | readonly number[],
+      storageOffset: number | null | undefined,
+      options?: AsStridedOptions,
+    ): this;
+
     /** `diagonal(Tensor input, int offset=0, int dim1=0, int dim2=1) -> Tensor(a)` */
     diagonal(options?: DiagonalOptions): Tensor;
     diagonal(
@@ -3194,17 +3221,30 @@ declare module './tensor' {
     squeeze(options?: SqueezeOptions): Tensor;
     squeeze(dim: number | readonly number[] | null | undefined, options?: SqueezeOptions): Tensor;
 
+    /** In-place form of {@link squeeze}. */
+    squeeze_(options?: SqueezeOptions): this;
+    squeeze_(dim: number | readonly number[] | null | undefined, options?: SqueezeOptions): this;
+
     /** `unsqueeze(Tensor input, int dim) -> Tensor(a)` */
     unsqueeze(dim: number): Tensor;
 
+    /** In-place form of {@link unsqueeze}. */
+    unsqueeze_(dim: number): this;
+
     /** `transpose(Tensor input, int dim0, int dim1) -> Tensor(a)` */
     transpose(dim0: number, dim1: number): Tensor;
+
+    /** In-place form of {@link transpose}. */
+    transpose_(dim0: number, dim1: number): this;
 
     /** `detach(Tensor input) -> Tensor` */
     detach(): Tensor;
 
     /** `t(Tensor input) -> Tensor` */
     t(): Tensor;
+
+    /** In-place form of {@link t}. */
+    t_(): this;
 
     /** `reshape(Tensor input, int[] shape) -> Tensor` */
     reshape(shape: number | readonly number[]): Tensor;
@@ -4104,8 +4144,14 @@ declare module './tensor' {
     /** `transpose(Tensor input, int dim0, int dim1) -> Tensor(a)` */
     swapaxes(dim0: number, dim1: number): Tensor;
 
+    /** In-place form of {@link swapaxes}. */
+    swapaxes_(dim0: number, dim1: number): this;
+
     /** `transpose(Tensor input, int dim0, int dim1) -> Tensor(a)` */
     swapdims(dim0: number, dim1: number): Tensor;
+
+    /** In-place form of {@link swapdims}. */
+    swapdims_(dim0: number, dim1: number): this;
 
     /** `movedim(Tensor input, int[] source, int[] destination) -> Tensor` */
     moveaxis(source: number | readonly number[], destination: number | readonly number[]): Tensor;
@@ -11513,6 +11559,14 @@ method(
   },
 );
 
+method(
+  'asStrided_',
+  function (this: Tensor, size?: unknown, stride?: unknown, _0?: unknown, _1?: unknown) {
+    invoke(op_asStrided_, [this, ...arguments]);
+    return reshaped(this);
+  },
+);
+
 method('diagonal', function (this: Tensor, _0?: unknown, _1?: unknown, _2?: unknown, _3?: unknown) {
   if (arguments.length === 0) {
     return wrapOne(fn_diagonal(unwrap(this)), this);
@@ -11527,6 +11581,11 @@ method('squeeze', function (this: Tensor, _0?: unknown, _1?: unknown) {
   return wrapOne(invoke(op_squeeze, [this, ...arguments]), this);
 });
 
+method('squeeze_', function (this: Tensor, _0?: unknown, _1?: unknown) {
+  invoke(op_squeeze_, [this, ...arguments]);
+  return reshaped(this);
+});
+
 method('unsqueeze', function (this: Tensor, dim?: unknown) {
   if (arguments.length === 1) {
     return wrapOne(fn_unsqueeze(unwrap(this), unwrap(dim)), this);
@@ -11534,11 +11593,21 @@ method('unsqueeze', function (this: Tensor, dim?: unknown) {
   return wrapOne(invoke(op_unsqueeze, [this, ...arguments]), this);
 });
 
+method('unsqueeze_', function (this: Tensor, dim?: unknown) {
+  invoke(op_unsqueeze_, [this, ...arguments]);
+  return reshaped(this);
+});
+
 method('transpose', function (this: Tensor, dim0?: unknown, dim1?: unknown) {
   if (arguments.length === 2) {
     return wrapOne(fn_transpose(unwrap(this), unwrap(dim0), unwrap(dim1)), this);
   }
   return wrapOne(invoke(op_transpose, [this, ...arguments]), this);
+});
+
+method('transpose_', function (this: Tensor, dim0?: unknown, dim1?: unknown) {
+  invoke(op_transpose_, [this, ...arguments]);
+  return reshaped(this);
 });
 
 method('detach', function (this: Tensor) {
@@ -11553,6 +11622,11 @@ method('t', function (this: Tensor) {
     return wrapOne(fn_t(unwrap(this)), this);
   }
   return wrapOne(invoke(op_t, [this, ...arguments]), this);
+});
+
+method('t_', function (this: Tensor) {
+  invoke(op_t_, [this, ...arguments]);
+  return reshaped(this);
 });
 
 method('reshape', function (this: Tensor, shape?: unknown, ..._more: unknown[]) {
@@ -12950,11 +13024,21 @@ method('swapaxes', function (this: Tensor, dim0?: unknown, dim1?: unknown) {
   return wrapOne(invoke(op_swapaxes, [this, ...arguments]), this);
 });
 
+method('swapaxes_', function (this: Tensor, dim0?: unknown, dim1?: unknown) {
+  invoke(op_swapaxes_, [this, ...arguments]);
+  return reshaped(this);
+});
+
 method('swapdims', function (this: Tensor, dim0?: unknown, dim1?: unknown) {
   if (arguments.length === 2) {
     return wrapOne(fn_swapdims(unwrap(this), unwrap(dim0), unwrap(dim1)), this);
   }
   return wrapOne(invoke(op_swapdims, [this, ...arguments]), this);
+});
+
+method('swapdims_', function (this: Tensor, dim0?: unknown, dim1?: unknown) {
+  invoke(op_swapdims_, [this, ...arguments]);
+  return reshaped(this);
 });
 
 method(

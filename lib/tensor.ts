@@ -11,6 +11,7 @@ import { formatTensor } from './print';
 import { noteCreated } from './scopes';
 
 let getHandle: (t: Tensor) => Handle;
+let forgetShape: (t: Tensor) => void;
 
 /** Nested arrays of numbers, as deep as a tensor has dimensions. */
 export type NestedArray = number | bigint | boolean | NestedArray[];
@@ -38,6 +39,9 @@ export class Tensor {
 
   static {
     getHandle = (t) => t.#handle;
+    forgetShape = (t) => {
+      t.#shape = undefined;
+    };
   }
 
   /**
@@ -343,6 +347,12 @@ function checkKeys(where: string, options: object, known: ReadonlySet<string>): 
 export function handleOf(t: Tensor): Handle {
   syncAutocast();
   return getHandle(t);
+}
+
+/** The tensor itself, after native code changed its shape; for this package only. */
+export function reshaped<T extends Tensor>(t: T): T {
+  forgetShape(t);
+  return t;
 }
 
 /** A Tensor around a handle that native code returned; for this package only. */

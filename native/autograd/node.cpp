@@ -51,6 +51,13 @@ bool requires_grad(const Tensor& t) {
 
 bool is_leaf(const Tensor& t) { return grad_fn(t).get() == nullptr; }
 
+void ViewInfo::check_base() const {
+  const AutogradMeta* meta = autograd_meta_or_null(base);
+  AG_CHECK((meta == nullptr ? 0 : meta->geometry) == geometry, Autograd,
+           "a view was made before an in-place op such as transpose_ changed the shape of its "
+           "base; make the view again");
+}
+
 Tensor ViewInfo::replay(const Tensor& from) const {
   Tensor current = from;
   for (const auto& step : steps) {
@@ -70,6 +77,7 @@ NodePtr grad_fn(const Tensor& t) {
     meta->view->version = t.version();
     const AutogradMeta* base = autograd_meta_or_null(meta->view->base);
     if (base != nullptr && base->grad_fn) {
+      meta->view->check_base();
       const GradModeGuard recording(true);
       const Tensor again = meta->view->replay(meta->view->base);
       const AutogradMeta* made = autograd_meta_or_null(again);

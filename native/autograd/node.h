@@ -91,7 +91,11 @@ struct ViewStep {
 struct ViewInfo {
   Tensor base;
   std::vector<std::shared_ptr<const ViewStep>> steps;
-  uint32_t version;  // of the storage when grad_fn was last right
+  uint32_t version;       // of the storage when grad_fn was last right
+  uint32_t geometry = 0;  // of the base when the view was made
+
+  // Raises when the base was given another geometry since.
+  void check_base() const;
 
   Tensor replay(const Tensor& from) const;
 };
@@ -99,6 +103,7 @@ struct ViewInfo {
 struct AutogradMeta final : AutogradMetaBase, Pooled<AutogradMeta> {
   NodePtr grad_fn;
   uint32_t output_nr = 0;
+  uint32_t geometry = 0;                  // counts changes by in-place views such as transpose_
   bool requires_grad = false;             // of a leaf; a tensor with grad_fn requires grad by that
   Tensor grad;                            // of a leaf
   std::shared_ptr<Tensor> retained;       // of a non-leaf after retain_grad; shared with its hook

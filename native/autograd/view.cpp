@@ -55,8 +55,10 @@ void attach_view(const Tensor& view, const OpDef& op, const Values& args) {
   if (source_meta != nullptr && source_meta->view) {
     info->base = source_meta->view->base;
     info->steps = source_meta->view->steps;
+    info->geometry = source_meta->view->geometry;
   } else {
     info->base = source;
+    if (source_meta != nullptr) info->geometry = source_meta->geometry;
   }
   info->steps.push_back(std::move(step));
   info->version = view.version();
@@ -84,11 +86,48 @@ void rebase_history(const Tensor& self, const NodePtr& node) {
     set_history(self, node, 0);
     return;
   }
+  meta.view->check_base();
   const Tensor base = meta.view->base;
   set_history(base, NodePtr(make_intrusive<CopySlices>(node, *meta.view, base)), 0);
   // Makes self, and every other view of the base, ask for its history again.
   meta.view->version = self.version() - 1;
   meta.requires_grad = false;
+}
+
+Tensor stand_in(const Tensor& self) {
+  const Tensor before = self.alias();
+  const AutogradMeta* meta = autograd_meta_or_null(self);
+  if (meta == nullptr) return before;
+  if (GradMode::enabled()) {
+    const NodePtr node = grad_fn(self);
+    if (node) set_history(before, node, meta->output_nr);
+  }
+  if (meta->view) {
+    auto view = std::make_unique<ViewInfo>(*meta->view);
+    view->version = self.version();
+    autograd_meta(before).view = std::move(view);
+  }
+  return before;
+}
+
+void become_view(const Tensor& self, const Tensor& view) {
+  TensorImpl* impl = self.impl();
+  impl->sizes = view.sizes();
+  impl->strides = view.strides();
+  impl->offset = view.offset();
+  impl->numel = view.numel();
+  impl->contiguous = view.is_contiguous();
+  self.bump_version();
+  AutogradMeta& meta = autograd_meta(self);
+  ++meta.geometry;
+  if (meta.accumulator != nullptr) meta.accumulator->outputs[0] = TensorMeta(self);
+  AutogradMeta* made = autograd_meta_or_null(view);
+  if (made == nullptr) return;
+  if (made->grad_fn) set_history(self, made->grad_fn, made->output_nr);
+  if (meta.view && made->view) {
+    meta.view = std::move(made->view);
+    meta.view->version = self.version();
+  }
 }
 
 }  // namespace ampgrad

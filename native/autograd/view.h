@@ -15,4 +15,9 @@ void check_inplace(const OpDef& op, const Tensor& self);
 // becomes a CopySlices node around it.
 void rebase_history(const Tensor& self, const NodePtr& node);
 
+// In-place views (transpose_, squeeze_, ...): `view` of a stand-in, which has the geometry and the
+// history that self has now, is what self becomes.
+Tensor stand_in(const Tensor& self);
+void become_view(const Tensor& self, const Tensor& view);
+
 }  // namespace ampgrad

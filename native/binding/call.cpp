@@ -442,7 +442,7 @@ napi_value schema_arguments(napi_env env, const OpDef& op) {
 constexpr const char* kCastNames[] = {"none",    "lower",  "fp32", "fp32Dtype",
                                       "promote", "banned", "keep"};
 constexpr const char* kDiffNames[] = {"yes", "no", "composite"};
-constexpr const char* kInplaceNames[] = {"no", "yes", "only"};
+constexpr const char* kInplaceNames[] = {"no", "yes", "view", "only"};
 
 }  // namespace
 
@@ -452,7 +452,7 @@ void export_ops(napi_env env, napi_value exports) {
   for (int i = 0; i < kNumOps; ++i) {
     const OpDef& op = op_def(static_cast<OpId>(i));
     bindings.push_back({&op, false, state});
-    if (op.inplace == Inplace::Yes) bindings.push_back({&op, true, state});
+    if (has_inplace_form(op)) bindings.push_back({&op, true, state});
   }
   napi_value ops;
   check_status(env, napi_create_object(env, &ops));

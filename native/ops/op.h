@@ -62,7 +62,8 @@ enum class Diff : uint8_t {
 
 enum class Inplace : uint8_t {
   No,
-  Yes,   // name_ exists beside name
+  Yes,   // name_ exists beside name, and writes its first argument
+  View,  // name_ gives its first argument the geometry of the view that name returns
   Only,  // the op itself writes its first argument (copy_, fill_, ...)
 };
 
@@ -92,6 +93,11 @@ struct OpDef {
   Inplace inplace;
   BoxedFn fn;
 };
+
+// Whether name_ exists beside name.
+inline bool has_inplace_form(const OpDef& op) {
+  return op.inplace == Inplace::Yes || op.inplace == Inplace::View;
+}
 
 const OpDef& op_def(OpId id);
 // nullptr when there is no such op.

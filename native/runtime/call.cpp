@@ -84,7 +84,24 @@ void run_op(const OpDef& op, Values& args, Values& results) {
   if (op.is_view && GradMode::enabled()) attach_views(op, args, results);
 }
 
+// Geometry changes, memory stays. Recorded also below noGrad, where the stand-in has no history:
+// a view must know how it is made.
+void run_view_inplace(const OpDef& op, Values& args) {
+  AG_CHECK(args[0].is_tensor(), Type, op.name, "_: argument 'input' must be a Tensor");
+  const Tensor self = args[0].get<Tensor>();
+  check_inplace(op, self);
+  args[0] = Value(stand_in(self));
+  Values results;
+  const GradModeGuard recording(true);
+  run_op(op, args, results);
+  become_view(self, results[0].get<Tensor>());
+}
+
 void run_op_inplace(const OpDef& op, Values& args) {
+  if (op.inplace == Inplace::View) {
+    run_view_inplace(op, args);
+    return;
+  }
   Values results;
   if (op.inplace == Inplace::Only) {
     run_self_writing_op(op, args, results);

@@ -53,7 +53,7 @@ function makeCall(g: Generator, schemas: readonly OpSchema[]): Call {
   if (rest.length > 0) args.push(Object.fromEntries(rest.map((a) => [a.name, g.argument(a)])));
   if (g.random.next() < 0.01) args.push(g.integer());
   if (g.random.next() < 0.01) args.pop();
-  const inPlace = schema.inplace === 'yes' && g.random.next() < 0.3;
+  const inPlace = ['yes', 'view'].includes(schema.inplace) && g.random.next() < 0.3;
   return { name: inPlace ? `${schema.name}_` : schema.name, args };
 }
 
