@@ -666,6 +666,36 @@ export interface LinearOptions {
   readonly bias?: Tensor | null | undefined;
 }
 
+/** Options of {@link addmm}. */
+export interface AddmmOptions {
+  readonly beta?: Scalar | undefined;
+  readonly alpha?: Scalar | undefined;
+}
+
+/** Options of {@link addmv}. */
+export interface AddmvOptions {
+  readonly beta?: Scalar | undefined;
+  readonly alpha?: Scalar | undefined;
+}
+
+/** Options of {@link addr}. */
+export interface AddrOptions {
+  readonly beta?: Scalar | undefined;
+  readonly alpha?: Scalar | undefined;
+}
+
+/** Options of {@link addbmm}. */
+export interface AddbmmOptions {
+  readonly beta?: Scalar | undefined;
+  readonly alpha?: Scalar | undefined;
+}
+
+/** Options of {@link baddbmm}. */
+export interface BaddbmmOptions {
+  readonly beta?: Scalar | undefined;
+  readonly alpha?: Scalar | undefined;
+}
+
 /** Options of {@link softmax}. */
 export interface SoftmaxOptions {
   readonly dtype?: DType | null | undefined;
@@ -1994,6 +2024,36 @@ const op_bmm = opEntry('bmm');
 const fn_bmm = op_bmm.fn;
 const op_linear = opEntry('linear');
 const fn_linear = op_linear.fn;
+const op_mv = opEntry('mv');
+const fn_mv = op_mv.fn;
+const op_dot = opEntry('dot');
+const fn_dot = op_dot.fn;
+const op_vdot = opEntry('vdot');
+const fn_vdot = op_vdot.fn;
+const op_outer = opEntry('outer');
+const fn_outer = op_outer.fn;
+const op_inner = opEntry('inner');
+const fn_inner = op_inner.fn;
+const op_addmm = opEntry('addmm');
+const fn_addmm = op_addmm.fn;
+const op_addmm_ = opEntry('addmm_');
+const fn_addmm_ = op_addmm_.fn;
+const op_addmv = opEntry('addmv');
+const fn_addmv = op_addmv.fn;
+const op_addmv_ = opEntry('addmv_');
+const fn_addmv_ = op_addmv_.fn;
+const op_addr = opEntry('addr');
+const fn_addr = op_addr.fn;
+const op_addr_ = opEntry('addr_');
+const fn_addr_ = op_addr_.fn;
+const op_addbmm = opEntry('addbmm');
+const fn_addbmm = op_addbmm.fn;
+const op_addbmm_ = opEntry('addbmm_');
+const fn_addbmm_ = op_addbmm_.fn;
+const op_baddbmm = opEntry('baddbmm');
+const fn_baddbmm = op_baddbmm.fn;
+const op_baddbmm_ = opEntry('baddbmm_');
+const fn_baddbmm_ = op_baddbmm_.fn;
 const op_softmax = opEntry('softmax');
 const fn_softmax = op_softmax.fn;
 const op_logSoftmax = opEntry('logSoftmax');
@@ -2296,6 +2356,8 @@ const op_concatenate = opEntry('concatenate');
 const fn_concatenate = op_concatenate.fn;
 const op_rowStack = opEntry('rowStack');
 const fn_rowStack = op_rowStack.fn;
+const op_ger = opEntry('ger');
+const fn_ger = op_ger.fn;
 
 function method(name: string, fn: (this: Tensor, ...args: never[]) => unknown): void {
   Object.defineProperty(fn, 'name', { value: name });
@@ -3841,6 +3903,51 @@ declare module './tensor' {
     /** `bmm(Tensor input, Tensor mat2) -> Tensor` */
     bmm(mat2: Tensor): Tensor;
 
+    /** `mv(Tensor input, Tensor vec) -> Tensor` */
+    mv(vec: Tensor): Tensor;
+
+    /** `dot(Tensor input, Tensor tensor) -> Tensor` */
+    dot(tensor: Tensor): Tensor;
+
+    /** `vdot(Tensor input, Tensor other) -> Tensor` */
+    vdot(other: Tensor): Tensor;
+
+    /** `outer(Tensor input, Tensor vec2) -> Tensor` */
+    outer(vec2: Tensor): Tensor;
+
+    /** `inner(Tensor input, Tensor other) -> Tensor` */
+    inner(other: Tensor): Tensor;
+
+    /** `addmm(Tensor input, Tensor mat1, Tensor mat2, *, Scalar beta=1, Scalar alpha=1) -> Tensor` */
+    addmm(mat1: Tensor, mat2: Tensor, options?: AddmmOptions): Tensor;
+
+    /** In-place form of {@link addmm}. */
+    addmm_(mat1: Tensor, mat2: Tensor, options?: AddmmOptions): this;
+
+    /** `addmv(Tensor input, Tensor mat, Tensor vec, *, Scalar beta=1, Scalar alpha=1) -> Tensor` */
+    addmv(mat: Tensor, vec: Tensor, options?: AddmvOptions): Tensor;
+
+    /** In-place form of {@link addmv}. */
+    addmv_(mat: Tensor, vec: Tensor, options?: AddmvOptions): this;
+
+    /** `addr(Tensor input, Tensor vec1, Tensor vec2, *, Scalar beta=1, Scalar alpha=1) -> Tensor` */
+    addr(vec1: Tensor, vec2: Tensor, options?: AddrOptions): Tensor;
+
+    /** In-place form of {@link addr}. */
+    addr_(vec1: Tensor, vec2: Tensor, options?: AddrOptions): this;
+
+    /** `addbmm(Tensor input, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor` */
+    addbmm(batch1: Tensor, batch2: Tensor, options?: AddbmmOptions): Tensor;
+
+    /** In-place form of {@link addbmm}. */
+    addbmm_(batch1: Tensor, batch2: Tensor, options?: AddbmmOptions): this;
+
+    /** `baddbmm(Tensor input, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor` */
+    baddbmm(batch1: Tensor, batch2: Tensor, options?: BaddbmmOptions): Tensor;
+
+    /** In-place form of {@link baddbmm}. */
+    baddbmm_(batch1: Tensor, batch2: Tensor, options?: BaddbmmOptions): this;
+
     /** `softmax(Tensor input, int dim, *, ScalarType? dtype=None) -> Tensor` */
     softmax(dim: number, options?: SoftmaxOptions): Tensor;
 
@@ -4156,6 +4263,9 @@ declare module './tensor' {
     /** `movedim(Tensor input, int[] source, int[] destination) -> Tensor` */
     moveaxis(source: number | readonly number[], destination: number | readonly number[]): Tensor;
     moveaxis(source: number | readonly number[], ...destination: number[]): Tensor;
+
+    /** `outer(Tensor input, Tensor vec2) -> Tensor` */
+    ger(vec2: Tensor): Tensor;
   }
 }
 
@@ -7354,6 +7464,106 @@ export function linear(input?: unknown, weight?: unknown, _0?: unknown, _1?: unk
   return wrapOne(invoke(op_linear, [...arguments]), input);
 }
 
+/** `mv(Tensor input, Tensor vec) -> Tensor` */
+export function mv(input: Tensor, vec: Tensor): Tensor;
+export function mv(input?: unknown, vec?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_mv(unwrap(input), unwrap(vec)), input);
+  }
+  return wrapOne(invoke(op_mv, [...arguments]), input);
+}
+
+/** `dot(Tensor input, Tensor tensor) -> Tensor` */
+export function dot(input: Tensor, tensor: Tensor): Tensor;
+export function dot(input?: unknown, tensor?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_dot(unwrap(input), unwrap(tensor)), input);
+  }
+  return wrapOne(invoke(op_dot, [...arguments]), input);
+}
+
+/** `vdot(Tensor input, Tensor other) -> Tensor` */
+export function vdot(input: Tensor, other: Tensor): Tensor;
+export function vdot(input?: unknown, other?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_vdot(unwrap(input), unwrap(other)), input);
+  }
+  return wrapOne(invoke(op_vdot, [...arguments]), input);
+}
+
+/** `outer(Tensor input, Tensor vec2) -> Tensor` */
+export function outer(input: Tensor, vec2: Tensor): Tensor;
+export function outer(input?: unknown, vec2?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_outer(unwrap(input), unwrap(vec2)), input);
+  }
+  return wrapOne(invoke(op_outer, [...arguments]), input);
+}
+
+/** `inner(Tensor input, Tensor other) -> Tensor` */
+export function inner(input: Tensor, other: Tensor): Tensor;
+export function inner(input?: unknown, other?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_inner(unwrap(input), unwrap(other)), input);
+  }
+  return wrapOne(invoke(op_inner, [...arguments]), input);
+}
+
+/** `addmm(Tensor input, Tensor mat1, Tensor mat2, *, Scalar beta=1, Scalar alpha=1) -> Tensor` */
+export function addmm(input: Tensor, mat1: Tensor, mat2: Tensor, options?: AddmmOptions): Tensor;
+export function addmm(input?: unknown, mat1?: unknown, mat2?: unknown, _0?: unknown): Tensor {
+  if (arguments.length === 3) {
+    return wrapOne(fn_addmm(unwrap(input), unwrap(mat1), unwrap(mat2)), input);
+  }
+  return wrapOne(invoke(op_addmm, [...arguments]), input);
+}
+
+/** `addmv(Tensor input, Tensor mat, Tensor vec, *, Scalar beta=1, Scalar alpha=1) -> Tensor` */
+export function addmv(input: Tensor, mat: Tensor, vec: Tensor, options?: AddmvOptions): Tensor;
+export function addmv(input?: unknown, mat?: unknown, vec?: unknown, _0?: unknown): Tensor {
+  if (arguments.length === 3) {
+    return wrapOne(fn_addmv(unwrap(input), unwrap(mat), unwrap(vec)), input);
+  }
+  return wrapOne(invoke(op_addmv, [...arguments]), input);
+}
+
+/** `addr(Tensor input, Tensor vec1, Tensor vec2, *, Scalar beta=1, Scalar alpha=1) -> Tensor` */
+export function addr(input: Tensor, vec1: Tensor, vec2: Tensor, options?: AddrOptions): Tensor;
+export function addr(input?: unknown, vec1?: unknown, vec2?: unknown, _0?: unknown): Tensor {
+  if (arguments.length === 3) {
+    return wrapOne(fn_addr(unwrap(input), unwrap(vec1), unwrap(vec2)), input);
+  }
+  return wrapOne(invoke(op_addr, [...arguments]), input);
+}
+
+/** `addbmm(Tensor input, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor` */
+export function addbmm(
+  input: Tensor,
+  batch1: Tensor,
+  batch2: Tensor,
+  options?: AddbmmOptions,
+): Tensor;
+export function addbmm(input?: unknown, batch1?: unknown, batch2?: unknown, _0?: unknown): Tensor {
+  if (arguments.length === 3) {
+    return wrapOne(fn_addbmm(unwrap(input), unwrap(batch1), unwrap(batch2)), input);
+  }
+  return wrapOne(invoke(op_addbmm, [...arguments]), input);
+}
+
+/** `baddbmm(Tensor input, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor` */
+export function baddbmm(
+  input: Tensor,
+  batch1: Tensor,
+  batch2: Tensor,
+  options?: BaddbmmOptions,
+): Tensor;
+export function baddbmm(input?: unknown, batch1?: unknown, batch2?: unknown, _0?: unknown): Tensor {
+  if (arguments.length === 3) {
+    return wrapOne(fn_baddbmm(unwrap(input), unwrap(batch1), unwrap(batch2)), input);
+  }
+  return wrapOne(invoke(op_baddbmm, [...arguments]), input);
+}
+
 /** `softmax(Tensor input, int dim, *, ScalarType? dtype=None) -> Tensor` */
 export function softmax(input: Tensor, dim: number, options?: SoftmaxOptions): Tensor;
 export function softmax(input?: unknown, dim?: unknown, _0?: unknown): Tensor {
@@ -9388,6 +9598,15 @@ export function concatenate(tensors?: unknown, _0?: unknown, _1?: unknown): Tens
 export function rowStack(tensors: readonly Tensor[]): Tensor;
 export function rowStack(tensors?: unknown): Tensor {
   return wrapOne(invoke(op_rowStack, [...arguments]), tensors);
+}
+
+/** `outer(Tensor input, Tensor vec2) -> Tensor` */
+export function ger(input: Tensor, vec2: Tensor): Tensor;
+export function ger(input?: unknown, vec2?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_ger(unwrap(input), unwrap(vec2)), input);
+  }
+  return wrapOne(invoke(op_ger, [...arguments]), input);
 }
 
 method('add', function (this: Tensor, other?: unknown, _0?: unknown) {
@@ -12439,6 +12658,121 @@ method('bmm', function (this: Tensor, mat2?: unknown) {
   return wrapOne(invoke(op_bmm, [this, ...arguments]), this);
 });
 
+method('mv', function (this: Tensor, vec?: unknown) {
+  if (arguments.length === 1) {
+    return wrapOne(fn_mv(unwrap(this), unwrap(vec)), this);
+  }
+  return wrapOne(invoke(op_mv, [this, ...arguments]), this);
+});
+
+method('dot', function (this: Tensor, tensor?: unknown) {
+  if (arguments.length === 1) {
+    return wrapOne(fn_dot(unwrap(this), unwrap(tensor)), this);
+  }
+  return wrapOne(invoke(op_dot, [this, ...arguments]), this);
+});
+
+method('vdot', function (this: Tensor, other?: unknown) {
+  if (arguments.length === 1) {
+    return wrapOne(fn_vdot(unwrap(this), unwrap(other)), this);
+  }
+  return wrapOne(invoke(op_vdot, [this, ...arguments]), this);
+});
+
+method('outer', function (this: Tensor, vec2?: unknown) {
+  if (arguments.length === 1) {
+    return wrapOne(fn_outer(unwrap(this), unwrap(vec2)), this);
+  }
+  return wrapOne(invoke(op_outer, [this, ...arguments]), this);
+});
+
+method('inner', function (this: Tensor, other?: unknown) {
+  if (arguments.length === 1) {
+    return wrapOne(fn_inner(unwrap(this), unwrap(other)), this);
+  }
+  return wrapOne(invoke(op_inner, [this, ...arguments]), this);
+});
+
+method('addmm', function (this: Tensor, mat1?: unknown, mat2?: unknown, _0?: unknown) {
+  if (arguments.length === 2) {
+    return wrapOne(fn_addmm(unwrap(this), unwrap(mat1), unwrap(mat2)), this);
+  }
+  return wrapOne(invoke(op_addmm, [this, ...arguments]), this);
+});
+
+method('addmm_', function (this: Tensor, mat1?: unknown, mat2?: unknown, _0?: unknown) {
+  if (arguments.length === 2) {
+    fn_addmm_(unwrap(this), unwrap(mat1), unwrap(mat2));
+    return this;
+  }
+  invoke(op_addmm_, [this, ...arguments]);
+  return this;
+});
+
+method('addmv', function (this: Tensor, mat?: unknown, vec?: unknown, _0?: unknown) {
+  if (arguments.length === 2) {
+    return wrapOne(fn_addmv(unwrap(this), unwrap(mat), unwrap(vec)), this);
+  }
+  return wrapOne(invoke(op_addmv, [this, ...arguments]), this);
+});
+
+method('addmv_', function (this: Tensor, mat?: unknown, vec?: unknown, _0?: unknown) {
+  if (arguments.length === 2) {
+    fn_addmv_(unwrap(this), unwrap(mat), unwrap(vec));
+    return this;
+  }
+  invoke(op_addmv_, [this, ...arguments]);
+  return this;
+});
+
+method('addr', function (this: Tensor, vec1?: unknown, vec2?: unknown, _0?: unknown) {
+  if (arguments.length === 2) {
+    return wrapOne(fn_addr(unwrap(this), unwrap(vec1), unwrap(vec2)), this);
+  }
+  return wrapOne(invoke(op_addr, [this, ...arguments]), this);
+});
+
+method('addr_', function (this: Tensor, vec1?: unknown, vec2?: unknown, _0?: unknown) {
+  if (arguments.length === 2) {
+    fn_addr_(unwrap(this), unwrap(vec1), unwrap(vec2));
+    return this;
+  }
+  invoke(op_addr_, [this, ...arguments]);
+  return this;
+});
+
+method('addbmm', function (this: Tensor, batch1?: unknown, batch2?: unknown, _0?: unknown) {
+  if (arguments.length === 2) {
+    return wrapOne(fn_addbmm(unwrap(this), unwrap(batch1), unwrap(batch2)), this);
+  }
+  return wrapOne(invoke(op_addbmm, [this, ...arguments]), this);
+});
+
+method('addbmm_', function (this: Tensor, batch1?: unknown, batch2?: unknown, _0?: unknown) {
+  if (arguments.length === 2) {
+    fn_addbmm_(unwrap(this), unwrap(batch1), unwrap(batch2));
+    return this;
+  }
+  invoke(op_addbmm_, [this, ...arguments]);
+  return this;
+});
+
+method('baddbmm', function (this: Tensor, batch1?: unknown, batch2?: unknown, _0?: unknown) {
+  if (arguments.length === 2) {
+    return wrapOne(fn_baddbmm(unwrap(this), unwrap(batch1), unwrap(batch2)), this);
+  }
+  return wrapOne(invoke(op_baddbmm, [this, ...arguments]), this);
+});
+
+method('baddbmm_', function (this: Tensor, batch1?: unknown, batch2?: unknown, _0?: unknown) {
+  if (arguments.length === 2) {
+    fn_baddbmm_(unwrap(this), unwrap(batch1), unwrap(batch2));
+    return this;
+  }
+  invoke(op_baddbmm_, [this, ...arguments]);
+  return this;
+});
+
 method('softmax', function (this: Tensor, dim?: unknown, _0?: unknown) {
   if (arguments.length === 1) {
     return wrapOne(fn_softmax(unwrap(this), unwrap(dim)), this);
@@ -13047,3 +13381,10 @@ method(
     return wrapOne(invoke(op_moveaxis, [this, ...arguments]), this);
   },
 );
+
+method('ger', function (this: Tensor, vec2?: unknown) {
+  if (arguments.length === 1) {
+    return wrapOne(fn_ger(unwrap(this), unwrap(vec2)), this);
+  }
+  return wrapOne(invoke(op_ger, [this, ...arguments]), this);
+});

@@ -2,22 +2,20 @@
 // is copied unless it has no unit stride in its last two dimensions.
 #include <algorithm>
 
+#include "ops/gemm_operands.h"
 #include "ops/kernels.h"
 #include "ops/ops.h"
 #include "ops/shape_ops.h"
 
 namespace ampgrad {
 
-namespace {
-
-// A matrix operand whose rows or columns are dense, copied only if they are not.
 Tensor gemm_operand(const Tensor& x) {
   const int64_t row = x.strides()[x.ndim() - 2];
   const int64_t col = x.strides()[x.ndim() - 1];
   return row == 1 || col == 1 || x.numel() <= 1 ? x : contiguous_copy(x);
 }
 
-void check_same(const char* op, const Tensor& a, const Tensor& b) {
+void check_same_kind(const char* op, const Tensor& a, const Tensor& b) {
   AG_CHECK(a.dtype() == b.dtype(), DType, op,
            ": expected input and other to have the same dtype, "
            "but got: ",
@@ -44,7 +42,23 @@ GemmParams gemm_params(const Tensor& a, const Tensor& b, const Tensor& c) {
   return p;
 }
 
-}  // namespace
+BatchOffsets::BatchOffsets(const Tensor& a, const Tensor& b, const Tensor& c)
+    : batch_(c.sizes()[0]), offsets_(static_cast<size_t>(3 * batch_)) {
+  const auto batches = static_cast<size_t>(batch_);
+  for (int64_t i = 0; i < batch_; ++i) {
+    const auto at = static_cast<size_t>(i);
+    offsets_[at] = i * a.strides()[0];
+    offsets_[batches + at] = i * b.strides()[0];
+    offsets_[2 * batches + at] = i * c.strides()[0];
+  }
+}
+
+void BatchOffsets::set(GemmParams& p) const {
+  p.batch = batch_;
+  p.a_offsets = offsets_.data();
+  p.b_offsets = offsets_.data() + batch_;
+  p.c_offsets = offsets_.data() + 2 * batch_;
+}
 
 namespace impl {
 
@@ -53,7 +67,7 @@ Tensor mm(const Tensor& a, const Tensor& b) {
            describe(a), " and ", describe(b));
   AG_CHECK(a.sizes()[1] == b.sizes()[0], Shape, "mm: mat1 and mat2 shapes cannot be multiplied (",
            a.sizes()[0], "x", a.sizes()[1], " and ", b.sizes()[0], "x", b.sizes()[1], ")");
-  check_same("mm", a, b);
+  check_same_kind("mm", a, b);
   const Tensor out = Tensor::empty({a.sizes()[0], b.sizes()[1]}, a.dtype(), a.device());
   if (out.numel() == 0) return out;
   const Tensor left = gemm_operand(a);
@@ -68,25 +82,15 @@ Tensor bmm(const Tensor& a, const Tensor& b) {
   AG_CHECK(a.sizes()[0] == b.sizes()[0] && a.sizes()[2] == b.sizes()[1], Shape,
            "bmm: expected size for first two dimensions of mat2 to be: [", a.sizes()[0], ", ",
            a.sizes()[2], "] but got: [", b.sizes()[0], ", ", b.sizes()[1], "]");
-  check_same("bmm", a, b);
+  check_same_kind("bmm", a, b);
   const Tensor out =
       Tensor::empty({a.sizes()[0], a.sizes()[1], b.sizes()[2]}, a.dtype(), a.device());
   if (out.numel() == 0) return out;
   const Tensor left = gemm_operand(a);
   const Tensor right = gemm_operand(b);
   GemmParams p = gemm_params(left, right, out);
-  p.batch = a.sizes()[0];
-  std::vector<int64_t> offsets(static_cast<size_t>(3 * p.batch));
-  for (int64_t i = 0; i < p.batch; ++i) {
-    const auto at = static_cast<size_t>(i);
-    const auto batches = static_cast<size_t>(p.batch);
-    offsets[at] = i * left.strides()[0];
-    offsets[batches + at] = i * right.strides()[0];
-    offsets[2 * batches + at] = i * p.m * p.n;
-  }
-  p.a_offsets = offsets.data();
-  p.b_offsets = offsets.data() + p.batch;
-  p.c_offsets = offsets.data() + 2 * p.batch;
+  const BatchOffsets offsets(left, right, out);
+  offsets.set(p);
   KernelTable::run(OpId::bmm, out.device(), out.dtype(), p);
   return out;
 }
@@ -100,9 +104,9 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   const int64_t rows = in == 0 ? 0 : x.numel() / std::max<int64_t>(x.size(-1), 1);
   AG_CHECK(x.size(-1) == in, Shape, "linear: mat1 and mat2 shapes cannot be multiplied (", rows,
            "x", x.size(-1), " and ", in, "x", out_features, ")");
-  check_same("linear", x, weight);
+  check_same_kind("linear", x, weight);
   if (bias.defined()) {
-    check_same("linear", x, bias);
+    check_same_kind("linear", x, bias);
     AG_CHECK(bias.ndim() == 1 && bias.numel() == out_features, Shape,
              "linear: argument 'bias' must have shape [", out_features, "], got ", bias.sizes());
   }
@@ -155,7 +159,7 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
   AG_CHECK(a.ndim() > 0 && b.ndim() > 0, Shape,
            "matmul: both arguments to matmul need to be at least 1D, but they are ",
            static_cast<int64_t>(a.ndim()), "D and ", static_cast<int64_t>(b.ndim()), "D");
-  check_same("matmul", a, b);
+  check_same_kind("matmul", a, b);
   const int64_t inner_b = b.ndim() == 1 ? b.size(0) : b.size(-2);
   AG_CHECK(a.size(-1) == inner_b, Shape, "matmul: shapes ", a.sizes(), " and ", b.sizes(),
            " cannot be multiplied: the inner sizes ", a.size(-1), " and ", inner_b,

@@ -1,4 +1,5 @@
-// Puts the matrix product into the cells of the ops that are one: mm, bmm and linear.
+// Puts the matrix product into the cells of the ops that are one: mm, bmm, linear and those with an
+// added term.
 #include "backend/cpu/gemm.h"
 #include "backend/cpu/register.h"
 #include "ops/kernels.h"
@@ -11,6 +12,8 @@ void gemm_cell(const GemmParams& params, const void*) { gemm(params); }
 
 void register_gemm() {
   for (OpId op : {OpId::mm, OpId::bmm, OpId::linear}) {
+  for (OpId op : {OpId::mm, OpId::bmm, OpId::mv, OpId::dot, OpId::addmm, OpId::addmv, OpId::addr,
+                  OpId::baddbmm}) {
     for (int i = 0; i < kNumDTypes; ++i) {
       const auto dtype = static_cast<DType>(i);
       if (dtypes::kNumeric.has(dtype)) {

@@ -13,6 +13,7 @@ import { indexing } from './indexing';
 import { linalg } from './linalg';
 import { losses } from './losses';
 import { lossesMore } from './lossesMore';
+import { matrix } from './matrix';
 import { more } from './more';
 import { norms } from './norms';
 import { order } from './order';
@@ -38,6 +39,7 @@ const families: readonly Family[] = [
   shapesMore,
   reductions,
   linalg,
+  matrix,
   norms,
   losses,
   lossesMore,

@@ -1,0 +1,29 @@
+// Translation of strided tensors into GemmParams, shared by the families that are matrix products.
+#pragma once
+
+#include "core/tensor.h"
+#include "ops/params.h"
+
+namespace ampgrad {
+
+// A matrix operand whose rows or columns are dense, copied only if they are not.
+Tensor gemm_operand(const Tensor& x);
+
+// Raises unless both have one dtype and one device.
+void check_same_kind(const char* op, const Tensor& a, const Tensor& b);
+
+// C = A B over the last two dimensions, of the first batch; C's rows are dense.
+GemmParams gemm_params(const Tensor& a, const Tensor& b, const Tensor& c);
+
+// The places of the batches of three 3-D operands, which `p` points to.
+class BatchOffsets {
+ public:
+  BatchOffsets(const Tensor& a, const Tensor& b, const Tensor& c);
+  void set(GemmParams& p) const;
+
+ private:
+  int64_t batch_;
+  std::vector<int64_t> offsets_;
+};
+
+}  // namespace ampgrad
