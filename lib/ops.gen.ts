@@ -1014,6 +1014,18 @@ export interface LocalResponseNormOptions {
   readonly k?: number | undefined;
 }
 
+/** Options of {@link gridSample}. */
+export interface GridSampleOptions {
+  readonly mode?: string | undefined;
+  readonly paddingMode?: string | undefined;
+  readonly alignCorners?: boolean | null | undefined;
+}
+
+/** Options of {@link affineGrid}. */
+export interface AffineGridOptions {
+  readonly alignCorners?: boolean | null | undefined;
+}
+
 /** Options of {@link nllLoss}. */
 export interface NllLossOptions {
   readonly weight?: Tensor | null | undefined;
@@ -2202,6 +2214,10 @@ const op_glu = opEntry('glu');
 const fn_glu = op_glu.fn;
 const op_localResponseNorm = opEntry('localResponseNorm');
 const fn_localResponseNorm = op_localResponseNorm.fn;
+const op_gridSample = opEntry('gridSample');
+const fn_gridSample = op_gridSample.fn;
+const op_affineGrid = opEntry('affineGrid');
+const fn_affineGrid = op_affineGrid.fn;
 const op_nllLoss = opEntry('nllLoss');
 const fn_nllLoss = op_nllLoss.fn;
 const op_crossEntropy = opEntry('crossEntropy');
@@ -4090,6 +4106,24 @@ declare module './tensor' {
     /** `glu(Tensor input, int dim=-1) -> Tensor` */
     glu(options?: GluOptions): Tensor;
     glu(dim: number | undefined, options?: GluOptions): Tensor;
+
+    /** `gridSample(Tensor input, Tensor grid, str mode='bilinear', str paddingMode='zeros', bool? alignCorners=None) -> Tensor` */
+    gridSample(grid: Tensor, options?: GridSampleOptions): Tensor;
+    gridSample(
+      grid: Tensor,
+      mode: string | undefined,
+      paddingMode?: string,
+      alignCorners?: boolean | null,
+      options?: GridSampleOptions,
+    ): Tensor;
+
+    /** `affineGrid(Tensor theta, int[] size, bool? alignCorners=None) -> Tensor` */
+    affineGrid(size: number | readonly number[], options?: AffineGridOptions): Tensor;
+    affineGrid(
+      size: number | readonly number[],
+      alignCorners: boolean | null | undefined,
+      options?: AffineGridOptions,
+    ): Tensor;
 
     /** `abs(Tensor input) -> Tensor` */
     absolute(): Tensor;
@@ -9017,6 +9051,46 @@ export function localResponseNorm(
   return wrapOne(invoke(op_localResponseNorm, [...arguments]), input);
 }
 
+/** `gridSample(Tensor input, Tensor grid, str mode='bilinear', str paddingMode='zeros', bool? alignCorners=None) -> Tensor` */
+export function gridSample(input: Tensor, grid: Tensor, options?: GridSampleOptions): Tensor;
+export function gridSample(
+  input: Tensor,
+  grid: Tensor,
+  mode: string | undefined,
+  paddingMode?: string,
+  alignCorners?: boolean | null,
+  options?: GridSampleOptions,
+): Tensor;
+export function gridSample(
+  input?: unknown,
+  grid?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+  _3?: unknown,
+): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_gridSample(unwrap(input), unwrap(grid)), input);
+  }
+  return wrapOne(invoke(op_gridSample, [...arguments]), input);
+}
+
+/** `affineGrid(Tensor theta, int[] size, bool? alignCorners=None) -> Tensor` */
+export function affineGrid(
+  theta: Tensor,
+  size: number | readonly number[],
+  options?: AffineGridOptions,
+): Tensor;
+export function affineGrid(
+  theta: Tensor,
+  size: number | readonly number[],
+  alignCorners: boolean | null | undefined,
+  options?: AffineGridOptions,
+): Tensor;
+export function affineGrid(theta?: unknown, size?: unknown, _0?: unknown, _1?: unknown): Tensor {
+  return wrapOne(invoke(op_affineGrid, [...arguments]), theta);
+}
+
 /** `nllLoss(Tensor input, Tensor target, *, Tensor? weight=None, int ignoreIndex=-100, str reduction='mean') -> Tensor` */
 export function nllLoss(input: Tensor, target: Tensor, options?: NllLossOptions): Tensor;
 export function nllLoss(input?: unknown, target?: unknown, _0?: unknown): Tensor {
@@ -12958,6 +13032,20 @@ method('glu', function (this: Tensor, _0?: unknown, _1?: unknown) {
     return wrapOne(fn_glu(unwrap(this)), this);
   }
   return wrapOne(invoke(op_glu, [this, ...arguments]), this);
+});
+
+method(
+  'gridSample',
+  function (this: Tensor, grid?: unknown, _0?: unknown, _1?: unknown, _2?: unknown, _3?: unknown) {
+    if (arguments.length === 1) {
+      return wrapOne(fn_gridSample(unwrap(this), unwrap(grid)), this);
+    }
+    return wrapOne(invoke(op_gridSample, [this, ...arguments]), this);
+  },
+);
+
+method('affineGrid', function (this: Tensor, size?: unknown, _0?: unknown, _1?: unknown) {
+  return wrapOne(invoke(op_affineGrid, [this, ...arguments]), this);
 });
 
 method('absolute', function (this: Tensor) {

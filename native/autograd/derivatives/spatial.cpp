@@ -22,6 +22,14 @@ void resample(Backward& b) {
   });
 }
 
+void grid_sample(Backward& b) {
+  auto [input, grid] = ops::gridSampleBackward(
+      b.grad(), b.input(0), b.input(1), b.attr<std::string>(2), b.attr<std::string>(3),
+      b.opt_attr<bool>(4), Dims{b.needs(0) ? 1 : 0, b.needs(1) ? 1 : 0});
+  if (b.needs(0)) b.set(0, input);
+  if (b.needs(1)) b.set(1, grid);
+}
+
 }  // namespace
 
 std::vector<Derivative> spatial() {
@@ -61,6 +69,7 @@ std::vector<Derivative> spatial() {
          b.set(0,
                [&] { return ops::padResample(b.grad(), b.attr<Dims>(2), b.attr<std::string>(3)); });
        }},
+      {OpId::gridSample, {in(0), in(1)}, grid_sample},
       {OpId::resample, {}, resample},
       {OpId::resampleBackward,
        {},

@@ -27,6 +27,7 @@ void register_cpu_backend() {
     cpu::register_pool();
     cpu::register_attention();
     cpu::register_resample();
+    cpu::register_grid();
     cpu::register_batch_norm();
     cpu::register_optim_factored();
     cpu::register_multi_tensor();

@@ -21,6 +21,7 @@ void register_conv_int();
 void register_pool();
 void register_attention();
 void register_resample();
+void register_grid();
 void register_batch_norm();
 void register_optim_factored();
 void register_multi_tensor();

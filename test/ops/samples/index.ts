@@ -9,6 +9,7 @@ import { attention } from './attention';
 import { convolution } from './convolution';
 import { creation } from './creation';
 import { elementary } from './elementary';
+import { grid } from './grid';
 import { indexing } from './indexing';
 import { linalg } from './linalg';
 import { losses } from './losses';
@@ -34,6 +35,7 @@ const families: readonly Family[] = [
   convolution,
   pooling,
   spatial,
+  grid,
   creation,
   shapes,
   shapesMore,
