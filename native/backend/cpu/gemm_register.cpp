@@ -11,9 +11,8 @@ void gemm_cell(const GemmParams& params, const void*) { gemm(params); }
 }  // namespace
 
 void register_gemm() {
-  for (OpId op : {OpId::mm, OpId::bmm, OpId::linear}) {
-  for (OpId op : {OpId::mm, OpId::bmm, OpId::mv, OpId::dot, OpId::addmm, OpId::addmv, OpId::addr,
-                  OpId::baddbmm}) {
+  for (OpId op : {OpId::mm, OpId::bmm, OpId::linear, OpId::mv, OpId::dot, OpId::addmm, OpId::addmv,
+                  OpId::addr, OpId::baddbmm}) {
     for (int i = 0; i < kNumDTypes; ++i) {
       const auto dtype = static_cast<DType>(i);
       if (dtypes::kNumeric.has(dtype)) {
