@@ -18,6 +18,7 @@ export type ErrorCode =
   | 'ERR_FILE'
   | 'ERR_WORKER'
   | 'ERR_NOT_IMPLEMENTED'
+  | 'ERR_LINALG'
   | 'ERR_INTERNAL';
 
 /** An error about tensors (shapes, dtypes, devices, memory, the autograd graph) or files of data. */

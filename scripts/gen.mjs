@@ -1,6 +1,7 @@
 // Writes lib/ops.gen.ts from the op table of the built addon: one typed function an op, one Tensor
-// method where PyTorch has one, option types. With --check it compares instead of writing.
-import { readFileSync, writeFileSync } from 'node:fs';
+// method where PyTorch has one, option types; and lib/linalg.gen.ts, the functions of the linalg
+// namespace, whose rows are named linalgX. With --check it compares instead of writing.
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,15 +9,20 @@ import { fileURLToPath } from 'node:url';
 import * as prettier from 'prettier';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const target = join(root, 'lib', 'ops.gen.ts');
 const addon = createRequire(import.meta.url)('node-gyp-build')(root);
 
 // Rows that other rows and derivatives are made of; callOp still reaches them.
 const internal =
-  /(Backward|Forward|Step_)$|^(toCopy|asStridedView|multiTensorNorm|multiTensorScale_|truncDivide|geluTanh)$/;
+  /(Backward|Forward|Step_)$|^(toCopy|asStridedView|multiTensorNorm|multiTensorScale_|truncDivide|geluTanh|luPermutation)$/;
 // Functions that torch.Tensor does not have as methods (torch.nn.functional).
 const functionOnly =
   /(Loss|Norm|Dropout|dropout)$|^(linear|bilinear|crossEntropy|embedding|oneHot|conv|(max|avg|lp|adaptive|fractional)\w*Pool|pad$|interpolate|scaledDot|binaryCrossEntropy|klDiv)/;
+// Rows of torch.linalg: linalgSolve is linalg.solve.
+const namespaced = /^linalg(?=[A-Z])/;
+const shortName = (name) => {
+  const rest = name.replace(namespaced, '');
+  return rest === name ? name : rest[0].toLowerCase() + rest.slice(1);
+};
 // Written by hand in lib/functions, with overloads that a schema cannot express.
 const byHand = new Set([
   'to',
@@ -36,6 +42,7 @@ const byHand = new Set([
   'stdMean',
   'norm',
   'nonzero',
+  'chainMatmul',
 ]);
 const reserved = new Set(['var', 'in', 'with', 'new', 'delete', 'function', 'import']);
 
@@ -56,6 +63,8 @@ const typeOf = {
   'int[]': 'number | readonly number[]',
   'int[]?': 'number | readonly number[] | null',
   'int[]|str': 'number | readonly number[] | string',
+  'Scalar|str': 'Scalar | string',
+  'Scalar|str?': 'Scalar | string | null',
   'float[]': 'number | readonly number[]',
   'float[]?': 'number | readonly number[] | null',
   str: 'string',
@@ -195,10 +204,11 @@ function implementation(op, name, self, inPlace) {
 
 function generateFunction(op, out) {
   const options = optionsType(op);
-  const optionName = options === '' ? '' : `${capital(op.name)}Options`;
+  const publicName = shortName(op.name);
+  const optionName = options === '' ? '' : `${capital(publicName)}Options`;
   if (options !== '')
     out.types.push(
-      `/** Options of {@link ${op.name}}. */\nexport interface ${optionName} ${options}\n`,
+      `/** Options of {@link ${publicName}}. */\nexport interface ${optionName} ${options}\n`,
     );
   out.values.push(
     `const op_${op.name} = opEntry('${op.name}');\nconst fn_${op.name} = op_${op.name}.fn;\n`,
@@ -208,12 +218,12 @@ function generateFunction(op, out) {
   const result = returnType(op);
   const overloads = signatures(op, optionName, 0);
   const { parameters, body } = implementation(op, op.name, 'input', false);
-  const fn = safe(op.name);
+  const fn = safe(publicName);
   const lines = overloads.map((s) => `export function ${fn}${s}: ${result};`);
   const doc = `/** \`${op.schema}\` */\n`;
-  if (op.name !== fn) {
+  if (publicName !== fn) {
     out.functions.push(
-      `${doc}${lines.join('\n').replaceAll('export function', 'function')}\nfunction ${fn}(${parameters.join(', ')}): ${result} {\n${body}\n}\nexport { ${fn} as ${op.name} };\n`,
+      `${doc}${lines.join('\n').replaceAll('export function', 'function')}\nfunction ${fn}(${parameters.join(', ')}): ${result} {\n${body}\n}\nexport { ${fn} as ${publicName} };\n`,
     );
     return;
   }
@@ -243,22 +253,50 @@ function generateMethod(op, name, inPlace, out) {
   out.methods.push(`method('${name}', function (${list.join(', ')}) {\n${body}\n});\n`);
 }
 
-async function generate() {
-  const out = { types: [], values: [], functions: [], declarations: [], methods: [] };
+function table() {
   const schemas = addon.opSchemas();
   const byName = new Map(schemas.map((op) => [op.name, op]));
   const aliases = Object.entries(addon.opAliases()).map(([name, target]) => {
     return { ...byName.get(target), name };
   });
-  for (const op of [...schemas, ...aliases]) {
-    if (internal.test(op.name) || byHand.has(op.name)) continue;
+  return [...schemas, ...aliases].filter((op) => !internal.test(op.name) && !byHand.has(op.name));
+}
+
+async function format(target, text) {
+  const config = await prettier.resolveConfig(target);
+  return prettier.format(text, { ...config, filepath: target });
+}
+
+const header = `// Generated by \`npm run gen\` from native/ops/op_table.def. Do not edit.
+/* eslint-disable prefer-rest-params, @typescript-eslint/no-unused-vars */`;
+
+const empty = () => ({ types: [], values: [], functions: [], declarations: [], methods: [] });
+
+function generateLinalg() {
+  const out = empty();
+  for (const op of table()) {
+    if (namespaced.test(op.name)) generateFunction(op, out);
+  }
+  return `${header}
+import { invoke, opEntry, unwrap, wrapNamed, wrapOne, type Named } from './call';
+import type { DType, Scalar } from './dtype';
+import type { Tensor } from './tensor';
+
+${out.types.join('\n')}
+${out.values.join('')}
+${out.functions.join('\n')}`;
+}
+
+function generateOps() {
+  const out = empty();
+  for (const op of table()) {
+    if (namespaced.test(op.name)) continue;
     generateFunction(op, out);
     if (!isMethod(op)) continue;
     generateMethod(op, op.name, false, out);
     if (op.inplace === 'yes' || op.inplace === 'view') generateMethod(op, `${op.name}_`, true, out);
   }
-  const text = `// Generated by \`npm run gen\` from native/ops/op_table.def. Do not edit.
-/* eslint-disable prefer-rest-params, @typescript-eslint/no-unused-vars */
+  return `${header}
 import { invoke, opEntry, unwrap, wrapList, wrapNamed, wrapOne, type Named } from './call';
 import type { Device, DType, Scalar } from './dtype';
 import { reshaped, Tensor } from './tensor';
@@ -278,16 +316,16 @@ declare module './tensor' {
 
 ${out.functions.join('\n')}
 ${out.methods.join('\n')}`;
-  const config = await prettier.resolveConfig(target);
-  return prettier.format(text, { ...config, filepath: target });
 }
 
-const text = await generate();
-if (process.argv.includes('--check')) {
-  if (readFileSync(target, 'utf8') !== text) {
-    console.error('lib/ops.gen.ts differs from the op table: run npm run gen and commit it');
+const files = { 'ops.gen.ts': generateOps, 'linalg.gen.ts': generateLinalg };
+for (const [name, generate] of Object.entries(files)) {
+  const target = join(root, 'lib', name);
+  const text = await format(target, generate());
+  if (!process.argv.includes('--check')) {
+    writeFileSync(target, text);
+  } else if (!existsSync(target) || readFileSync(target, 'utf8') !== text) {
+    console.error(`lib/${name} differs from the op table: run npm run gen and commit it`);
     process.exit(1);
   }
-} else {
-  writeFileSync(target, text);
 }

@@ -161,6 +161,15 @@ Value read_list_or_string(const Argument& a) {
   return type == napi_string ? Value(read_string(a)) : Value(read_int_list(a));
 }
 
+Value read_scalar_or_string(const Argument& a) {
+  napi_valuetype type = napi_undefined;
+  napi_typeof(a.env, a.value, &type);
+  if (type == napi_string) return Value(read_string(a));
+  Scalar s;
+  if (!read_scalar(a, &s)) a.expected("a number or a string");
+  return Value(s);
+}
+
 DType read_dtype(const Argument& a) {
   const std::string name = read_string(a);
   DType dtype{};
@@ -213,6 +222,9 @@ Value read_value(const Argument& a) {
       return Value(read_int_list(a));
     case ArgKind::IntListOrString:
       return read_list_or_string(a);
+    case ArgKind::ScalarOrString:
+    case ArgKind::OptScalarOrString:
+      return read_scalar_or_string(a);
     case ArgKind::FloatList:
     case ArgKind::OptFloatList:
       return Value(read_float_list(a));

@@ -24,6 +24,7 @@ enum class ErrorCode : uint8_t {
   Value,           // RangeError, ERR_VALUE: right kind, meaningless value
   Disposed,        // ERR_DISPOSED
   NotImplemented,  // ERR_NOT_IMPLEMENTED: no kernel for this dtype on this device
+  Linalg,          // ERR_LINALG: a matrix that is singular, not positive definite, not finite, ...
   Internal,        // ERR_INTERNAL
 };
 

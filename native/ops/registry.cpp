@@ -93,6 +93,9 @@ Value parse_default(ArgKind kind, std::string_view text) {
     case ArgKind::OptScalar:
     case ArgKind::Operand:
       return Value(parse_scalar(text));
+    case ArgKind::ScalarOrString:
+      if (text.front() != '\'') return Value(parse_scalar(text));
+      return Value(std::string(text.substr(1, text.size() - 2)));
     case ArgKind::IntList:
     case ArgKind::OptIntList:
     case ArgKind::IntListOrString:
@@ -123,6 +126,7 @@ constexpr bool is_optional_kind(ArgKind kind) {
     case ArgKind::OptIntList:
     case ArgKind::OptFloatList:
     case ArgKind::OptString:
+    case ArgKind::OptScalarOrString:
     case ArgKind::OptDType:
     case ArgKind::OptDevice:
       return true;

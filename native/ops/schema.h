@@ -57,6 +57,8 @@ inline constexpr KindName kKindNames[] = {
     {"int[]", ArgKind::IntList},
     {"int[]?", ArgKind::OptIntList},
     {"int[]|str", ArgKind::IntListOrString},
+    {"Scalar|str", ArgKind::ScalarOrString},
+    {"Scalar|str?", ArgKind::OptScalarOrString},
     {"float[]", ArgKind::FloatList},
     {"float[]?", ArgKind::OptFloatList},
     {"str", ArgKind::String},

@@ -86,6 +86,8 @@ enum class ArgKind : uint8_t {
   IntList,          // int[]               DimsView (one number is accepted for a list of one)
   OptIntList,       // int[]?              std::optional<Dims>
   IntListOrString,  // int[]|str       const Value& (Dims or std::string)
+  ScalarOrString,   // Scalar|str          const Value& (Scalar or std::string)
+  OptScalarOrString,  // Scalar|str?       const Value& (or none)
   FloatList,        // float[]             const Doubles&
   OptFloatList,     // float[]?            std::optional<Doubles>
   String,           // str                 const std::string&
@@ -173,6 +175,10 @@ struct ArgTraits<ArgKind::IntListOrString> {
   using type = const Value&;
   static const Value& unbox(const Value& v) { return v; }
 };
+template <>
+struct ArgTraits<ArgKind::ScalarOrString> : ArgTraits<ArgKind::IntListOrString> {};
+template <>
+struct ArgTraits<ArgKind::OptScalarOrString> : ArgTraits<ArgKind::IntListOrString> {};
 template <>
 struct ArgTraits<ArgKind::FloatList> : detail::RefArg<Doubles> {};
 template <>

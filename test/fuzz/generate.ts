@@ -158,6 +158,8 @@ export class Generator {
         return this.integers();
       case 'int[]|str':
         return this.#chance(0.3) ? this.random.pick(strings) : this.integers();
+      case 'Scalar|str':
+        return this.#chance(0.5) ? this.random.pick([...strings, 'fro', 'nuc']) : this.number();
       case 'Tensor|float[]':
       case 'float[]':
         return Array.from({ length: this.random.integer(0, 3) }, () => this.random.uniform(-2, 2));

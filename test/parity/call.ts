@@ -28,7 +28,9 @@ function resolve(call: string): { fn: Callable; name: string } {
   const name = parts[parts.length - 1] as string;
   const fn = lookUp(parts) ?? lookUp([name]);
   if (fn === undefined) throw new Missing(call);
-  return { fn, name };
+  // torch.linalg.solve is the row linalgSolve.
+  const row = camel(parts.join('_'));
+  return { fn, name: schemas.has(row) ? row : name };
 }
 
 /** Positions that the schema wants by name become options. */

@@ -15,6 +15,7 @@ void register_cpu_backend() {
     cpu::register_creation();
     cpu::register_random();
     cpu::register_gemm();
+    cpu::register_linalg();
     cpu::register_reduce();
     cpu::register_softmax();
     cpu::register_loss();

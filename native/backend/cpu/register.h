@@ -9,6 +9,7 @@ namespace cpu {
 void register_elementwise();
 void register_creation();
 void register_gemm();
+void register_linalg();
 void register_reduce();
 void register_softmax();
 void register_loss();
