@@ -17,10 +17,15 @@ export interface OpEntry {
   readonly positional: number;
   /** The last positional argument is a list of integers, which may be spread: view(2, 3). */
   readonly spreads: boolean;
+  /** The tensors may also be given one by one: meshgrid(x, y). */
+  readonly variadic: boolean;
   readonly index: ReadonlyMap<string, number>;
   /** Makes a tensor from nothing: takes `requiresGrad`. */
   readonly factory: boolean;
 }
+
+/** PyTorch's functions of `*tensors`. */
+const variadic = new Set(['blockDiag', 'broadcastTensors', 'cartesianProd', 'meshgrid']);
 
 const schemas: readonly OpSchema[] = native.opSchemas();
 const entries = new Map<string, OpEntry>();
@@ -34,6 +39,7 @@ function addEntry(schema: OpSchema, name: string, inPlace: boolean, target = nam
     schema,
     positional,
     spreads: schema.args[positional - 1]?.type === 'int[]',
+    variadic: variadic.has(name),
     index: new Map(schema.args.map((a, i) => [a.name, i])),
     factory:
       schema.args.some((a) => a.name === 'device') &&
@@ -179,6 +185,7 @@ export function invoke(entry: OpEntry, args: readonly unknown[]): unknown {
     options = last;
     positions = args.slice(0, -1);
   }
+  if (entry.variadic && positions.every((v) => v instanceof Tensor)) positions = [positions];
   if (positions.length >= entry.positional) {
     const spread = positions.length > 0 ? spreadList(entry, positions) : undefined;
     if (spread !== undefined) {

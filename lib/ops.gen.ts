@@ -6290,7 +6290,8 @@ export function broadcastTo(input?: unknown, size?: unknown, ..._more: unknown[]
 
 /** `broadcastTensors(Tensor[] tensors) -> Tensor[]` */
 export function broadcastTensors(tensors: readonly Tensor[]): Tensor[];
-export function broadcastTensors(tensors?: unknown): Tensor[] {
+export function broadcastTensors(...tensors: Tensor[]): Tensor[];
+export function broadcastTensors(tensors?: unknown, ..._more: unknown[]): Tensor[] {
   return wrapList(invoke(op_broadcastTensors, [...arguments]));
 }
 
@@ -6334,13 +6335,16 @@ export function repeatInterleave(
 
 /** `meshgrid(Tensor[] tensors, *, str indexing='ij') -> Tensor[]` */
 export function meshgrid(tensors: readonly Tensor[], options?: MeshgridOptions): Tensor[];
-export function meshgrid(tensors?: unknown, _0?: unknown): Tensor[] {
+export function meshgrid(...tensors: Tensor[]): Tensor[];
+export function meshgrid(...args: [...tensors: Tensor[], options: MeshgridOptions]): Tensor[];
+export function meshgrid(tensors?: unknown, ..._more: unknown[]): Tensor[] {
   return wrapList(invoke(op_meshgrid, [...arguments]));
 }
 
 /** `cartesianProd(Tensor[] tensors) -> Tensor` */
 export function cartesianProd(tensors: readonly Tensor[]): Tensor;
-export function cartesianProd(tensors?: unknown): Tensor {
+export function cartesianProd(...tensors: Tensor[]): Tensor;
+export function cartesianProd(tensors?: unknown, ..._more: unknown[]): Tensor {
   return wrapOne(invoke(op_cartesianProd, [...arguments]), tensors);
 }
 
@@ -6385,7 +6389,8 @@ export function columnStack(tensors?: unknown): Tensor {
 
 /** `blockDiag(Tensor[] tensors) -> Tensor` */
 export function blockDiag(tensors: readonly Tensor[]): Tensor;
-export function blockDiag(tensors?: unknown): Tensor {
+export function blockDiag(...tensors: Tensor[]): Tensor;
+export function blockDiag(tensors?: unknown, ..._more: unknown[]): Tensor {
   return wrapOne(invoke(op_blockDiag, [...arguments]), tensors);
 }
 

@@ -44,6 +44,8 @@ const byHand = new Set([
   'nonzero',
   'chainMatmul',
 ]);
+// PyTorch's functions of `*tensors` take their tensors also one by one (lib/call.ts).
+const variadic = new Set(['blockDiag', 'broadcastTensors', 'cartesianProd', 'meshgrid']);
 const reserved = new Set(['var', 'in', 'with', 'new', 'delete', 'function', 'import']);
 
 const typeOf = {
@@ -133,6 +135,10 @@ function signatures(op, options, skip) {
     );
     lists.push([...all, ...tail]);
   }
+  if (variadic.has(op.name)) {
+    lists.push(['...tensors: Tensor[]']);
+    if (options !== '') lists.push([`...args: [...tensors: Tensor[], options: ${options}]`]);
+  }
   const last = positional[positional.length - 1];
   if (last?.type === 'int[]' && last.required) {
     const lead = required.slice(0, -1).map(show);
@@ -179,6 +185,7 @@ function fastPath(op, names, self, fn, inPlace) {
 /** Names for what only \`arguments\` reads: optional positions and options. */
 function spareParameters(op) {
   const last = op.args.filter((a) => !a.keywordOnly).at(-1);
+  if (variadic.has(op.name)) return ['..._more: unknown[]'];
   if (last?.type === 'int[]' && last.required) return ['..._more: unknown[]'];
   const optional = op.args.filter((a) => !a.keywordOnly && !a.required).length;
   const spare = optional + (optionsType(op) === '' ? 0 : 1);

@@ -16,6 +16,7 @@ import {
   selu as seluOp,
   silu as siluOp,
   softmax,
+  type SoftmaxOptions,
   threshold as thresholdOp,
   where,
   zerosLike,
@@ -189,8 +190,8 @@ export function glu(input: Tensor, dim: number | { dim?: number } = -1): Tensor 
 }
 
 /** softmax(-x) */
-export function softmin(input: Tensor, dim: number): Tensor {
-  return softmax(input.neg(), dim);
+export function softmin(input: Tensor, dim: number, options?: SoftmaxOptions): Tensor {
+  return softmax(input.neg(), dim, options);
 }
 
 /** x where positive, else weight * x, with one weight for all or one for each channel (dim 1). */

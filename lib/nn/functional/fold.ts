@@ -1,9 +1,7 @@
-/** Sliding blocks of images, and the sum of blocks into images. */
-import { makeError } from '../../errors';
-import { slice } from '../../functions/indexing';
-import { im2col, zeros } from '../../ops.gen';
+/** Sliding blocks of images, and the sum of blocks into images: rows im2col and col2im. */
+import { col2im, im2col } from '../../ops.gen';
 import type { Tensor } from '../../tensor';
-import { readOptions } from '../options';
+import { readArguments } from '../options';
 import { size, type Size, sizeOf } from './sizes';
 
 export interface FoldOptions {
@@ -18,54 +16,42 @@ export interface FoldOptions {
 /** For this package: the checks of {@link FoldOptions}. */
 export const foldSpec = { dilation: size(2, 1, 1), padding: size(2, 0), stride: size(2, 1, 1) };
 
+const unfoldSpec = { kernelSize: sizeOf(2, 1), ...foldSpec };
+const outputSpec = { outputSize: sizeOf(2, 1), ...unfoldSpec };
+
+type FoldArguments = [
+  dilation?: Size | FoldOptions,
+  padding?: Size | FoldOptions,
+  stride?: Size | FoldOptions,
+  options?: FoldOptions,
+];
+
 /** Blocks of [N, C, H, W] as columns: [N, C * kernel elements, blocks]; N may be left out. */
-export function unfold(input: Tensor, kernelSize: Size, options: FoldOptions = {}): Tensor {
-  const { dilation, padding, stride } = readOptions('unfold', foldSpec, options);
-  const kernel = sizeOf(2, 1)('unfold', 'kernelSize', kernelSize);
-  return im2col(input, kernel, dilation, padding, stride);
+export function unfold(
+  input: Tensor,
+  kernelSize: Size | (FoldOptions & { readonly kernelSize: Size }),
+  ...args: FoldArguments
+): Tensor {
+  const names = ['kernelSize', 'dilation', 'padding', 'stride'] as const;
+  const read = readArguments('unfold', unfoldSpec, [kernelSize, ...args], names);
+  return im2col(input, read.kernelSize, read.dilation, read.padding, read.stride);
 }
 
 /** Sums columns [N, C * kernel elements, blocks] into [N, C, ...outputSize]; N may be left out. */
 export function fold(
   input: Tensor,
-  outputSize: Size,
-  kernelSize: Size,
-  options: FoldOptions = {},
+  outputSize: Size | (FoldOptions & { readonly outputSize: Size; readonly kernelSize: Size }),
+  kernelSize?: Size,
+  ...args: FoldArguments
 ): Tensor {
-  const { dilation, padding, stride } = readOptions('fold', foldSpec, options);
-  const kernel = sizeOf(2, 1)('fold', 'kernelSize', kernelSize);
-  const wanted = sizeOf(2, 1)('fold', 'outputSize', outputSize);
-  const padded = wanted.map((n, i) => n + 2 * (padding[i] as number));
-  const spans = kernel.map((k, i) => (dilation[i] as number) * (k - 1) + 1);
-  const counts = padded.map((n, i) =>
-    Math.floor((n - (spans[i] as number)) / (stride[i] as number) + 1),
+  const names = ['outputSize', 'kernelSize', 'dilation', 'padding', 'stride'] as const;
+  const read = readArguments('fold', outputSpec, [outputSize, kernelSize, ...args], names);
+  return col2im(
+    input,
+    read.outputSize,
+    read.kernelSize,
+    read.dilation,
+    read.padding,
+    read.stride,
   );
-  const [kh = 0, kw = 0] = kernel;
-  const [rows = 0, cols = 0] = counts;
-  const blocks = input.ndim === 2 || input.ndim === 3 ? input.size(-1) : -1;
-  if (rows <= 0 || cols <= 0 || blocks !== rows * cols || input.size(-2) % (kh * kw) !== 0) {
-    throw makeError(
-      'ERR_SHAPE',
-      `fold: expected input [N, C * ${kh * kw}, ${rows} * ${cols}] for this output size, got ` +
-        `[${input.shape.join(', ')}]`,
-    );
-  }
-  const lead = input.ndim === 3 ? [input.size(0)] : [];
-  const channels = input.size(-2) / (kh * kw);
-  const { dtype, device } = input;
-  const out = zeros([...lead, channels, ...padded], { dtype, device });
-  const parts = input.reshape([...lead, channels, kh * kw, rows, cols]);
-  for (let k = 0; k < kh * kw; ++k) {
-    const window = out.get(
-      '...',
-      ...[Math.floor(k / kw), k % kw].map((offset, i) => {
-        const start = offset * (dilation[i] as number);
-        const step = stride[i] as number;
-        return slice(start, start + ((counts[i] as number) - 1) * step + 1, step);
-      }),
-    );
-    window.add_(parts.select(-3, k));
-  }
-  const inner = out.narrow(-2, padding[0] as number, wanted[0] as number);
-  return inner.narrow(-1, padding[1] as number, wanted[1] as number);
 }

@@ -1,13 +1,32 @@
-/** Pooling and interpolation: rows of the op table. */
-export {
-  adaptiveAvgPool1d,
-  adaptiveAvgPool2d,
-  adaptiveAvgPool3d,
-  adaptiveMaxPool1d,
+/**
+ * Pooling and interpolation: rows of the op table, and the forms of torch.nn.functional that can
+ * return indices or leave a size as it is.
+ */
+import {
+  adaptiveAvgPool1d as adaptiveAvgPool1dOp,
+  adaptiveAvgPool2d as adaptiveAvgPool2dOp,
+  adaptiveAvgPool3d as adaptiveAvgPool3dOp,
+  adaptiveMaxPool1d as adaptiveMaxPool1dOp,
   adaptiveMaxPool1dWithIndices,
-  adaptiveMaxPool2d,
+  adaptiveMaxPool2d as adaptiveMaxPool2dOp,
   adaptiveMaxPool2dWithIndices,
-  adaptiveMaxPool3d,
+  adaptiveMaxPool3d as adaptiveMaxPool3dOp,
+  adaptiveMaxPool3dWithIndices,
+  maxPool1d as maxPool1dOp,
+  maxPool1dWithIndices,
+  maxPool2d as maxPool2dOp,
+  maxPool2dWithIndices,
+  maxPool3d as maxPool3dOp,
+  maxPool3dWithIndices,
+} from '../../ops.gen';
+import { Tensor } from '../../tensor';
+import { badArgument, bool, type Check, readArguments } from '../options';
+import { outputSize as readOutputSize, type OutputSize } from '../poolSizes';
+import type { Size } from './sizes';
+
+export {
+  adaptiveMaxPool1dWithIndices,
+  adaptiveMaxPool2dWithIndices,
   adaptiveMaxPool3dWithIndices,
   avgPool1d,
   avgPool2d,
@@ -16,13 +35,142 @@ export {
   lpPool1d,
   lpPool2d,
   lpPool3d,
-  maxPool1d,
   maxPool1dWithIndices,
-  maxPool2d,
   maxPool2dWithIndices,
-  maxPool3d,
   maxPool3dWithIndices,
   maxUnpool1d,
   maxUnpool2d,
   maxUnpool3d,
 } from '../../ops.gen';
+
+export interface MaxPoolFunctionOptions {
+  /** Default kernelSize. */
+  readonly stride?: Size | null | undefined;
+  /** -inf added at both ends. Default 0. */
+  readonly padding?: Size | undefined;
+  /** Default 1. */
+  readonly dilation?: Size | undefined;
+  /** Round the size of the result up. Default false. */
+  readonly ceilMode?: boolean | undefined;
+  /** Return [output, indices]. Default false. */
+  readonly returnIndices?: boolean | undefined;
+}
+
+type MaxPoolArgs = [
+  stride?: Size | null | MaxPoolFunctionOptions,
+  padding?: Size | MaxPoolFunctionOptions,
+  dilation?: Size | MaxPoolFunctionOptions,
+  ceilMode?: boolean | MaxPoolFunctionOptions,
+  returnIndices?: boolean,
+];
+
+/** A function of torch.nn.functional: one tensor, or [output, indices] with `returnIndices`. */
+export interface MaxPoolFunction {
+  (input: Tensor, kernelSize: Size, stride: Size | null, padding: Size, dilation: Size, ceilMode: boolean, returnIndices: true): [Tensor, Tensor]; // prettier-ignore
+  (input: Tensor, kernelSize: Size, options: MaxPoolFunctionOptions & { readonly returnIndices: true }): [Tensor, Tensor]; // prettier-ignore
+  (input: Tensor, kernelSize: Size, ...args: MaxPoolArgs): Tensor;
+}
+
+/** For the op to check. */
+const asGiven: Check<unknown> = (_layer, _name, value) => value;
+
+type AnyOp = (input: Tensor, first: never, options: never) => unknown;
+
+function maxPool(name: string, plain: AnyOp, withIndices: AnyOp): MaxPoolFunction {
+  const spec = {
+    kernelSize: asGiven,
+    stride: asGiven,
+    padding: asGiven,
+    dilation: asGiven,
+    ceilMode: asGiven,
+    returnIndices: bool(false),
+  };
+  const names = Object.keys(spec) as (keyof typeof spec)[];
+  const run = (input: Tensor, ...args: unknown[]): unknown => {
+    const { kernelSize, returnIndices, ...options } = readArguments(name, spec, args, names);
+    const op = returnIndices ? withIndices : plain;
+    return op(input, kernelSize as never, options as never);
+  };
+  return run as MaxPoolFunction;
+}
+
+/** Maxima over windows of [N, C, L] or [C, L]. PyTorch: `torch.nn.functional.max_pool1d`. */
+export const maxPool1d = maxPool('maxPool1d', maxPool1dOp, maxPool1dWithIndices);
+/** Maxima over windows of [N, C, H, W] or [C, H, W]. */
+export const maxPool2d = maxPool('maxPool2d', maxPool2dOp, maxPool2dWithIndices);
+/** Maxima over windows of [N, C, D, H, W] or [C, D, H, W]. */
+export const maxPool3d = maxPool('maxPool3d', maxPool3dOp, maxPool3dWithIndices);
+
+export interface AdaptiveMaxPoolOptions {
+  /** Return [output, indices]. Default false. */
+  readonly returnIndices?: boolean | undefined;
+}
+
+/** As {@link MaxPoolFunction}, to a given size; null keeps a size of the input. */
+export interface AdaptiveMaxPoolFunction {
+  (input: Tensor, outputSize: OutputSize, returnIndices: true | { readonly returnIndices: true }): [Tensor, Tensor]; // prettier-ignore
+  (input: Tensor, outputSize: OutputSize, options?: boolean | AdaptiveMaxPoolOptions): Tensor;
+}
+
+type SizedOp = (input: Tensor, outputSize: readonly number[]) => unknown;
+
+function sizesFor(name: string, dims: number, input: unknown, wanted: unknown): number[] {
+  if (!(input instanceof Tensor)) throw badArgument(name, 'input', 'a Tensor', input);
+  return readOutputSize(name, dims, wanted as OutputSize, input);
+}
+
+function adaptiveMaxPool(
+  name: string,
+  dims: number,
+  plain: SizedOp,
+  withIndices: SizedOp,
+): AdaptiveMaxPoolFunction {
+  const spec = { outputSize: asGiven, returnIndices: bool(false) };
+  const run = (input: Tensor, ...args: unknown[]): unknown => {
+    const read = readArguments(name, spec, args, ['outputSize', 'returnIndices']);
+    const op = read.returnIndices ? withIndices : plain;
+    return op(input, sizesFor(name, dims, input, read.outputSize));
+  };
+  return run as AdaptiveMaxPoolFunction;
+}
+
+/** Maxima over as many windows of the last dimension as asked for. */
+export const adaptiveMaxPool1d = adaptiveMaxPool(
+  'adaptiveMaxPool1d',
+  1,
+  adaptiveMaxPool1dOp,
+  adaptiveMaxPool1dWithIndices,
+);
+/** As {@link adaptiveMaxPool1d}, over the last two dimensions. */
+export const adaptiveMaxPool2d = adaptiveMaxPool(
+  'adaptiveMaxPool2d',
+  2,
+  adaptiveMaxPool2dOp,
+  adaptiveMaxPool2dWithIndices,
+);
+/** As {@link adaptiveMaxPool1d}, over the last three dimensions. */
+export const adaptiveMaxPool3d = adaptiveMaxPool(
+  'adaptiveMaxPool3d',
+  3,
+  adaptiveMaxPool3dOp,
+  adaptiveMaxPool3dWithIndices,
+);
+
+type AdaptiveAvgPoolFunction = (
+  input: Tensor,
+  outputSize: OutputSize | { readonly outputSize: OutputSize },
+) => Tensor;
+
+function adaptiveAvgPool(name: string, dims: number, op: SizedOp): AdaptiveAvgPoolFunction {
+  return (input, ...args) => {
+    const read = readArguments(name, { outputSize: asGiven }, args, ['outputSize']);
+    return op(input, sizesFor(name, dims, input, read.outputSize)) as Tensor;
+  };
+}
+
+/** Means over as many windows of the last dimension as asked for. */
+export const adaptiveAvgPool1d = adaptiveAvgPool('adaptiveAvgPool1d', 1, adaptiveAvgPool1dOp);
+/** As {@link adaptiveAvgPool1d}, over the last two dimensions; null keeps a size of the input. */
+export const adaptiveAvgPool2d = adaptiveAvgPool('adaptiveAvgPool2d', 2, adaptiveAvgPool2dOp);
+/** As {@link adaptiveAvgPool1d}, over the last three dimensions. */
+export const adaptiveAvgPool3d = adaptiveAvgPool('adaptiveAvgPool3d', 3, adaptiveAvgPool3dOp);

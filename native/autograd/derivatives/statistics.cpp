@@ -118,15 +118,15 @@ Tensor power_gradient(const Tensor& x, const Tensor& norm, const Tensor& g, doub
 }
 
 void vector_norm_backward(Backward& b) {
+  const double ord = b.attr<Scalar>(1).to_double();
+  if (ord == 0) return;  // a count: no gradient
   b.set(0, [&] {
     const Dims& sizes = b.meta(0).sizes;
     const uint64_t mask = mask_of(b, 2);
-    const double ord = b.attr<Scalar>(1).to_double();
     Tensor x = b.input(0);
     if (x.dtype() != b.grad().dtype()) x = ops::to(x, b.grad().dtype());
     const Tensor norm = restore(b.output(), sizes, mask);
     const Tensor g = restore(b.grad(), sizes, mask);
-    if (ord == 0) return ops::zerosLike(x);
     if (ord == 1) return ops::mul(ops::sign(x), g);
     if (ord == 2) return euclidean_gradient(x, norm, g);
     if (std::isinf(ord)) return extreme_gradient(x, norm, g, dims_of(mask, sizes.size()));
