@@ -1,2 +1,4 @@
 /** Tensors in files: safetensors, NumPy's formats, PyTorch's checkpoints, and a format of our own. */
 export * as safetensors from './safetensors';
+export * as npy from './numpy/npy';
+export * as npz from './numpy/npz';
