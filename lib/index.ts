@@ -28,6 +28,7 @@ export * as files from './files';
 export { safetensors } from './files';
 export * as linalg from './linalg';
 export { npy, npz, safetensors } from './files';
+export { loadTorch, type LoadTorchOptions, npy, npz, safetensors } from './files';
 export * as memory from './memory';
 export { keep, tidy } from './memory';
 export * as nn from './nn';

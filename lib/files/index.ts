@@ -2,3 +2,4 @@
 export * as safetensors from './safetensors';
 export * as npy from './numpy/npy';
 export * as npz from './numpy/npz';
+export { loadTorch, type LoadTorchOptions } from './torch/load';
