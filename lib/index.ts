@@ -37,5 +37,6 @@ export * as optim from './optim';
 export { getPrintOptions, type PrintOptions, setPrintOptions } from './print';
 export * from './random';
 export { type BackwardOptions, type NestedArray, type RemovableHandle, Tensor } from './tensor';
+export * as text from './text';
 export { getNumThreads, setNumThreads } from './threads';
 export * as vision from './vision';

@@ -1,0 +1,2 @@
+/** Texts: language models and tokenizers, `ampgrad/text`. */
+export * as models from './models';
