@@ -100,6 +100,11 @@ export function readConfigJson(
   for (const [name, value] of Object.entries(json)) {
     if (Object.hasOwn(spec, camel(name))) out[camel(name)] = value;
   }
+  // transformers writes the names of classes instead of their number.
+  const labels = json['id2label'];
+  if (Object.hasOwn(spec, 'numLabels') && typeof labels === 'object' && labels !== null) {
+    out['numLabels'] ??= Object.keys(labels).length;
+  }
   return out;
 }
 

@@ -89,7 +89,13 @@ function checkPrompt(
   }
   if (attentionMask !== null) {
     checkMask(name, attentionMask, batch, length);
-    if (attentionMask.narrow(1, length - 1, 1).eq(0).sum().item() > 0) {
+    if (
+      attentionMask
+        .narrow(1, length - 1, 1)
+        .eq(0)
+        .sum()
+        .item() > 0
+    ) {
       throw makeError('ERR_VALUE', `${name}: padding must be on the left of 'inputIds'`);
     }
   }
