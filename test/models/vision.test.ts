@@ -125,3 +125,34 @@ describe('small networks', () => {
     expect(new models.LeNet().call(digits).shape).toEqual([4, 10]);
   });
 });
+
+describe('ViT', () => {
+  test.each(dumps('vit'))('follows torchvision, %s', (size, folder) => {
+    const model =
+      size === 'full'
+        ? models.vitB16()
+        : new models.VisionTransformer({
+            imageSize: 32,
+            patchSize: 8,
+            numLayers: 2,
+            numHeads: 3,
+            hiddenDim: 24,
+            mlpDim: 48,
+            numClasses: 10,
+          });
+    compare(
+      loadGolden(folder, 'vit'),
+      model,
+      (parameters) => new optim.AdamW(parameters, { lr: 1e-3, weightDecay: 0.01 }),
+    );
+  });
+
+  test('takes a layer in front of its classifier, and says what is wrong', () => {
+    const size = { imageSize: 8, patchSize: 4, numLayers: 1, numHeads: 2, hiddenDim: 8 };
+    const model = new models.VisionTransformer({ ...size, representationSize: 6, numClasses: 3 });
+    expect(model.call(rand([2, 3, 8, 8])).shape).toEqual([2, 3]);
+    expect(Object.keys(model.stateDict())).toContain('heads.pre_logits.weight');
+    expect(() => model.call(rand([2, 3, 9, 9]))).toThrow(/shape \[N, C, 8, 8\]/);
+    expect(() => new models.VisionTransformer({ ...size, patchSize: 3 })).toThrow(/multiple/);
+  });
+});
