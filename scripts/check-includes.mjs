@@ -23,7 +23,7 @@ const layers = [
   { folder: 'backend/cuda/device/', allowed: [/^math\//, mathCore] },
   { folder: 'backend/cpu/', allowed: [/^core\//, /^math\//, kernelInterface] },
   { folder: 'backend/cuda/', allowed: [/^core\//, /^math\//, kernelInterface] },
-  { folder: 'simt/', allowed: [] },
+  { folder: 'simt/', allowed: [/^core\/(half|macros)\.h$/] },
   {
     folder: 'binding/',
     allowed: [
