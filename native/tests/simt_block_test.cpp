@@ -1,0 +1,268 @@
+// Barriers, warp collectives, shared memory and bounds: correct kernels pass under every seed and
+// order, and each planted bug is caught under every seed of the set.
+#include "simt_support.h"
+
+using simt_test::Buffer;
+using simt_test::contains;
+using simt_test::kSeeds;
+using simt_test::launch;
+using simt_test::start;
+
+namespace {
+
+constexpr unsigned kAll = 0xffffffffu;
+constexpr int kThreads = 128;
+
+// Correct ones.
+
+void reverse_in_shared(int* out, const int* in) {
+  TEST_SHARED(int, tile, kThreads);
+  const int t = static_cast<int>(threadIdx.x);
+  tile[t] = in[blockIdx.x * kThreads + threadIdx.x];
+  __syncthreads();
+  out[blockIdx.x * kThreads + threadIdx.x] = tile[kThreads - 1 - t];
+}
+
+__device__ float warp_sum(float x) {
+  for (int d = 16; d > 0; d /= 2) x += __shfl_down_sync(kAll, x, static_cast<unsigned>(d));
+  return x;
+}
+
+void block_sum(float* out, const float* in, int n) {
+  TEST_SHARED(float, partial, 32);
+  float x = 0;
+  for (int i = static_cast<int>(threadIdx.x); i < n; i += static_cast<int>(blockDim.x)) x += in[i];
+  x = warp_sum(x);
+  if (threadIdx.x % 32 == 0) partial[threadIdx.x / 32] = x;
+  __syncthreads();
+  if (threadIdx.x < 32) {
+    x = threadIdx.x < blockDim.x / 32 ? partial[threadIdx.x] : 0.0f;
+    x = warp_sum(x);
+    if (threadIdx.x == 0) out[blockIdx.x] = x;
+  }
+}
+
+void collectives(unsigned* out) {
+  const unsigned t = threadIdx.x;
+  unsigned* mine = out + t * 8;
+  mine[0] = __ballot_sync(kAll, t % 3 == 0);
+  mine[1] = __reduce_add_sync(kAll, t);
+  mine[2] = static_cast<unsigned>(__reduce_max_sync(kAll, -static_cast<int>(t)));
+  mine[3] = __shfl_xor_sync(kAll, t, 1);
+  mine[4] = __match_any_sync(kAll, t / 4);
+  mine[5] = static_cast<unsigned>(__syncthreads_count(t % 2 == 0));
+  mine[6] = static_cast<unsigned>(__any_sync(kAll, t == 5) + 2 * __all_sync(kAll, t < 5));
+  mine[7] = t % 32 < 16 ? __shfl_sync(0xffffu, t, 3, 16) : __shfl_up_sync(0xffff0000u, t, 1, 16);
+}
+
+// Wrong ones.
+
+void missing_barrier(int* out) {
+  TEST_SHARED(int, tile, kThreads);
+  const int t = static_cast<int>(threadIdx.x);
+  tile[t] = t;
+  const int left = tile[(t + kThreads - 1) % kThreads];
+  const int right = tile[(t + 1) % kThreads];
+  out[t] = left + right;
+}
+
+void divergent_barrier(int* out) {
+  if (threadIdx.x < 40) {
+    __syncthreads();
+    out[threadIdx.x] = 1;
+  } else {
+    __syncthreads();
+    out[threadIdx.x] = 2;
+  }
+}
+
+void barrier_after_exit(int* out) {
+  if (threadIdx.x >= 100) return;
+  __syncthreads();
+  out[threadIdx.x] = 1;
+}
+
+void barrier_in_one_branch(int* out) {
+  if (threadIdx.x % 2 == 0) __syncthreads();
+  const int sum = static_cast<int>(__reduce_add_sync(kAll, 1u));
+  out[threadIdx.x] = sum;
+}
+
+void mask_names_absent_lanes(int* out) {
+  if (threadIdx.x % 32 < 20) out[threadIdx.x] = __shfl_sync(kAll, static_cast<int>(threadIdx.x), 0);
+}
+
+void mask_without_caller(int* out) {
+  out[threadIdx.x] = __shfl_sync(0x0000ffffu, static_cast<int>(threadIdx.x), 0);
+}
+
+void shuffle_from_outside(int* out) {
+  if (threadIdx.x < 16) out[threadIdx.x] = __shfl_sync(0xffffu, static_cast<int>(threadIdx.x), 20);
+}
+
+void sum_of_unset_shared(float* out) {
+  TEST_SHARED(float, partial, 32);
+  if (threadIdx.x < 3) partial[threadIdx.x] = 1;
+  __syncthreads();
+  float sum = 0;
+  for (int i = 0; i < 4; ++i) sum += partial[i];
+  out[threadIdx.x] = sum;
+}
+
+void past_shared_end(int* out) {
+  TEST_SHARED(int, tile, 96);
+  tile[threadIdx.x] = 1;
+  __syncthreads();
+  out[threadIdx.x] = tile[threadIdx.x % 96];
+}
+
+void just_past_shared_end(int* out) {
+  TEST_SHARED(char, bytes, kThreads - 1);
+  bytes[threadIdx.x] = 1;
+  out[threadIdx.x] = 1;
+}
+
+void before_shared_start(int* out) {
+  TEST_SHARED(int, tile, kThreads);
+  tile[static_cast<int>(threadIdx.x) - 1] = 1;
+  out[threadIdx.x] = 1;
+}
+
+void past_global_end(int* out, int n) { out[n + static_cast<int>(threadIdx.x) * 64] = 1; }
+
+void one_past_global_end(int* out, int n) {
+  if (threadIdx.x == 0) out[n] = 1;
+}
+
+void too_much_shared(int* out) {
+  TEST_SHARED(double, large, 7000);
+  large[threadIdx.x] = 1;
+  out[threadIdx.x] = 1;
+}
+
+void divides_by_zero(int* out, int zero) { out[threadIdx.x] = 7 / zero; }
+
+int overflow_stack(int depth) {
+  volatile char frame[512] = {};
+  frame[depth % 512] = 1;
+  return depth == 0 ? 0 : overflow_stack(depth - 1) + frame[0];
+}
+void deep_recursion(int* out) { out[threadIdx.x] = overflow_stack(1 << 20); }
+
+using IntKernel = void (*)(int*);
+
+std::string report_of(const char* name, IntKernel kernel, uint64_t seed) {
+  start(seed);
+  Buffer<int> out(kThreads);
+  launch(name, kernel, 1, kThreads, 0, nullptr, out.data());
+  const cudaError_t error = cudaDeviceSynchronize();
+  const std::string report = simt::last_report();
+  CHECK((error == cudaSuccess) == report.empty());
+  return report;
+}
+
+void expect(const char* name, IntKernel kernel, const char* part) {
+  for (int seed = 0; seed < kSeeds; ++seed) {
+    const std::string report = report_of(name, kernel, static_cast<uint64_t>(seed));
+    CAPTURE(report);
+    CHECK(contains(report, part));
+    CHECK(contains(report, name));
+    const std::string number = "[seed " + std::to_string(seed);
+    if (!contains(report, "device allocation")) CHECK(contains(report, number.c_str()));
+  }
+}
+
+}  // namespace
+
+TEST_CASE("simt: correct kernels give the same under every seed and order") {
+  for (int seed = 0; seed < kSeeds; ++seed) {
+    for (int order = 0; order <= static_cast<int>(simt::Order::Drawn); ++order) {
+      start(static_cast<uint64_t>(seed), static_cast<simt::Order>(order));
+      std::vector<int> in(3 * kThreads);
+      for (size_t i = 0; i < in.size(); ++i) in[i] = static_cast<int>(i);
+      Buffer<int> source(in);
+      Buffer<int> out(in.size());
+      launch("reverse", reverse_in_shared, 3, kThreads, 0, nullptr, out.data(), source.data());
+      const std::vector<int> got = out.host();
+      REQUIRE(simt::last_report().empty());
+      for (size_t i = 0; i < in.size(); ++i) {
+        const size_t block = i / kThreads;
+        REQUIRE(got[i] == in[block * kThreads + (kThreads - 1 - i % kThreads)]);
+      }
+      Buffer<float> values(std::vector<float>(1000, 0.5f));
+      Buffer<float> sum(2);
+      launch("block_sum", block_sum, 2, 256, 0, nullptr, sum.data(), values.data(), 1000);
+      CHECK(sum.host() == std::vector<float>{500, 500});
+    }
+  }
+}
+
+TEST_CASE("simt: warp collectives") {
+  for (int seed = 0; seed < kSeeds; ++seed) {
+    start(static_cast<uint64_t>(seed));
+    Buffer<unsigned> out(32 * 8);
+    launch("collectives", collectives, 1, 32, 0, nullptr, out.data());
+    const std::vector<unsigned> got = out.host();
+    REQUIRE(simt::last_report() == "");
+    for (unsigned t = 0; t < 32; ++t) {
+      const unsigned* mine = got.data() + size_t{t} * 8;
+      CHECK(mine[0] == 0x49249249u);
+      CHECK(mine[1] == 496);
+      CHECK(static_cast<int>(mine[2]) == 0);
+      CHECK(mine[3] == (t ^ 1u));
+      CHECK(mine[4] == 0xfu << (t / 4 * 4));
+      CHECK(mine[5] == 16);
+      CHECK(mine[6] == 1);
+      CHECK(mine[7] == (t < 16 ? 3 : (t == 16 ? 16 : t - 1)));
+    }
+  }
+}
+
+TEST_CASE("simt: planted bugs of barriers and collectives are caught") {
+  expect("divergent_barrier", divergent_barrier, "divergent barrier");
+  expect("barrier_after_exit", barrier_after_exit, "threads have exited");
+  expect("barrier_in_one_branch", barrier_in_one_branch, "deadlock");
+  expect("mask_names_absent_lanes", mask_names_absent_lanes, "has exited");
+  expect("mask_without_caller", mask_without_caller, "does not name it");
+  expect("shuffle_from_outside", shuffle_from_outside, "bad shuffle");
+}
+
+TEST_CASE("simt: planted bugs of memory are caught") {
+  expect("past_shared_end", past_shared_end, "shared array 'tile'");
+  expect("just_past_shared_end", just_past_shared_end, "behind the end of shared array 'bytes'");
+  expect("before_shared_start", before_shared_start, "before the start of shared array 'tile'");
+  expect("too_much_shared", too_much_shared, "shared memory: 'large'");
+  expect("deep_recursion", deep_recursion, "stack overflow");
+  for (int seed = 0; seed < kSeeds; ++seed) {
+    start(static_cast<uint64_t>(seed));
+    Buffer<int> far(1024);
+    launch("past_global_end", past_global_end, 1, 32, 0, nullptr, far.data(), 1024);
+    CHECK(cudaDeviceSynchronize() == cudaErrorIllegalAddress);
+    CHECK(contains(simt::last_report(), "out of bounds"));
+    start(static_cast<uint64_t>(seed));
+    Buffer<int> near(100);
+    launch("one_past_global_end", one_past_global_end, 1, 32, 0, nullptr, near.data(), 100);
+    CHECK(cudaDeviceSynchronize() != cudaSuccess);
+    CHECK(contains(simt::last_report(), "byte 400 of a device allocation of 400 bytes"));
+    start(static_cast<uint64_t>(seed));
+    launch("divides_by_zero", divides_by_zero, 1, 32, 0, nullptr, near.data(), 0);
+    CHECK(cudaDeviceSynchronize() == cudaErrorLaunchFailure);
+    CHECK(contains(simt::last_report(), "division by zero"));
+  }
+}
+
+TEST_CASE("simt: missing barriers and unset shared memory show in the result") {
+  for (int seed = 0; seed < kSeeds; ++seed) {
+    start(static_cast<uint64_t>(seed));
+    Buffer<int> out(kThreads);
+    launch("missing_barrier", missing_barrier, 1, kThreads, 0, nullptr, out.data());
+    std::vector<int> right(kThreads);
+    for (int t = 0; t < kThreads; ++t) {
+      right[static_cast<size_t>(t)] = (t + kThreads - 1) % kThreads + (t + 1) % kThreads;
+    }
+    CHECK(out.host() != right);
+    Buffer<float> sums(kThreads);
+    launch("unset", sum_of_unset_shared, 1, kThreads, 0, nullptr, sums.data());
+    CHECK(std::isnan(sums.host()[0]));
+  }
+}
