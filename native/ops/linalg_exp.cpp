@@ -47,7 +47,7 @@ Tensor pade13(const Tensor& a) {
 }  // namespace
 
 Tensor linalgMatrixExp(const Tensor& a) {
-  const char* op = "linalg.matrix_exp";
+  const char* op = "linalg.matrixExp";
   check_matrix(op, "A", a);
   AG_CHECK(a.size(-1) == a.size(-2), Shape, op,
            ": A must be batches of square matrices, but they are ", a.size(-2), " by ", a.size(-1),

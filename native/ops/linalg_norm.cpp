@@ -43,7 +43,7 @@ Tensor extreme_sum(const Tensor& a, int64_t sum_dim, int64_t pick_dim, bool larg
   const Tensor sums = ops::vectorNorm(a, Scalar(1), OptDims(Dims{sum_dim}), keepdim);
   const int64_t pick = !keepdim && pick_dim > sum_dim ? pick_dim - 1 : pick_dim;
   AG_CHECK(sums.size(pick) != 0, Shape,
-           "linalg.matrix_norm: cannot compute the norm over an empty dimension: the operation has "
+           "linalg.matrixNorm: cannot compute the norm over an empty dimension: the operation has "
            "no identity, got shape ",
            a.sizes());
   const OptDims dims(Dims{pick});
@@ -66,7 +66,7 @@ Tensor singular_norm(const Tensor& a, double order, MatrixDims d, bool keepdim) 
   const Tensor values = ops::linalgSvdvals(matrices_last(a, d));
   const OptDims last(Dims{-1});
   AG_CHECK(values.size(-1) != 0, Shape,
-           "linalg.matrix_norm: cannot compute the norm over an empty dimension: the operation has "
+           "linalg.matrixNorm: cannot compute the norm over an empty dimension: the operation has "
            "no identity, got shape ",
            a.sizes());
   return keep_dims(order > 0 ? ops::amax(values, last, false) : ops::amin(values, last, false), d,
@@ -75,7 +75,7 @@ Tensor singular_norm(const Tensor& a, double order, MatrixDims d, bool keepdim) 
 
 Tensor matrix_norm_number(const Tensor& a, Scalar ord, DimsView dim, bool keepdim,
                           std::optional<DType> dtype) {
-  const char* op = "linalg.matrix_norm";
+  const char* op = "linalg.matrixNorm";
   check_matrix(op, "A", a);
   check_norm_dtype(op, a, dtype);
   const MatrixDims d = matrix_dims(op, a, dim);
@@ -94,7 +94,7 @@ Tensor matrix_norm_number(const Tensor& a, Scalar ord, DimsView dim, bool keepdi
 
 Tensor matrix_norm_named(const Tensor& a, const std::string& ord, DimsView dim, bool keepdim,
                          std::optional<DType> dtype) {
-  const char* op = "linalg.matrix_norm";
+  const char* op = "linalg.matrixNorm";
   check_matrix(op, "A", a);
   check_norm_dtype(op, a, dtype);
   AG_CHECK(ord == "fro" || ord == "nuc", Value, op, ": Order ", ord, " not supported.");

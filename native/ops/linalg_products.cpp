@@ -44,8 +44,13 @@ Tensor linalgCross(const Tensor& input, const Tensor& other, int64_t dim) {
            ": inputs dimension ", dim, " must have length 3, got shapes ", input.sizes(), " and ",
            other.sizes());
   const auto turned = [&](const Tensor& x, int64_t by) { return ops::roll(x, Dims{by}, Dims{d}); };
-  const Tensor left = ops::mul(turned(input, -1), turned(other, -2));
-  return ops::sub(left, ops::mul(turned(input, -2), turned(other, -1)));
+  // Differences of products have to be rounded once.
+  const DType wide = is_low_precision(input.dtype()) ? DType::Float32 : input.dtype();
+  const Tensor a = ops::to(input, wide);
+  const Tensor b = ops::to(other, wide);
+  const Tensor left = ops::mul(turned(a, -1), turned(b, -2));
+  const Tensor result = ops::sub(left, ops::mul(turned(a, -2), turned(b, -1)));
+  return ops::to(result, input.dtype());
 }
 
 Tensor cross(const Tensor& input, const Tensor& other, std::optional<int64_t> dim) {
@@ -57,11 +62,12 @@ Tensor cross(const Tensor& input, const Tensor& other, std::optional<int64_t> di
 }
 
 Tensor linalgMatrixPower(const Tensor& a, int64_t n) {
-  const char* op = "linalg.matrix_power";
+  const char* op = "linalg.matrixPower";
   check_square_shape(op, a);
   if (n == 0) {
     const Tensor unit = ops::eye(a.size(-1), std::optional<int64_t>(), a.dtype(), a.device());
-    return ops::clone(ops::expand(unit, a.sizes()));
+    // A constant that still depends on the input, with a gradient of zero.
+    return ops::where(ops::ones(Dims{}, DType::Bool, a.device()), unit, a);
   }
   if (n == 1) return ops::clone(a);
   AG_CHECK(n > INT64_MIN, Value, op, ": argument 'n' must fit into 63 bits, got ", n);
@@ -125,7 +131,7 @@ void check_chain(const char* op, const TensorList& tensors, const TensorList& ch
 }  // namespace
 
 Tensor linalgMultiDot(const TensorList& tensors) {
-  const char* op = "linalg.multi_dot";
+  const char* op = "linalg.multiDot";
   AG_CHECK(tensors.size() >= 2, Value, op, ": expected at least 2 tensors but got ",
            static_cast<int64_t>(tensors.size()));
   TensorList chain = tensors;

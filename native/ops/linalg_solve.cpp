@@ -77,7 +77,7 @@ Pair broadcast_batches(const char* op, const Tensor& a, const Tensor& b) {
 }  // namespace
 
 Pair linalgCholeskyEx(const Tensor& a, bool upper, bool check_errors) {
-  check_square("linalg.cholesky", "A", a);
+  check_square("linalg.choleskyEx", "A", a);
   const Tensor factor = copy_columns(a);
   const Tensor info = zero_info(batch_sizes(a), a);
   if (a.numel() > 0) {
@@ -86,11 +86,12 @@ Pair linalgCholeskyEx(const Tensor& a, bool upper, bool check_errors) {
     p.info = info.data_as<int32_t>();
     KernelTable::run(OpId::linalgCholeskyEx, a.device(), a.dtype(), p);
   }
-  if (check_errors) check_cholesky("linalg.cholesky_ex", info);
+  if (check_errors) check_cholesky("linalg.choleskyEx", info);
   return {factor, info};
 }
 
 Tensor linalgCholesky(const Tensor& a, bool upper) {
+  check_square("linalg.cholesky", "A", a);
   auto [factor, info] = ops::linalgCholeskyEx(a, upper, false);
   check_cholesky("linalg.cholesky", info);
   return factor;
@@ -160,15 +161,16 @@ Tensor linalgSolve(const Tensor& a, const Tensor& b, bool left) {
 }
 
 Pair linalgInvEx(const Tensor& a, bool check_errors) {
-  check_square("linalg.inv", "A", a);
+  check_square("linalg.invEx", "A", a);
   LuFactors f = factor_lu(a);
   const Tensor x = identity_columns(batch_sizes(a), a.size(-1), a.size(-1), a);
   solve_with_lu(f.lu, f.pivots, x, false);
-  if (check_errors) check_inverse("linalg.inv_ex", f.info);
+  if (check_errors) check_inverse("linalg.invEx", f.info);
   return {x, f.info};
 }
 
 Tensor linalgInv(const Tensor& a) {
+  check_square("linalg.inv", "A", a);
   auto [inverse, info] = ops::linalgInvEx(a, false);
   check_inverse("linalg.inv", info);
   return inverse;
@@ -176,9 +178,9 @@ Tensor linalgInv(const Tensor& a) {
 
 Tensor linalgSolveTriangularForward(const Tensor& a, const Tensor& b, bool upper,
                                     bool unitriangular) {
-  check_square("linalg.solve_triangular", "A", a);
-  check_same("linalg.solve_triangular", a, b);
-  check_system("linalg.solve_triangular", a, b, true);
+  check_square("linalg.solveTriangular", "A", a);
+  check_same("linalg.solveTriangular", a, b);
+  check_system("linalg.solveTriangular", a, b, true);
   AG_CHECK(batch_sizes(a) == batch_sizes(b), Shape,
            "linalgSolveTriangularForward: the batches of A and B must be equal, got shapes ",
            a.sizes(), " and ", b.sizes());
@@ -196,7 +198,7 @@ Tensor linalgSolveTriangularForward(const Tensor& a, const Tensor& b, bool upper
 
 Tensor linalgSolveTriangular(const Tensor& a, const Tensor& b, bool upper, bool left,
                              bool unitriangular) {
-  const char* op = "linalg.solve_triangular";
+  const char* op = "linalg.solveTriangular";
   check_square(op, "A", a);
   check_same(op, a, b);
   check_system(op, a, b, left);
@@ -216,13 +218,13 @@ Pair triangularSolve(const Tensor& b, const Tensor& a, bool upper, bool transpos
 }
 
 Triple linalgLuFactorEx(const Tensor& a, bool pivot, bool check_errors) {
-  const char* op = "linalg.lu_factor";
+  const char* op = "linalg.luFactor";
   check_matrix(op, "A", a);
   check_dtype(op, "A", a);
   AG_CHECK(pivot, NotImplemented, op, ": LU without pivoting is not implemented on the CPU");
   LuFactors f = factor_lu(a);
   const int64_t i = check_errors ? first_failure(f.info) : -1;
-  AG_CHECK(i < 0, Linalg, failure_prefix("linalg.lu_factor_ex", f.info, i), "U[",
+  AG_CHECK(i < 0, Linalg, failure_prefix("linalg.luFactorEx", f.info, i), "U[",
            status_at(f.info, i), ",", status_at(f.info, i),
            "] is zero and using it on lu_solve would result in a division by zero.");
   return {f.lu, f.pivots, f.info};
@@ -231,7 +233,7 @@ Triple linalgLuFactorEx(const Tensor& a, bool pivot, bool check_errors) {
 Pair linalgLuFactor(const Tensor& a, bool pivot) {
   auto [lu, pivots, info] = ops::linalgLuFactorEx(a, pivot, false);
   const int64_t i = first_failure(info);
-  AG_CHECK(i < 0, Linalg, failure_prefix("linalg.lu_factor", info, i), "U[", status_at(info, i),
+  AG_CHECK(i < 0, Linalg, failure_prefix("linalg.luFactor", info, i), "U[", status_at(info, i),
            ",", status_at(info, i),
            "] is zero and using it on lu_solve would result in a division by zero. If you still "
            "want to perform the factorization, consider calling linalg.lu(A) or "
@@ -298,7 +300,7 @@ Triple linalgLu(const Tensor& a, bool pivot) {
 }
 
 Tensor luSolveForward(const Tensor& lu, const Tensor& pivots, const Tensor& b, bool adjoint) {
-  const char* op = "linalg.lu_solve";
+  const char* op = "linalg.luSolve";
   check_square(op, "LU", lu);
   check_same(op, lu, b);
   check_system(op, lu, b, true);
@@ -321,7 +323,7 @@ Tensor luSolveForward(const Tensor& lu, const Tensor& pivots, const Tensor& b, b
 
 Tensor linalgLuSolve(const Tensor& lu, const Tensor& pivots, const Tensor& b, bool left,
                      bool adjoint) {
-  const char* op = "linalg.lu_solve";
+  const char* op = "linalg.luSolve";
   check_square(op, "LU", lu);
   check_same(op, lu, b);
   check_system(op, lu, b, left);

@@ -59,7 +59,7 @@ Pair geqrf(const Tensor& input) {
 }
 
 Tensor linalgHouseholderProduct(const Tensor& input, const Tensor& tau) {
-  const char* op = "linalg.householder_product";
+  const char* op = "linalg.householderProduct";
   check_matrix(op, "input", input);
   check_dtype(op, "input", input);
   check_same(op, input, tau);
@@ -289,7 +289,7 @@ Tensor pinverse(const Tensor& input, double rcond) {
 
 Tensor linalgMatrixRank(const Tensor& a, const std::optional<Operand>& tol, bool hermitian,
                         const std::optional<Operand>& atol, const std::optional<Operand>& rtol) {
-  const char* op = "linalg.matrix_rank";
+  const char* op = "linalg.matrixRank";
   check_matrix(op, "A", a);
   check_dtype(op, "A", a);
   if (hermitian) check_square(op, "A", a);

@@ -119,7 +119,7 @@ Tensor power_gradient(const Tensor& x, const Tensor& norm, const Tensor& g, doub
 
 void vector_norm_backward(Backward& b) {
   const double ord = b.attr<Scalar>(1).to_double();
-  if (ord == 0) return;  // a count: no gradient
+  if (ord == 0) return;  // a count of elements: as in PyTorch, no gradient at all
   b.set(0, [&] {
     const Dims& sizes = b.meta(0).sizes;
     const uint64_t mask = mask_of(b, 2);
