@@ -25,9 +25,7 @@ export { type Device, type DType, dtypes, type Scalar, type TypedArray } from '.
 export { type CodedError, type ErrorCode, TensorError } from './errors';
 export * as data from './data';
 export * as files from './files';
-export { safetensors } from './files';
 export * as linalg from './linalg';
-export { npy, npz, safetensors } from './files';
 export { loadTorch, type LoadTorchOptions, npy, npz, safetensors } from './files';
 export * as memory from './memory';
 export { keep, tidy } from './memory';

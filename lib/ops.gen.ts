@@ -696,6 +696,61 @@ export interface BaddbmmOptions {
   readonly alpha?: Scalar | undefined;
 }
 
+/** Options of {@link cholesky}. */
+export interface CholeskyOptions {
+  readonly upper?: boolean | undefined;
+}
+
+/** Options of {@link choleskyInverse}. */
+export interface CholeskyInverseOptions {
+  readonly upper?: boolean | undefined;
+}
+
+/** Options of {@link choleskySolve}. */
+export interface CholeskySolveOptions {
+  readonly upper?: boolean | undefined;
+}
+
+/** Options of {@link cross}. */
+export interface CrossOptions {
+  readonly dim?: number | null | undefined;
+}
+
+/** Options of {@link triangularSolve}. */
+export interface TriangularSolveOptions {
+  readonly upper?: boolean | undefined;
+  readonly transpose?: boolean | undefined;
+  readonly unitriangular?: boolean | undefined;
+}
+
+/** Options of {@link luUnpack}. */
+export interface LuUnpackOptions {
+  readonly unpackData?: boolean | undefined;
+  readonly unpackPivots?: boolean | undefined;
+}
+
+/** Options of {@link qr}. */
+export interface QrOptions {
+  readonly some?: boolean | undefined;
+}
+
+/** Options of {@link svd}. */
+export interface SvdOptions {
+  readonly some?: boolean | undefined;
+  readonly computeUv?: boolean | undefined;
+}
+
+/** Options of {@link pinverse}. */
+export interface PinverseOptions {
+  readonly rcond?: number | undefined;
+}
+
+/** Options of {@link vander}. */
+export interface VanderOptions {
+  readonly N?: number | null | undefined;
+  readonly increasing?: boolean | undefined;
+}
+
 /** Options of {@link softmax}. */
 export interface SoftmaxOptions {
   readonly dtype?: DType | null | undefined;
@@ -2066,6 +2121,37 @@ const op_baddbmm = opEntry('baddbmm');
 const fn_baddbmm = op_baddbmm.fn;
 const op_baddbmm_ = opEntry('baddbmm_');
 const fn_baddbmm_ = op_baddbmm_.fn;
+const op_cholesky = opEntry('cholesky');
+const fn_cholesky = op_cholesky.fn;
+const op_choleskyInverse = opEntry('choleskyInverse');
+const fn_choleskyInverse = op_choleskyInverse.fn;
+const op_choleskySolve = opEntry('choleskySolve');
+const fn_choleskySolve = op_choleskySolve.fn;
+const op_cross = opEntry('cross');
+const fn_cross = op_cross.fn;
+const op_logdet = opEntry('logdet');
+const fn_logdet = op_logdet.fn;
+const op_triangularSolve = opEntry('triangularSolve');
+const fn_triangularSolve = op_triangularSolve.fn;
+const names_triangularSolve = ['solution', 'clonedCoefficient'];
+const op_luUnpack = opEntry('luUnpack');
+const fn_luUnpack = op_luUnpack.fn;
+const names_luUnpack = ['P', 'L', 'U'];
+const op_luSolve = opEntry('luSolve');
+const fn_luSolve = op_luSolve.fn;
+const op_qr = opEntry('qr');
+const fn_qr = op_qr.fn;
+const names_qr = ['Q', 'R'];
+const op_geqrf = opEntry('geqrf');
+const fn_geqrf = op_geqrf.fn;
+const names_geqrf = ['a', 'tau'];
+const op_svd = opEntry('svd');
+const fn_svd = op_svd.fn;
+const names_svd = ['U', 'S', 'V'];
+const op_pinverse = opEntry('pinverse');
+const fn_pinverse = op_pinverse.fn;
+const op_vander = opEntry('vander');
+const fn_vander = op_vander.fn;
 const op_softmax = opEntry('softmax');
 const fn_softmax = op_softmax.fn;
 const op_logSoftmax = opEntry('logSoftmax');
@@ -2374,6 +2460,19 @@ const op_rowStack = opEntry('rowStack');
 const fn_rowStack = op_rowStack.fn;
 const op_ger = opEntry('ger');
 const fn_ger = op_ger.fn;
+const op_det = opEntry('det');
+const fn_det = op_det.fn;
+const op_slogdet = opEntry('slogdet');
+const fn_slogdet = op_slogdet.fn;
+const names_slogdet = ['sign', 'logabsdet'];
+const op_inverse = opEntry('inverse');
+const fn_inverse = op_inverse.fn;
+const op_matrixPower = opEntry('matrixPower');
+const fn_matrixPower = op_matrixPower.fn;
+const op_matrixExp = opEntry('matrixExp');
+const fn_matrixExp = op_matrixExp.fn;
+const op_orgqr = opEntry('orgqr');
+const fn_orgqr = op_orgqr.fn;
 
 function method(name: string, fn: (this: Tensor, ...args: never[]) => unknown): void {
   Object.defineProperty(fn, 'name', { value: name });
@@ -3964,6 +4063,101 @@ declare module './tensor' {
     /** In-place form of {@link baddbmm}. */
     baddbmm_(batch1: Tensor, batch2: Tensor, options?: BaddbmmOptions): this;
 
+    /** `cholesky(Tensor input, bool upper=False) -> Tensor` */
+    cholesky(options?: CholeskyOptions): Tensor;
+    cholesky(upper: boolean | undefined, options?: CholeskyOptions): Tensor;
+
+    /** `choleskyInverse(Tensor L, bool upper=False) -> Tensor` */
+    choleskyInverse(options?: CholeskyInverseOptions): Tensor;
+    choleskyInverse(upper: boolean | undefined, options?: CholeskyInverseOptions): Tensor;
+
+    /** `choleskySolve(Tensor B, Tensor L, bool upper=False) -> Tensor` */
+    choleskySolve(L: Tensor, options?: CholeskySolveOptions): Tensor;
+    choleskySolve(L: Tensor, upper: boolean | undefined, options?: CholeskySolveOptions): Tensor;
+
+    /** `cross(Tensor input, Tensor other, int? dim=None) -> Tensor` */
+    cross(other: Tensor, options?: CrossOptions): Tensor;
+    cross(other: Tensor, dim: number | null | undefined, options?: CrossOptions): Tensor;
+
+    /** `logdet(Tensor input) -> Tensor` */
+    logdet(): Tensor;
+
+    /** `triangularSolve(Tensor b, Tensor A, bool upper=True, bool transpose=False, bool unitriangular=False) -> (Tensor solution, Tensor clonedCoefficient)` */
+    triangularSolve(
+      A: Tensor,
+      options?: TriangularSolveOptions,
+    ): Named<
+      [solution: Tensor, clonedCoefficient: Tensor],
+      { readonly solution: Tensor; readonly clonedCoefficient: Tensor }
+    >;
+    triangularSolve(
+      A: Tensor,
+      upper: boolean | undefined,
+      transpose?: boolean,
+      unitriangular?: boolean,
+      options?: TriangularSolveOptions,
+    ): Named<
+      [solution: Tensor, clonedCoefficient: Tensor],
+      { readonly solution: Tensor; readonly clonedCoefficient: Tensor }
+    >;
+
+    /** `luUnpack(Tensor LUData, Tensor LUPivots, bool unpackData=True, bool unpackPivots=True) -> (Tensor P, Tensor L, Tensor U)` */
+    luUnpack(
+      LUPivots: Tensor,
+      options?: LuUnpackOptions,
+    ): Named<
+      [P: Tensor, L: Tensor, U: Tensor],
+      { readonly P: Tensor; readonly L: Tensor; readonly U: Tensor }
+    >;
+    luUnpack(
+      LUPivots: Tensor,
+      unpackData: boolean | undefined,
+      unpackPivots?: boolean,
+      options?: LuUnpackOptions,
+    ): Named<
+      [P: Tensor, L: Tensor, U: Tensor],
+      { readonly P: Tensor; readonly L: Tensor; readonly U: Tensor }
+    >;
+
+    /** `luSolve(Tensor b, Tensor LUData, Tensor LUPivots) -> Tensor` */
+    luSolve(LUData: Tensor, LUPivots: Tensor): Tensor;
+
+    /** `qr(Tensor input, bool some=True) -> (Tensor Q, Tensor R)` */
+    qr(
+      options?: QrOptions,
+    ): Named<[Q: Tensor, R: Tensor], { readonly Q: Tensor; readonly R: Tensor }>;
+    qr(
+      some: boolean | undefined,
+      options?: QrOptions,
+    ): Named<[Q: Tensor, R: Tensor], { readonly Q: Tensor; readonly R: Tensor }>;
+
+    /** `geqrf(Tensor input) -> (Tensor a, Tensor tau)` */
+    geqrf(): Named<[a: Tensor, tau: Tensor], { readonly a: Tensor; readonly tau: Tensor }>;
+
+    /** `svd(Tensor input, bool some=True, bool computeUv=True) -> (Tensor U, Tensor S, Tensor V)` */
+    svd(
+      options?: SvdOptions,
+    ): Named<
+      [U: Tensor, S: Tensor, V: Tensor],
+      { readonly U: Tensor; readonly S: Tensor; readonly V: Tensor }
+    >;
+    svd(
+      some: boolean | undefined,
+      computeUv?: boolean,
+      options?: SvdOptions,
+    ): Named<
+      [U: Tensor, S: Tensor, V: Tensor],
+      { readonly U: Tensor; readonly S: Tensor; readonly V: Tensor }
+    >;
+
+    /** `pinverse(Tensor input, float rcond=1e-15) -> Tensor` */
+    pinverse(options?: PinverseOptions): Tensor;
+    pinverse(rcond: number | undefined, options?: PinverseOptions): Tensor;
+
+    /** `vander(Tensor x, int? N=None, bool increasing=False) -> Tensor` */
+    vander(options?: VanderOptions): Tensor;
+    vander(N: number | null | undefined, increasing?: boolean, options?: VanderOptions): Tensor;
+
     /** `softmax(Tensor input, int dim, *, ScalarType? dtype=None) -> Tensor` */
     softmax(dim: number, options?: SoftmaxOptions): Tensor;
 
@@ -4300,6 +4494,27 @@ declare module './tensor' {
 
     /** `outer(Tensor input, Tensor vec2) -> Tensor` */
     ger(vec2: Tensor): Tensor;
+
+    /** `linalgDet(Tensor A) -> Tensor` */
+    det(): Tensor;
+
+    /** `linalgSlogdet(Tensor A) -> (Tensor sign, Tensor logabsdet)` */
+    slogdet(): Named<
+      [sign: Tensor, logabsdet: Tensor],
+      { readonly sign: Tensor; readonly logabsdet: Tensor }
+    >;
+
+    /** `linalgInv(Tensor A) -> Tensor` */
+    inverse(): Tensor;
+
+    /** `linalgMatrixPower(Tensor A, int n) -> Tensor` */
+    matrixPower(n: number): Tensor;
+
+    /** `linalgMatrixExp(Tensor A) -> Tensor` */
+    matrixExp(): Tensor;
+
+    /** `linalgHouseholderProduct(Tensor input, Tensor tau) -> Tensor` */
+    orgqr(tau: Tensor): Tensor;
   }
 }
 
@@ -7603,6 +7818,249 @@ export function baddbmm(input?: unknown, batch1?: unknown, batch2?: unknown, _0?
   return wrapOne(invoke(op_baddbmm, [...arguments]), input);
 }
 
+/** `cholesky(Tensor input, bool upper=False) -> Tensor` */
+export function cholesky(input: Tensor, options?: CholeskyOptions): Tensor;
+export function cholesky(
+  input: Tensor,
+  upper: boolean | undefined,
+  options?: CholeskyOptions,
+): Tensor;
+export function cholesky(input?: unknown, _0?: unknown, _1?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_cholesky(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_cholesky, [...arguments]), input);
+}
+
+/** `choleskyInverse(Tensor L, bool upper=False) -> Tensor` */
+export function choleskyInverse(L: Tensor, options?: CholeskyInverseOptions): Tensor;
+export function choleskyInverse(
+  L: Tensor,
+  upper: boolean | undefined,
+  options?: CholeskyInverseOptions,
+): Tensor;
+export function choleskyInverse(L?: unknown, _0?: unknown, _1?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_choleskyInverse(unwrap(L)), L);
+  }
+  return wrapOne(invoke(op_choleskyInverse, [...arguments]), L);
+}
+
+/** `choleskySolve(Tensor B, Tensor L, bool upper=False) -> Tensor` */
+export function choleskySolve(B: Tensor, L: Tensor, options?: CholeskySolveOptions): Tensor;
+export function choleskySolve(
+  B: Tensor,
+  L: Tensor,
+  upper: boolean | undefined,
+  options?: CholeskySolveOptions,
+): Tensor;
+export function choleskySolve(B?: unknown, L?: unknown, _0?: unknown, _1?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_choleskySolve(unwrap(B), unwrap(L)), B);
+  }
+  return wrapOne(invoke(op_choleskySolve, [...arguments]), B);
+}
+
+/** `cross(Tensor input, Tensor other, int? dim=None) -> Tensor` */
+export function cross(input: Tensor, other: Tensor, options?: CrossOptions): Tensor;
+export function cross(
+  input: Tensor,
+  other: Tensor,
+  dim: number | null | undefined,
+  options?: CrossOptions,
+): Tensor;
+export function cross(input?: unknown, other?: unknown, _0?: unknown, _1?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_cross(unwrap(input), unwrap(other)), input);
+  }
+  return wrapOne(invoke(op_cross, [...arguments]), input);
+}
+
+/** `logdet(Tensor input) -> Tensor` */
+export function logdet(input: Tensor): Tensor;
+export function logdet(input?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_logdet(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_logdet, [...arguments]), input);
+}
+
+/** `triangularSolve(Tensor b, Tensor A, bool upper=True, bool transpose=False, bool unitriangular=False) -> (Tensor solution, Tensor clonedCoefficient)` */
+export function triangularSolve(
+  b: Tensor,
+  A: Tensor,
+  options?: TriangularSolveOptions,
+): Named<
+  [solution: Tensor, clonedCoefficient: Tensor],
+  { readonly solution: Tensor; readonly clonedCoefficient: Tensor }
+>;
+export function triangularSolve(
+  b: Tensor,
+  A: Tensor,
+  upper: boolean | undefined,
+  transpose?: boolean,
+  unitriangular?: boolean,
+  options?: TriangularSolveOptions,
+): Named<
+  [solution: Tensor, clonedCoefficient: Tensor],
+  { readonly solution: Tensor; readonly clonedCoefficient: Tensor }
+>;
+export function triangularSolve(
+  b?: unknown,
+  A?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+  _3?: unknown,
+): Named<
+  [solution: Tensor, clonedCoefficient: Tensor],
+  { readonly solution: Tensor; readonly clonedCoefficient: Tensor }
+> {
+  if (arguments.length === 2) {
+    return wrapNamed(fn_triangularSolve(unwrap(b), unwrap(A)), names_triangularSolve);
+  }
+  return wrapNamed(invoke(op_triangularSolve, [...arguments]), names_triangularSolve);
+}
+
+/** `luUnpack(Tensor LUData, Tensor LUPivots, bool unpackData=True, bool unpackPivots=True) -> (Tensor P, Tensor L, Tensor U)` */
+export function luUnpack(
+  LUData: Tensor,
+  LUPivots: Tensor,
+  options?: LuUnpackOptions,
+): Named<
+  [P: Tensor, L: Tensor, U: Tensor],
+  { readonly P: Tensor; readonly L: Tensor; readonly U: Tensor }
+>;
+export function luUnpack(
+  LUData: Tensor,
+  LUPivots: Tensor,
+  unpackData: boolean | undefined,
+  unpackPivots?: boolean,
+  options?: LuUnpackOptions,
+): Named<
+  [P: Tensor, L: Tensor, U: Tensor],
+  { readonly P: Tensor; readonly L: Tensor; readonly U: Tensor }
+>;
+export function luUnpack(
+  LUData?: unknown,
+  LUPivots?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+): Named<
+  [P: Tensor, L: Tensor, U: Tensor],
+  { readonly P: Tensor; readonly L: Tensor; readonly U: Tensor }
+> {
+  if (arguments.length === 2) {
+    return wrapNamed(fn_luUnpack(unwrap(LUData), unwrap(LUPivots)), names_luUnpack);
+  }
+  return wrapNamed(invoke(op_luUnpack, [...arguments]), names_luUnpack);
+}
+
+/** `luSolve(Tensor b, Tensor LUData, Tensor LUPivots) -> Tensor` */
+export function luSolve(b: Tensor, LUData: Tensor, LUPivots: Tensor): Tensor;
+export function luSolve(b?: unknown, LUData?: unknown, LUPivots?: unknown): Tensor {
+  if (arguments.length === 3) {
+    return wrapOne(fn_luSolve(unwrap(b), unwrap(LUData), unwrap(LUPivots)), b);
+  }
+  return wrapOne(invoke(op_luSolve, [...arguments]), b);
+}
+
+/** `qr(Tensor input, bool some=True) -> (Tensor Q, Tensor R)` */
+export function qr(
+  input: Tensor,
+  options?: QrOptions,
+): Named<[Q: Tensor, R: Tensor], { readonly Q: Tensor; readonly R: Tensor }>;
+export function qr(
+  input: Tensor,
+  some: boolean | undefined,
+  options?: QrOptions,
+): Named<[Q: Tensor, R: Tensor], { readonly Q: Tensor; readonly R: Tensor }>;
+export function qr(
+  input?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+): Named<[Q: Tensor, R: Tensor], { readonly Q: Tensor; readonly R: Tensor }> {
+  if (arguments.length === 1) {
+    return wrapNamed(fn_qr(unwrap(input)), names_qr);
+  }
+  return wrapNamed(invoke(op_qr, [...arguments]), names_qr);
+}
+
+/** `geqrf(Tensor input) -> (Tensor a, Tensor tau)` */
+export function geqrf(
+  input: Tensor,
+): Named<[a: Tensor, tau: Tensor], { readonly a: Tensor; readonly tau: Tensor }>;
+export function geqrf(
+  input?: unknown,
+): Named<[a: Tensor, tau: Tensor], { readonly a: Tensor; readonly tau: Tensor }> {
+  if (arguments.length === 1) {
+    return wrapNamed(fn_geqrf(unwrap(input)), names_geqrf);
+  }
+  return wrapNamed(invoke(op_geqrf, [...arguments]), names_geqrf);
+}
+
+/** `svd(Tensor input, bool some=True, bool computeUv=True) -> (Tensor U, Tensor S, Tensor V)` */
+export function svd(
+  input: Tensor,
+  options?: SvdOptions,
+): Named<
+  [U: Tensor, S: Tensor, V: Tensor],
+  { readonly U: Tensor; readonly S: Tensor; readonly V: Tensor }
+>;
+export function svd(
+  input: Tensor,
+  some: boolean | undefined,
+  computeUv?: boolean,
+  options?: SvdOptions,
+): Named<
+  [U: Tensor, S: Tensor, V: Tensor],
+  { readonly U: Tensor; readonly S: Tensor; readonly V: Tensor }
+>;
+export function svd(
+  input?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+): Named<
+  [U: Tensor, S: Tensor, V: Tensor],
+  { readonly U: Tensor; readonly S: Tensor; readonly V: Tensor }
+> {
+  if (arguments.length === 1) {
+    return wrapNamed(fn_svd(unwrap(input)), names_svd);
+  }
+  return wrapNamed(invoke(op_svd, [...arguments]), names_svd);
+}
+
+/** `pinverse(Tensor input, float rcond=1e-15) -> Tensor` */
+export function pinverse(input: Tensor, options?: PinverseOptions): Tensor;
+export function pinverse(
+  input: Tensor,
+  rcond: number | undefined,
+  options?: PinverseOptions,
+): Tensor;
+export function pinverse(input?: unknown, _0?: unknown, _1?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_pinverse(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_pinverse, [...arguments]), input);
+}
+
+/** `vander(Tensor x, int? N=None, bool increasing=False) -> Tensor` */
+export function vander(x: Tensor, options?: VanderOptions): Tensor;
+export function vander(
+  x: Tensor,
+  N: number | null | undefined,
+  increasing?: boolean,
+  options?: VanderOptions,
+): Tensor;
+export function vander(x?: unknown, _0?: unknown, _1?: unknown, _2?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_vander(unwrap(x)), x);
+  }
+  return wrapOne(invoke(op_vander, [...arguments]), x);
+}
+
 /** `softmax(Tensor input, int dim, *, ScalarType? dtype=None) -> Tensor` */
 export function softmax(input: Tensor, dim: number, options?: SoftmaxOptions): Tensor;
 export function softmax(input?: unknown, dim?: unknown, _0?: unknown): Tensor {
@@ -9686,6 +10144,64 @@ export function ger(input?: unknown, vec2?: unknown): Tensor {
     return wrapOne(fn_ger(unwrap(input), unwrap(vec2)), input);
   }
   return wrapOne(invoke(op_ger, [...arguments]), input);
+}
+
+/** `linalgDet(Tensor A) -> Tensor` */
+export function det(A: Tensor): Tensor;
+export function det(A?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_det(unwrap(A)), A);
+  }
+  return wrapOne(invoke(op_det, [...arguments]), A);
+}
+
+/** `linalgSlogdet(Tensor A) -> (Tensor sign, Tensor logabsdet)` */
+export function slogdet(
+  A: Tensor,
+): Named<[sign: Tensor, logabsdet: Tensor], { readonly sign: Tensor; readonly logabsdet: Tensor }>;
+export function slogdet(
+  A?: unknown,
+): Named<[sign: Tensor, logabsdet: Tensor], { readonly sign: Tensor; readonly logabsdet: Tensor }> {
+  if (arguments.length === 1) {
+    return wrapNamed(fn_slogdet(unwrap(A)), names_slogdet);
+  }
+  return wrapNamed(invoke(op_slogdet, [...arguments]), names_slogdet);
+}
+
+/** `linalgInv(Tensor A) -> Tensor` */
+export function inverse(A: Tensor): Tensor;
+export function inverse(A?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_inverse(unwrap(A)), A);
+  }
+  return wrapOne(invoke(op_inverse, [...arguments]), A);
+}
+
+/** `linalgMatrixPower(Tensor A, int n) -> Tensor` */
+export function matrixPower(A: Tensor, n: number): Tensor;
+export function matrixPower(A?: unknown, n?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_matrixPower(unwrap(A), unwrap(n)), A);
+  }
+  return wrapOne(invoke(op_matrixPower, [...arguments]), A);
+}
+
+/** `linalgMatrixExp(Tensor A) -> Tensor` */
+export function matrixExp(A: Tensor): Tensor;
+export function matrixExp(A?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_matrixExp(unwrap(A)), A);
+  }
+  return wrapOne(invoke(op_matrixExp, [...arguments]), A);
+}
+
+/** `linalgHouseholderProduct(Tensor input, Tensor tau) -> Tensor` */
+export function orgqr(input: Tensor, tau: Tensor): Tensor;
+export function orgqr(input?: unknown, tau?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_orgqr(unwrap(input), unwrap(tau)), input);
+  }
+  return wrapOne(invoke(op_orgqr, [...arguments]), input);
 }
 
 method('add', function (this: Tensor, other?: unknown, _0?: unknown) {
@@ -12852,6 +13368,103 @@ method('baddbmm_', function (this: Tensor, batch1?: unknown, batch2?: unknown, _
   return this;
 });
 
+method('cholesky', function (this: Tensor, _0?: unknown, _1?: unknown) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_cholesky(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_cholesky, [this, ...arguments]), this);
+});
+
+method('choleskyInverse', function (this: Tensor, _0?: unknown, _1?: unknown) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_choleskyInverse(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_choleskyInverse, [this, ...arguments]), this);
+});
+
+method('choleskySolve', function (this: Tensor, L?: unknown, _0?: unknown, _1?: unknown) {
+  if (arguments.length === 1) {
+    return wrapOne(fn_choleskySolve(unwrap(this), unwrap(L)), this);
+  }
+  return wrapOne(invoke(op_choleskySolve, [this, ...arguments]), this);
+});
+
+method('cross', function (this: Tensor, other?: unknown, _0?: unknown, _1?: unknown) {
+  if (arguments.length === 1) {
+    return wrapOne(fn_cross(unwrap(this), unwrap(other)), this);
+  }
+  return wrapOne(invoke(op_cross, [this, ...arguments]), this);
+});
+
+method('logdet', function (this: Tensor) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_logdet(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_logdet, [this, ...arguments]), this);
+});
+
+method(
+  'triangularSolve',
+  function (this: Tensor, A?: unknown, _0?: unknown, _1?: unknown, _2?: unknown, _3?: unknown) {
+    if (arguments.length === 1) {
+      return wrapNamed(fn_triangularSolve(unwrap(this), unwrap(A)), names_triangularSolve);
+    }
+    return wrapNamed(invoke(op_triangularSolve, [this, ...arguments]), names_triangularSolve);
+  },
+);
+
+method(
+  'luUnpack',
+  function (this: Tensor, LUPivots?: unknown, _0?: unknown, _1?: unknown, _2?: unknown) {
+    if (arguments.length === 1) {
+      return wrapNamed(fn_luUnpack(unwrap(this), unwrap(LUPivots)), names_luUnpack);
+    }
+    return wrapNamed(invoke(op_luUnpack, [this, ...arguments]), names_luUnpack);
+  },
+);
+
+method('luSolve', function (this: Tensor, LUData?: unknown, LUPivots?: unknown) {
+  if (arguments.length === 2) {
+    return wrapOne(fn_luSolve(unwrap(this), unwrap(LUData), unwrap(LUPivots)), this);
+  }
+  return wrapOne(invoke(op_luSolve, [this, ...arguments]), this);
+});
+
+method('qr', function (this: Tensor, _0?: unknown, _1?: unknown) {
+  if (arguments.length === 0) {
+    return wrapNamed(fn_qr(unwrap(this)), names_qr);
+  }
+  return wrapNamed(invoke(op_qr, [this, ...arguments]), names_qr);
+});
+
+method('geqrf', function (this: Tensor) {
+  if (arguments.length === 0) {
+    return wrapNamed(fn_geqrf(unwrap(this)), names_geqrf);
+  }
+  return wrapNamed(invoke(op_geqrf, [this, ...arguments]), names_geqrf);
+});
+
+method('svd', function (this: Tensor, _0?: unknown, _1?: unknown, _2?: unknown) {
+  if (arguments.length === 0) {
+    return wrapNamed(fn_svd(unwrap(this)), names_svd);
+  }
+  return wrapNamed(invoke(op_svd, [this, ...arguments]), names_svd);
+});
+
+method('pinverse', function (this: Tensor, _0?: unknown, _1?: unknown) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_pinverse(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_pinverse, [this, ...arguments]), this);
+});
+
+method('vander', function (this: Tensor, _0?: unknown, _1?: unknown, _2?: unknown) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_vander(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_vander, [this, ...arguments]), this);
+});
+
 method('softmax', function (this: Tensor, dim?: unknown, _0?: unknown) {
   if (arguments.length === 1) {
     return wrapOne(fn_softmax(unwrap(this), unwrap(dim)), this);
@@ -13480,4 +14093,46 @@ method('ger', function (this: Tensor, vec2?: unknown) {
     return wrapOne(fn_ger(unwrap(this), unwrap(vec2)), this);
   }
   return wrapOne(invoke(op_ger, [this, ...arguments]), this);
+});
+
+method('det', function (this: Tensor) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_det(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_det, [this, ...arguments]), this);
+});
+
+method('slogdet', function (this: Tensor) {
+  if (arguments.length === 0) {
+    return wrapNamed(fn_slogdet(unwrap(this)), names_slogdet);
+  }
+  return wrapNamed(invoke(op_slogdet, [this, ...arguments]), names_slogdet);
+});
+
+method('inverse', function (this: Tensor) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_inverse(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_inverse, [this, ...arguments]), this);
+});
+
+method('matrixPower', function (this: Tensor, n?: unknown) {
+  if (arguments.length === 1) {
+    return wrapOne(fn_matrixPower(unwrap(this), unwrap(n)), this);
+  }
+  return wrapOne(invoke(op_matrixPower, [this, ...arguments]), this);
+});
+
+method('matrixExp', function (this: Tensor) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_matrixExp(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_matrixExp, [this, ...arguments]), this);
+});
+
+method('orgqr', function (this: Tensor, tau?: unknown) {
+  if (arguments.length === 1) {
+    return wrapOne(fn_orgqr(unwrap(this), unwrap(tau)), this);
+  }
+  return wrapOne(invoke(op_orgqr, [this, ...arguments]), this);
 });
