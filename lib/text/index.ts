@@ -1,2 +1,3 @@
 /** Texts: language models and tokenizers, `ampgrad/text`. */
 export * as models from './models';
+export * from './tokenizers';

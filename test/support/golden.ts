@@ -2,8 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { type nn, type optim, type Tensor } from '../../lib';
-import { readSafetensors } from './safetensors';
+import { type nn, type optim, safetensors, type Tensor } from '../../lib';
 
 /** Bound of every comparison, relative to the largest element of what is compared. */
 const tolerance = 1e-4;
@@ -19,7 +18,9 @@ export interface Golden {
 }
 
 export function loadGolden(folder: string, name: string): Golden {
-  const tensors = readSafetensors(join(folder, `${name}.safetensors`));
+  const tensors = new Map(
+    Object.entries(safetensors.loadFile(join(folder, `${name}.safetensors`))),
+  );
   return {
     tensors,
     get(key) {
