@@ -94,6 +94,8 @@ export interface Native {
   isContiguous(h: Handle): boolean;
   version(h: Handle): number;
   sharesStorage(a: Handle, b: Handle): boolean;
+  /** Equal for tensors that share a storage, while they are alive. */
+  storageId(h: Handle): number;
   isSame(a: Handle, b: Handle): boolean;
   dispose(h: Handle): void;
   isDisposed(h: Handle): boolean;

@@ -26,6 +26,11 @@ napi_value shares_storage(const Call& c) {
   return c.boolean_value(c.tensor(0, "sharesStorage").storage() ==
                          c.tensor(1, "sharesStorage").storage());
 }
+// Equal for tensors that share a storage; only compared while they are alive.
+napi_value storage_id(const Call& c) {
+  const auto* storage = c.tensor(0, "storageId").storage().get();
+  return c.number(static_cast<double>(reinterpret_cast<uintptr_t>(storage)));
+}
 napi_value is_same(const Call& c) {
   return c.boolean_value(c.tensor(0, "isSame").is_same(c.tensor(1, "isSame")));
 }
@@ -77,6 +82,7 @@ void export_tensor_functions(napi_env env, napi_value exports) {
       {"isContiguous", entry<is_contiguous>},
       {"version", entry<version>},
       {"sharesStorage", entry<shares_storage>},
+      {"storageId", entry<storage_id>},
       {"isSame", entry<is_same>},
       {"dispose", entry<dispose>},
       {"isDisposed", entry<is_disposed>},
