@@ -1,6 +1,6 @@
 /** Writing safetensors: the header first, then tensor by tensor, widest elements first. */
 import { checkKeys, describe } from '../../data/options';
-import { itemSize } from '../../dtype';
+import { type DType, itemSize } from '../../dtype';
 import { makeError } from '../../errors';
 import { Tensor } from '../../tensor';
 import { bytesOf, byteLength } from '../elements';
@@ -38,27 +38,38 @@ function checkMetadata(where: string, metadata: SaveFileOptions['metadata']): vo
   }
 }
 
-/** Widest elements first, so that each tensor is aligned; then by name, so that files are equal. */
-function sorted(entries: readonly [string, Tensor][]): [string, Tensor][] {
-  return [...entries].sort(
-    ([a, s], [b, t]) => itemSize(t.dtype) - itemSize(s.dtype) || (a < b ? -1 : a > b ? 1 : 0),
-  );
+/** An entry of a file; its bytes are asked for when their turn comes. */
+export interface WriteEntry {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  readonly bytes: () => Uint8Array;
 }
 
-function write(
+function entryOf([name, t]: [string, Tensor]): WriteEntry {
+  return { name, dtype: t.dtype, shape: t.shape, bytes: () => bytesOf(t) };
+}
+
+/** Widest elements first, so that each tensor is aligned; then by name, so that files are equal. */
+function compare(a: WriteEntry, b: WriteEntry): number {
+  const width = itemSize(b.dtype) - itemSize(a.dtype);
+  return width !== 0 ? width : a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
+}
+
+/** Writes entries in this order: a header of known size, then what each of them gives. */
+export function writeEntries(
   where: string,
-  entries: readonly [string, Tensor][],
-  options: SaveFileOptions,
+  entries: readonly WriteEntry[],
+  metadata: Readonly<Record<string, string>> | undefined,
 ): (sink: Sink) => void {
-  const order = sorted(entries);
   const parts: string[] = [];
-  if (options.metadata !== undefined) {
-    parts.push(`${JSON.stringify(metadataKey)}:${JSON.stringify(options.metadata)}`);
+  if (metadata !== undefined) {
+    parts.push(`${JSON.stringify(metadataKey)}:${JSON.stringify(metadata)}`);
   }
   let at = 0;
-  for (const [name, t] of order) {
-    const end = at + byteLength(t.shape, t.dtype);
-    const info = { dtype: storedDtypeOf(t.dtype), shape: t.shape, data_offsets: [at, end] };
+  for (const { name, dtype, shape } of entries) {
+    const end = at + byteLength(shape, dtype);
+    const info = { dtype: storedDtypeOf(dtype), shape, data_offsets: [at, end] };
     parts.push(`${JSON.stringify(name)}:${JSON.stringify(info)}`);
     at = end;
   }
@@ -76,8 +87,15 @@ function write(
   json.copy(header, 8);
   return (sink) => {
     sink(header);
-    for (const [, t] of order) sink(bytesOf(t));
+    for (const entry of entries) sink(entry.bytes());
   };
+}
+
+function write(where: string, tensors: unknown, options: SaveFileOptions): (sink: Sink) => void {
+  checkKeys(where, options, ['metadata']);
+  checkMetadata(where, options.metadata);
+  const entries = checkTensors(where, tensors).map(entryOf).sort(compare);
+  return writeEntries(where, entries, options.metadata);
 }
 
 /**
@@ -89,10 +107,7 @@ export function saveFile(
   path: string,
   options: SaveFileOptions = {},
 ): void {
-  const where = 'safetensors.saveFile';
-  checkKeys(where, options, ['metadata']);
-  checkMetadata(where, options.metadata);
-  writeAtomic(kind, path, write(where, checkTensors(where, tensors), options));
+  writeAtomic(kind, path, write('safetensors.saveFile', tensors, options));
 }
 
 /** The bytes that {@link saveFile} would write. Python: `safetensors.torch.save`. */
@@ -100,8 +115,5 @@ export function save(
   tensors: Readonly<Record<string, Tensor>> | ReadonlyMap<string, Tensor>,
   options: SaveFileOptions = {},
 ): Uint8Array {
-  const where = 'safetensors.save';
-  checkKeys(where, options, ['metadata']);
-  checkMetadata(where, options.metadata);
-  return collect(write(where, checkTensors(where, tensors), options));
+  return collect(write('safetensors.save', tensors, options));
 }
