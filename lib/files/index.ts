@@ -3,3 +3,5 @@ export * as safetensors from './safetensors';
 export * as npy from './numpy/npy';
 export * as npz from './numpy/npz';
 export { loadTorch, type LoadTorchOptions } from './torch/load';
+export { load, type LoadOptions } from './state/load';
+export { save } from './state/save';
