@@ -14,10 +14,27 @@ AG_MATH_BEGIN
 
 namespace m {
 
-// 0.5 (1 + erf(x / sqrt 2)), the normal distribution.
+// The normal distribution; absolute error 1e-7 (float). Float: the tail beyond |x| is 2^q(|x|) with
+// a polynomial q fitted so that the tail times max(1, |x|) is off by less than 2e-8; its negative
+// leading term takes the tail to 0. Double: 0.5 (1 + erf(x / sqrt 2)).
 template <FloatValue V>
 AG_MATH V normal_cdf(V x) {
-  return k<V>(0.5) * (k<V>(1) + erf(x * k<V>(0.70710678118654752440)));
+  if constexpr (kIsSingle<V>) {
+    constexpr double tail[] = {-1.151106042e+00, -4.591982815e-01, -5.253361316e-02,
+                               7.126865180e-03,  -1.917035658e-04, -1.612938263e-04,
+                               3.373781445e-05,  -2.334948841e-06};
+    // 2^r - 1 over r for |r| <= 1/2; relative error of 2^r 2e-9.
+    constexpr double power[] = {6.931472029e-01, 2.402264791e-01, 5.550332470e-02,
+                                9.618437360e-03, 1.339887485e-03, 1.535336222e-04};
+    const V a = abs(x);
+    const V q = clamp_keep_nan(fma(poly(a, tail), a, k<V>(-1)), -160.0, 0.0);
+    const V n = rint(q);
+    const V r = q - n;
+    const V beyond = scale_by_pow2(fma(poly(r, power), r, k<V>(1)), n);
+    return select(x < k<V>(0), beyond, k<V>(1) - beyond);
+  } else {
+    return k<V>(0.5) * (k<V>(1) + erf(x * k<V>(0.70710678118654752440)));
+  }
 }
 
 // tanh(log(1 + e^x)) = n / (n + 2) with n = e^x (e^x + 2).

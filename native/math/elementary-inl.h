@@ -44,21 +44,6 @@ AG_MATH V expm1_reduced(V r) {
   }
 }
 
-// p * 2^n for |n| up to twice the exponent range: two factors, so that results go gradually to
-// subnormals and infinity.
-template <FloatValue V>
-AG_MATH V scale_by_pow2(V p, V n) {
-  const V first = rint(n * k<V>(0.5));
-  return p * pow2_whole(first) * pow2_whole(n - first);
-}
-
-// x moved into [low, high]; NaN stays.
-template <FloatValue V>
-AG_MATH V clamp_keep_nan(V x, double low, double high) {
-  x = select(x < k<V>(low), k<V>(low), x);
-  return select(x > k<V>(high), k<V>(high), x);
-}
-
 // 1 ulp, everywhere.
 template <FloatValue V>
 AG_MATH V exp(V x) {

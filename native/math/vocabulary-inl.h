@@ -329,6 +329,29 @@ AG_MATH V pow2_whole(V n) {
   }
 }
 
+// p * 2^n, rounded once, for whole |n| up to twice the exponent range: results go gradually to
+// subnormals and infinity. In two factors where there is no instruction for it.
+template <FloatValue V>
+AG_MATH V scale_by_pow2(V p, V n) {
+#if defined(AG_MATH_SIMD) && HWY_TARGET == HWY_AVX3
+  if constexpr (std::is_same_v<V, Pack<float>>) return {{_mm512_scalef_ps(p.v.raw, n.v.raw)}};
+  if constexpr (std::is_same_v<V, Pack<double>>) return {{_mm512_scalef_pd(p.v.raw, n.v.raw)}};
+#endif
+  const V first = rint(n * k<V>(0.5));
+  return p * pow2_whole(first) * pow2_whole(n - first);
+}
+
+// x moved into [low, high]; NaN stays.
+template <FloatValue V>
+AG_MATH V clamp_keep_nan(V x, double low, double high) {
+#if defined(AG_MATH_SIMD) && (HWY_ARCH_X86 || HWY_ARCH_ARM)
+  // x86 answers the second operand where one is NaN, ARM the NaN.
+  if constexpr (!kIsScalar<V>) return {hn::Min(k<V>(high).v, hn::Max(k<V>(low).v, x.v))};
+#endif
+  x = select(x < k<V>(low), k<V>(low), x);
+  return select(x > k<V>(high), k<V>(high), x);
+}
+
 // x = mantissa * 2^exponent with mantissa in [sqrt(1/2), sqrt(2)), for positive normal x.
 template <FloatValue V>
 AG_MATH void split_exponent(V x, V* mantissa, V* exponent) {
