@@ -37,6 +37,16 @@ GemmKernels gemm_kernels_f64();
 GemmKernels gemm_kernels_f16();
 GemmKernels gemm_kernels_bf16();
 
+// Register tiles of bfloat16 pairs: like the float tiles over packed panels, but every element is
+// two neighbours in k, and a step adds both products. fn[rows - 1][vectors - 1].
+inline constexpr int kDotRows = 14;
+struct Bf16DotTable {
+  void (*fn[kDotRows][2])(int64_t steps, const float* a, const float* b, float* out,
+                          int64_t out_row, bool add);
+};
+// nullptr where the machine has no such instructions.
+const Bf16DotTable* bf16_dot_table();
+
 // All integer dtypes and bool, one product on the calling thread.
 void gemm_integer(const GemmParams& params);
 

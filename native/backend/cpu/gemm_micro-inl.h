@@ -42,6 +42,17 @@ inline constexpr bool kNativeHalf = false;
 inline constexpr bool kNativeHalf = true;
 #endif
 
+// Two bfloat16 numbers that are neighbours in k, moved as the bits of one float.
+struct Bf16Pair {
+  uint16_t low;
+  uint16_t high;
+};
+
+HWY_INLINE float widen_one(Bf16Pair x) {
+  float bits;
+  hwy::CopySameSize(&x, &bits);
+  return bits;
+}
 HWY_INLINE float widen_one(float x) { return x; }
 HWY_INLINE double widen_one(double x) { return x; }
 HWY_INLINE float widen_one(Half x) { return to_float(x); }
@@ -63,6 +74,9 @@ HWY_INLINE hn::Vec<D> load_widened(D d, const T* p) {
       for (size_t i = 0; i < hn::Lanes(d); ++i) lanes[i] = to_float(p[i]);
       return hn::Load(d, lanes);
     }
+  } else if constexpr (std::is_same_v<T, Bf16Pair>) {
+    const hn::Repartition<uint16_t, D> d16;
+    return hn::BitCast(d, hn::LoadU(d16, &p->low));
   } else {
     return hn::LoadU(d, p);
   }
@@ -259,6 +273,50 @@ HWY_INLINE void pack_panel(const T* src, int64_t w_stride, int64_t k_stride, int
   } else {
     pack_scalar(src, w_stride, k_stride, valid, width, 0, k, dst);
   }
+}
+
+// Pairs one at a time; the k past the end counts as 0.
+HWY_INLINE void pack_pairs_scalar(const BFloat16* src, int64_t w_stride, int64_t k_stride,
+                                  int64_t valid, int64_t width, int64_t k0, int64_t k, float* dst) {
+  for (int64_t p = k0; p < k; p += 2) {
+    float* to = dst + p / 2 * width;
+    for (int64_t w = 0; w < width; ++w) {
+      const BFloat16* from = src + w * w_stride + p * k_stride;
+      Bf16Pair pair{0, 0};
+      if (w < valid) pair.low = from[0].bits;
+      if (w < valid && p + 1 < k) pair.high = from[k_stride].bits;
+      to[w] = widen_one(pair);
+    }
+  }
+}
+
+// As pack_panel, but two k make one element of the panel.
+inline void pack_pairs(const BFloat16* src, int64_t w_stride, int64_t k_stride, int64_t valid,
+                       int64_t readable, int64_t width, int64_t k, float* dst) {
+  const hn::ScalableTag<float> d;
+  const hn::Rebind<uint32_t, decltype(d)> d32;
+  const hn::Rebind<uint16_t, decltype(d)> d16;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  const int64_t whole = k / 2 * 2;
+  const int64_t vectors = (width + lanes - 1) / lanes;
+  int64_t done = 0;
+  if (w_stride == 1 && valid == width && vectors * lanes <= readable) {
+    const auto* bits = reinterpret_cast<const uint16_t*>(src);
+    for (; done < whole; done += 2) {
+      for (int64_t v = 0; v < vectors; ++v) {
+        const uint16_t* from = bits + done * k_stride + v * lanes;
+        const auto low = hn::PromoteTo(d32, hn::LoadU(d16, from));
+        const auto high = hn::PromoteTo(d32, hn::LoadU(d16, from + k_stride));
+        hn::StoreU(hn::BitCast(d, hn::Or(low, hn::ShiftLeft<16>(high))), d,
+                   dst + done / 2 * width + v * lanes);
+      }
+    }
+  } else if (k_stride == 1 && w_stride % 2 == 0) {
+    pack_columns(reinterpret_cast<const Bf16Pair*>(src), w_stride / 2, valid, width, whole / 2,
+                 dst);
+    done = whole;
+  }
+  pack_pairs_scalar(src, w_stride, k_stride, valid, width, done, k, dst);
 }
 
 // ---- register tiles -----------------------------------------------------------------------------

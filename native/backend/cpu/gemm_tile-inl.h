@@ -42,8 +42,10 @@ class Tile {
         c_(static_cast<T*>(p.c)),
         lanes_(static_cast<int64_t>(hn::Lanes(hn::ScalableTag<Acc>()))),
         width_(kMaxVectors * lanes_),
-        k_blocks_(ceil_div(p.k, kBlockK)),
-        k_block_(round_up(ceil_div(p.k, k_blocks_), 4)),
+        dot_(dot_table()),
+        k_(dot_ != nullptr ? ceil_div(p.k, 2) : p.k),
+        k_blocks_(ceil_div(k_, kBlockK)),
+        k_block_(round_up(ceil_div(k_, k_blocks_), 4)),
         n_block_(std::min(round_up(p.n, width_), round_up(kBlockN, width_))),
         plain_(std::is_same_v<T, Acc> && p.alpha == 1 && p.beta == 0 && p.bias == nullptr),
         direct_a_(std::is_same_v<T, Acc> && p.n <= kDirect && rows_cache_well()),
@@ -61,9 +63,9 @@ class Tile {
   void run() {
     for (int64_t j = 0; j < p_.n; j += n_block_) {
       for (int64_t i = 0; i < p_.m; i += m_span_) {
-        for (int64_t p = 0; p < p_.k; p += k_block_) {
+        for (int64_t p = 0; p < k_; p += k_block_) {
           run_block(i, std::min(m_span_, p_.m - i), j, std::min(n_block_, p_.n - j), p,
-                    std::min(k_block_, p_.k - p));
+                    std::min(k_block_, k_ - p));
         }
       }
     }
@@ -73,6 +75,27 @@ class Tile {
   static Acc* scratch(GemmSlot slot, int64_t elements) {
     return static_cast<Acc*>(
         gemm_scratch(slot, static_cast<size_t>(elements + kPanelSlack) * sizeof(Acc)));
+  }
+
+  static const Bf16DotTable* dot_table() {
+#if HWY_TARGET == HWY_AVX3
+    static_assert(kMaxRows == kDotRows);
+    if constexpr (std::is_same_v<T, BFloat16>) return bf16_dot_table();
+#endif
+    return nullptr;
+  }
+
+  // One panel of `k` steps from step p0 on.
+  void pack(const T* src, int64_t w_stride, int64_t k_stride, int64_t valid, int64_t readable,
+            int64_t width, int64_t p0, int64_t k, Acc* dst) {
+    if constexpr (std::is_same_v<T, BFloat16>) {
+      if (dot_ != nullptr) {
+        pack_pairs(src + 2 * p0 * k_stride, w_stride, k_stride, valid, readable, width,
+                   std::min(2 * k, p_.k - 2 * p0), dst);
+        return;
+      }
+    }
+    pack_panel(src + p0 * k_stride, w_stride, k_stride, valid, readable, width, k, dst);
   }
 
   const T* a_at(int64_t i, int64_t p) const { return a_ + i * p_.a_row + p * p_.a_col; }
@@ -101,8 +124,8 @@ class Tile {
     for (int64_t j = 0; j < n; j += width_) {
       const int64_t cols = std::min(width_, n - j);
       if (reads_b(cols)) continue;
-      pack_panel(b_at(p0, j0 + j), p_.b_col, p_.b_row, cols, p_.n - j0 - j, panel_width(cols), k,
-                 packed_b_ + j * k);
+      pack(b_at(0, j0 + j), p_.b_col, p_.b_row, cols, p_.n - j0 - j, panel_width(cols), p0, k,
+           packed_b_ + j * k);
     }
   }
 
@@ -135,8 +158,8 @@ class Tile {
     int64_t row = 0;
     for (int64_t panel = 0; panel < panels; ++panel) {
       const int64_t height = panel_height(rows, panels, panel);
-      pack_panel(a_at(i0 + row, p0), p_.a_row, p_.a_col, height, p_.m - i0 - row, height, k,
-                 packed_a_ + row * k);
+      pack(a_at(i0 + row, 0), p_.a_row, p_.a_col, height, p_.m - i0 - row, height, p0, k,
+           packed_a_ + row * k);
       row += height;
     }
   }
@@ -145,7 +168,7 @@ class Tile {
                 const Acc* panel_a, const Acc* panel_b, Acc* sums) {
     HWY_ALIGN Acc temporary[kMaxRows * kMaxVectors * HWY_MAX_BYTES / sizeof(Acc)];
     const bool first = p == 0;
-    const bool last = p + k == p_.k;
+    const bool last = p + k == k_;
     const int64_t width = panel_width(cols);
     const MicroFn<Acc> micro = kMicroTable<Acc>.fn[rows - 1][width / lanes_ - 1][!direct_a_];
     int64_t a_row = 1;
@@ -177,7 +200,14 @@ class Tile {
       add = !first;
       finish_tile = last;
     }
-    micro(k, panel_a, a_row, a_k, panel_b, b_k, out, out_row, add);
+    bool done = false;
+    if constexpr (std::is_same_v<T, BFloat16>) {
+      if (dot_ != nullptr) {
+        dot_->fn[rows - 1][width / lanes_ - 1](k, panel_a, panel_b, out, out_row, add);
+        done = true;
+      }
+    }
+    if (!done) micro(k, panel_a, a_row, a_k, panel_b, b_k, out, out_row, add);
     if (!finish_tile) return;
     // C itself carries the sum of the earlier blocks when it has the accumulator's type.
     const Acc beta = first || sums != nullptr ? static_cast<Acc>(p_.beta) : Acc{1};
@@ -231,6 +261,8 @@ class Tile {
   T* c_;
   const int64_t lanes_;
   const int64_t width_;
+  const Bf16DotTable* const dot_;  // of bfloat16 pairs, or nullptr
+  const int64_t k_;                // steps: pairs or single terms
   const int64_t k_blocks_;
   const int64_t k_block_;
   const int64_t n_block_;
