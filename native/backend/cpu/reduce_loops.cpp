@@ -21,13 +21,35 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 constexpr int64_t kLanes = 64;
 
-// Lanes added up in a fixed tree: 64 -> 32 -> ... -> 1.
-template <class A>
-HWY_INLINE A add_lanes(A* lanes) {
-  for (int64_t width = kLanes / 2; width > 0; width /= 2) {
-    for (int64_t j = 0; j < width; ++j) lanes[j] += lanes[j + width];
+// One lane in double; integers stay as they are.
+template <class T>
+using SumOf = std::conditional_t<std::is_same_v<T, float>, double, T>;
+
+// Lanes added up in a fixed tree: 64 -> 32 -> ... -> 1, whatever the width of a vector.
+template <class T>
+HWY_INLINE SumOf<T> add_lanes(const T* lanes) {
+  using A = SumOf<T>;
+  const hn::CappedTag<A, 8> d;
+  constexpr int64_t kWidth = static_cast<int64_t>(hn::MaxLanes(d));
+  constexpr int64_t kRegs = kLanes / kWidth;
+  hn::Vec<decltype(d)> v[kRegs];
+  for (int64_t r = 0; r < kRegs; ++r) {
+    if constexpr (std::is_same_v<A, T>) {
+      v[r] = hn::LoadU(d, lanes + r * kWidth);
+    } else {
+      const hn::Rebind<T, decltype(d)> narrow;
+      v[r] = hn::PromoteTo(d, hn::LoadU(narrow, lanes + r * kWidth));
+    }
   }
-  return lanes[0];
+  for (int64_t count = kRegs / 2; count > 0; count /= 2) {
+    for (int64_t r = 0; r < count; ++r) v[r] = hn::Add(v[r], v[r + count]);
+  }
+  alignas(64) A last[kWidth];
+  hn::StoreU(v[0], d, last);
+  for (int64_t width = kWidth / 2; width > 0; width /= 2) {
+    for (int64_t j = 0; j < width; ++j) last[j] += last[j + width];
+  }
+  return last[0];
 }
 
 // Runs `step(acc, vector)` over whole groups of 64 elements, then hands the lanes and the number of
@@ -51,17 +73,12 @@ HWY_INLINE int64_t fold_groups(const T* HWY_RESTRICT p, int64_t n, T init, T* HW
 }
 
 template <class T>
-using SumOf = std::conditional_t<std::is_same_v<T, float>, double, T>;
-
-template <class T>
 HWY_INLINE SumOf<T> sum_run_of(const T* p, int64_t n) {
   alignas(64) T lanes[kLanes];
   int64_t i =
       fold_groups(p, n, T{0}, lanes, [](auto acc, auto v) HWY_ATTR { return hn::Add(acc, v); });
   for (int64_t j = 0; i < n; ++i, ++j) lanes[j] += p[i];
-  SumOf<T> wide[kLanes];
-  for (int64_t j = 0; j < kLanes; ++j) wide[j] = static_cast<SumOf<T>>(lanes[j]);
-  return add_lanes(wide);
+  return add_lanes(lanes);
 }
 
 template <class T>
@@ -75,9 +92,7 @@ HWY_INLINE double sum_squares_run_of(const T* p, int64_t n, double center) {
     return hn::Add(acc, hn::Mul(diff, diff));
   });
   for (int64_t j = 0; i < n; ++i, ++j) lanes[j] += (p[i] - c) * (p[i] - c);
-  double wide[kLanes];
-  for (int64_t j = 0; j < kLanes; ++j) wide[j] = static_cast<double>(lanes[j]);
-  return add_lanes(wide);
+  return add_lanes(lanes);
 }
 
 template <class T>
@@ -98,8 +113,8 @@ constexpr T highest_of() {
   }
 }
 
-// v + 0 * anything is NaN exactly when a NaN was met; tracked beside the extreme because the
-// vector instructions for max and min disagree about NaN.
+// NaN is tracked beside the extreme because the vector instructions for max and min disagree
+// about it.
 template <bool kMax, class T>
 HWY_INLINE T extreme_run_of(const T* p, int64_t n) {
   const hn::ScalableTag<T> d;
@@ -108,22 +123,25 @@ HWY_INLINE T extreme_run_of(const T* p, int64_t n) {
   bool has_nan = false;
   int64_t i;
   if constexpr (std::is_floating_point_v<T>) {
-    auto nan_bits = hn::Zero(d);
-    auto* nan = &nan_bits;
-    i = fold_groups(p, n, kInit, lanes, [d, nan](auto acc, auto v) HWY_ATTR {
-      *nan = hn::Or(*nan, hn::VecFromMask(d, hn::IsNaN(v)));
+    auto nan_met = hn::IsNaN(hn::Zero(d));
+    auto* nan = &nan_met;
+    i = fold_groups(p, n, kInit, lanes, [nan](auto acc, auto v) HWY_ATTR {
+      *nan = hn::Or(*nan, hn::IsNaN(v));
       return kMax ? hn::Max(v, acc) : hn::Min(v, acc);
     });
-    has_nan = !hn::AllFalse(d, hn::MaskFromVec(nan_bits));
+    has_nan = !hn::AllFalse(d, nan_met);
   } else {
     i = fold_groups(p, n, kInit, lanes, [](auto acc, auto v) HWY_ATTR {
       return kMax ? hn::Max(v, acc) : hn::Min(v, acc);
     });
   }
-  T best = kInit;
-  for (int64_t j = 0; j < kLanes; ++j) {
-    best = kMax ? std::max(best, lanes[j]) : std::min(best, lanes[j]);
+  constexpr int64_t kWidth = static_cast<int64_t>(hn::MaxLanes(d));
+  auto top = hn::LoadU(d, lanes);
+  for (int64_t j = kWidth; j < kLanes; j += kWidth) {
+    const auto more = hn::LoadU(d, lanes + j);
+    top = kMax ? hn::Max(top, more) : hn::Min(top, more);
   }
+  T best = hn::GetLane(kMax ? hn::MaxOfLanes(d, top) : hn::MinOfLanes(d, top));
   for (; i < n; ++i) {
     has_nan = has_nan || p[i] != p[i];
     best = kMax ? std::max(best, p[i]) : std::min(best, p[i]);

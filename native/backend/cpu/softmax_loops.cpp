@@ -9,6 +9,7 @@
 #include "backend/cpu/reduce_loops.h"
 #include "math/softmax.h"
 
+#define AG_MATH_SIMD
 #ifndef HWY_DISABLED_TARGETS
 #define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL)
 #endif
@@ -16,11 +17,36 @@
 #define HWY_TARGET_INCLUDE "backend/cpu/softmax_loops.cpp"
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
+#include "math/elementary-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ampgrad::cpu::HWY_NAMESPACE {
 
+namespace hn = hwy::HWY_NAMESPACE;
+namespace simd = ::ampgrad::math::HWY_NAMESPACE;
+
 constexpr int64_t kBlock = kReduceBlock;
+
+// y = factor exp(x - shift). The last, partial vector goes through a buffer, so that an element's
+// result never depends on its position.
+template <class T>
+HWY_INLINE void exp_shifted(const T* x, T* y, int64_t n, T shift, T factor) {
+  const hn::ScalableTag<T> d;
+  constexpr int64_t kLanes = static_cast<int64_t>(hn::MaxLanes(d));
+  const auto v_shift = hn::Set(d, shift);
+  const auto v_factor = hn::Set(d, factor);
+  const auto one = [&](auto v) HWY_ATTR {
+    return hn::Mul(v_factor, simd::m::exp(simd::Pack<T>{hn::Sub(v, v_shift)}).v);
+  };
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) hn::StoreU(one(hn::LoadU(d, x + i)), d, y + i);
+  if (i == n) return;
+  HWY_ALIGN T rest[kLanes];
+  std::fill_n(rest, kLanes, shift);
+  std::copy_n(x + i, n - i, rest);
+  hn::Store(one(hn::Load(d, rest)), d, rest);
+  std::copy_n(rest, n - i, y + i);
+}
 
 template <class T>
 HWY_INLINE T row_max(const T* x, int64_t n) {
@@ -38,10 +64,8 @@ HWY_INLINE double exp_row(const T* x, T* y, int64_t n, T shift) {
   double total = 0;
   for (int64_t b = 0; b < n; b += kBlock) {
     const int64_t m = std::min(n - b, kBlock);
-    const T* HWY_RESTRICT from = x + b;
-    T* HWY_RESTRICT to = y + b;
-    for (int64_t i = 0; i < m; ++i) to[i] = math::exp_nonpositive(from[i] - shift);
-    total += sum_run(to, m);
+    exp_shifted(x + b, y + b, m, shift, T{1});
+    total += sum_run(y + b, m);
   }
   return total;
 }
@@ -165,7 +189,7 @@ HWY_INLINE void scaled_softmax_of(const T* HWY_RESTRICT x, T* HWY_RESTRICT out, 
   const T shift = static_cast<T>(lse);
   // What rounding the shift lost is put into the factor.
   const T factor = static_cast<T>(scale * std::exp(static_cast<double>(shift) - lse));
-  for (int64_t i = 0; i < n; ++i) out[i] = factor * math::exp_nonpositive(x[i] - shift);
+  exp_shifted(x, out, n, shift, factor);
 }
 
 #define AG_SOFTMAX_TARGET(T, suffix)                                                         \
