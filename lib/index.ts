@@ -26,7 +26,6 @@ export { type CodedError, type ErrorCode, TensorError } from './errors';
 export * as data from './data';
 export * as files from './files';
 export * as linalg from './linalg';
-export { loadTorch, type LoadTorchOptions, npy, npz, safetensors } from './files';
 export { load, loadTorch, type LoadTorchOptions, npy, npz, safetensors, save } from './files';
 export * as memory from './memory';
 export { keep, tidy } from './memory';
