@@ -7,7 +7,7 @@ export * from './ops.gen';
 export * from './functions/creation';
 export * from './functions/extrema';
 export * from './functions/order';
-export * from './functions/products';
+export * from './functions/linalg';
 export * from './functions/statistics';
 export { type Index, Slice, slice } from './functions/indexing';
 export * from './functions/split';

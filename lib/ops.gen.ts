@@ -734,6 +734,12 @@ export interface QrOptions {
   readonly some?: boolean | undefined;
 }
 
+/** Options of {@link ormqr}. */
+export interface OrmqrOptions {
+  readonly left?: boolean | undefined;
+  readonly transpose?: boolean | undefined;
+}
+
 /** Options of {@link svd}. */
 export interface SvdOptions {
   readonly some?: boolean | undefined;
@@ -2145,6 +2151,8 @@ const names_qr = ['Q', 'R'];
 const op_geqrf = opEntry('geqrf');
 const fn_geqrf = op_geqrf.fn;
 const names_geqrf = ['a', 'tau'];
+const op_ormqr = opEntry('ormqr');
+const fn_ormqr = op_ormqr.fn;
 const op_svd = opEntry('svd');
 const fn_svd = op_svd.fn;
 const names_svd = ['U', 'S', 'V'];
@@ -4133,6 +4141,16 @@ declare module './tensor' {
 
     /** `geqrf(Tensor input) -> (Tensor a, Tensor tau)` */
     geqrf(): Named<[a: Tensor, tau: Tensor], { readonly a: Tensor; readonly tau: Tensor }>;
+
+    /** `ormqr(Tensor input, Tensor tau, Tensor other, bool left=True, bool transpose=False) -> Tensor` */
+    ormqr(tau: Tensor, other: Tensor, options?: OrmqrOptions): Tensor;
+    ormqr(
+      tau: Tensor,
+      other: Tensor,
+      left: boolean | undefined,
+      transpose?: boolean,
+      options?: OrmqrOptions,
+    ): Tensor;
 
     /** `svd(Tensor input, bool some=True, bool computeUv=True) -> (Tensor U, Tensor S, Tensor V)` */
     svd(
@@ -7998,6 +8016,30 @@ export function geqrf(
     return wrapNamed(fn_geqrf(unwrap(input)), names_geqrf);
   }
   return wrapNamed(invoke(op_geqrf, [...arguments]), names_geqrf);
+}
+
+/** `ormqr(Tensor input, Tensor tau, Tensor other, bool left=True, bool transpose=False) -> Tensor` */
+export function ormqr(input: Tensor, tau: Tensor, other: Tensor, options?: OrmqrOptions): Tensor;
+export function ormqr(
+  input: Tensor,
+  tau: Tensor,
+  other: Tensor,
+  left: boolean | undefined,
+  transpose?: boolean,
+  options?: OrmqrOptions,
+): Tensor;
+export function ormqr(
+  input?: unknown,
+  tau?: unknown,
+  other?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+): Tensor {
+  if (arguments.length === 3) {
+    return wrapOne(fn_ormqr(unwrap(input), unwrap(tau), unwrap(other)), input);
+  }
+  return wrapOne(invoke(op_ormqr, [...arguments]), input);
 }
 
 /** `svd(Tensor input, bool some=True, bool computeUv=True) -> (Tensor U, Tensor S, Tensor V)` */
@@ -13443,6 +13485,23 @@ method('geqrf', function (this: Tensor) {
   }
   return wrapNamed(invoke(op_geqrf, [this, ...arguments]), names_geqrf);
 });
+
+method(
+  'ormqr',
+  function (
+    this: Tensor,
+    tau?: unknown,
+    other?: unknown,
+    _0?: unknown,
+    _1?: unknown,
+    _2?: unknown,
+  ) {
+    if (arguments.length === 2) {
+      return wrapOne(fn_ormqr(unwrap(this), unwrap(tau), unwrap(other)), this);
+    }
+    return wrapOne(invoke(op_ormqr, [this, ...arguments]), this);
+  },
+);
 
 method('svd', function (this: Tensor, _0?: unknown, _1?: unknown, _2?: unknown) {
   if (arguments.length === 0) {

@@ -47,6 +47,7 @@ const entries = {
   stdMean: opEntry('stdMean'),
   varMean: opEntry('varMean'),
   norm: opEntry('norm'),
+  matrixNorm: opEntry('linalgMatrixNorm'),
 };
 
 /** Standard deviation. PyTorch: `torch.std`. */
@@ -71,8 +72,8 @@ export function varMean(input: Tensor, ...args: VarianceArgs): VarianceAndMean {
 }
 
 export interface NormOptions {
-  /** Order of the vector norm; 'fro' is 2. Default 'fro'. */
-  readonly p?: number | 'fro' | null | undefined;
+  /** Order of the vector norm; 'fro' is 2, 'nuc' the sum of singular values. Default 'fro'. */
+  readonly p?: number | 'fro' | 'nuc' | null | undefined;
   readonly dim?: Dims | undefined;
   readonly keepdim?: boolean | undefined;
   readonly dtype?: 'float16' | 'bfloat16' | 'float32' | 'float64' | undefined;
@@ -80,16 +81,37 @@ export interface NormOptions {
 
 type NormArgs =
   | [options?: NormOptions]
-  | [p: number | 'fro' | null, options?: NormOptions]
-  | [p: number | 'fro' | null, dim: Dims, options?: NormOptions]
-  | [p: number | 'fro' | null, dim: Dims, keepdim: boolean, options?: NormOptions];
+  | [p: number | 'fro' | 'nuc' | null, options?: NormOptions]
+  | [p: number | 'fro' | 'nuc' | null, dim: Dims, options?: NormOptions]
+  | [p: number | 'fro' | 'nuc' | null, dim: Dims, keepdim: boolean, options?: NormOptions];
 
 function order(p: unknown): unknown {
   return p === 'fro' ? 2 : p;
 }
 
+/** `p` where it was given, by position or by name. */
+function orderOf(args: NormArgs): unknown {
+  const [first] = args;
+  if (typeof first !== 'object' || first === null) return first;
+  return first.p;
+}
+
+/** The nuclear norm is one of matrices: what `norm` takes by position goes by name. */
+function nuclearNorm(input: Tensor, args: readonly unknown[]): Tensor {
+  const options: Record<string, unknown> = {};
+  const names = ['p', 'dim', 'keepdim'];
+  args.forEach((a, i) => {
+    if (typeof a === 'object' && a !== null && !Array.isArray(a)) Object.assign(options, a);
+    else options[names[i] ?? ''] = a;
+  });
+  const { p: _, dim, ...rest } = options;
+  const dims = dim ?? input.shape.map((__, d) => d);
+  return wrapOne(invoke(entries.matrixNorm, [input, 'nuc', { dim: dims, ...rest }]), input);
+}
+
 /** Norm of the elements, over everything or some dimensions. PyTorch: `torch.norm`. */
 export function norm(input: Tensor, ...args: NormArgs): Tensor {
+  if (orderOf(args) === 'nuc') return nuclearNorm(input, args);
   const plain = args.map((a: unknown, i) => {
     if (i === 0 && typeof a === 'string') return order(a);
     if (typeof a !== 'object' || a === null || !('p' in a)) return a;

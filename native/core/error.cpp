@@ -9,7 +9,8 @@ const char* error_code_name(ErrorCode code) {
   static constexpr const char* kNames[] = {"ERR_TYPE",     "ERR_RANGE",           "ERR_SHAPE",
                                            "ERR_DTYPE",    "ERR_DEVICE",          "ERR_OOM",
                                            "ERR_CUDA",     "ERR_AUTOGRAD",        "ERR_VALUE",
-                                           "ERR_DISPOSED", "ERR_NOT_IMPLEMENTED", "ERR_LINALG", "ERR_INTERNAL"};
+                                           "ERR_DISPOSED", "ERR_NOT_IMPLEMENTED", "ERR_LINALG",
+                                           "ERR_INTERNAL"};
   return kNames[static_cast<int>(code)];
 }
 

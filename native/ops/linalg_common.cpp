@@ -159,8 +159,9 @@ void check_converged(const char* op, const char* values, const Tensor& info) {
   const int64_t i = first_failure(info);
   if (i < 0) return;
   const int32_t status = status_at(info, i);
-  AG_CHECK(status > 0, Linalg, failure_prefix(op, info, i),
-           "The algorithm failed to converge because the input matrix contained non-finite values.");
+  AG_CHECK(
+      status > 0, Linalg, failure_prefix(op, info, i),
+      "The algorithm failed to converge because the input matrix contained non-finite values.");
   AG_FAIL(Linalg, failure_prefix(op, info, i),
           "The algorithm failed to converge because the input matrix is ill-conditioned or has too "
           "many repeated ",

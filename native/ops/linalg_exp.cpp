@@ -15,11 +15,20 @@ namespace {
 // Below this 1-norm the approximant is exact to float64.
 constexpr double kTheta = 5.371920351148152;
 
-constexpr double kPade[] = {64764752532480000., 32382376266240000., 7771770303897600.,
-                            1187353796428800.,  129060195264000.,   10559470521600.,
-                            670442572800.,      33522128640.,       1323241920.,
-                            40840800.,          960960.,            16380.,
-                            182.,               1.};
+constexpr double kPade[] = {64764752532480000.,
+                            32382376266240000.,
+                            7771770303897600.,
+                            1187353796428800.,
+                            129060195264000.,
+                            10559470521600.,
+                            670442572800.,
+                            33522128640.,
+                            1323241920.,
+                            40840800.,
+                            960960.,
+                            16380.,
+                            182.,
+                            1.};
 
 Tensor times(const Tensor& x, double factor) { return ops::mul(x, Operand(factor)); }
 
@@ -52,8 +61,8 @@ Tensor linalgMatrixExp(const Tensor& a) {
   AG_CHECK(a.size(-1) == a.size(-2), Shape, op,
            ": A must be batches of square matrices, but they are ", a.size(-2), " by ", a.size(-1),
            " matrices");
-  AG_CHECK(is_floating(a.dtype()), DType, op,
-           ": Expected a floating point tensor as input. Got ", dtype_name(a.dtype()));
+  AG_CHECK(is_floating(a.dtype()), DType, op, ": Expected a floating point tensor as input. Got ",
+           dtype_name(a.dtype()));
   if (a.numel() == 0) return Tensor::empty(a.sizes(), a.dtype(), a.device());
   const Tensor x = as_dtype(a, DType::Float64);
   const Tensor norm = ops::linalgMatrixNorm(x, Value(Scalar(1)), Dims{-2, -1}, true);

@@ -96,8 +96,7 @@ std::vector<std::vector<size_t>> best_splits(const TensorList& chain) {
       const size_t j = i + length;
       cost[i][j] = INFINITY;
       for (size_t k = i; k < j; ++k) {
-        const double total =
-            cost[i][k] + cost[k + 1][j] + sizes[i] * sizes[k + 1] * sizes[j + 1];
+        const double total = cost[i][k] + cost[k + 1][j] + sizes[i] * sizes[k + 1] * sizes[j + 1];
         if (total < cost[i][j]) {
           cost[i][j] = total;
           split[i][j] = k;
@@ -157,8 +156,8 @@ Tensor chainMatmul(const TensorList& matrices) {
 
 Tensor linalgVecdot(const Tensor& x, const Tensor& y, int64_t dim) {
   const char* op = "linalg.vecdot";
-  AG_CHECK(is_floating(x.dtype()), DType, op,
-           ": Expected a floating point tensor as input. Got ", dtype_name(x.dtype()));
+  AG_CHECK(is_floating(x.dtype()), DType, op, ": Expected a floating point tensor as input. Got ",
+           dtype_name(x.dtype()));
   check_same_type(op, x, y);
   if (x.ndim() == 1 && y.ndim() == 1 && x.size(0) == y.size(0)) {
     wrap_dim(op, dim, 1);
@@ -200,7 +199,7 @@ Tensor linalgVander(const Tensor& x, std::optional<int64_t> n) {
   const int64_t columns = n.has_value() ? *n : x.size(-1);
   AG_CHECK(columns > 1, Value, op, ": N must be greater than 1, got ", columns);
   check_sizes(op, with_vector(x.sizes(), columns), x.element_size());
-  return power_columns(x, columns);
+  return power_columns(ops::atleast1d(x), columns);
 }
 
 Tensor vander(const Tensor& x, std::optional<int64_t> n, bool increasing) {
@@ -266,8 +265,8 @@ Tensor linalgTensorsolve(const Tensor& a, const Tensor& b, std::optional<Dims> d
            ": Expected self to satisfy the requirement prod(self.shape[other.ndim:]) == "
            "prod(self.shape[:other.ndim]) == the number of elements of B, got shapes ",
            a.sizes(), " and ", b.sizes());
-  const Tensor x = ops::linalgSolve(ops::reshape(lhs, Dims{columns, columns}),
-                                    ops::reshape(b, Dims{columns}));
+  const Tensor x =
+      ops::linalgSolve(ops::reshape(lhs, Dims{columns, columns}), ops::reshape(b, Dims{columns}));
   return ops::reshape(x, Dims(result));
 }
 

@@ -233,8 +233,8 @@ Triple linalgLuFactorEx(const Tensor& a, bool pivot, bool check_errors) {
 Pair linalgLuFactor(const Tensor& a, bool pivot) {
   auto [lu, pivots, info] = ops::linalgLuFactorEx(a, pivot, false);
   const int64_t i = first_failure(info);
-  AG_CHECK(i < 0, Linalg, failure_prefix("linalg.luFactor", info, i), "U[", status_at(info, i),
-           ",", status_at(info, i),
+  AG_CHECK(i < 0, Linalg, failure_prefix("linalg.luFactor", info, i), "U[", status_at(info, i), ",",
+           status_at(info, i),
            "] is zero and using it on lu_solve would result in a division by zero. If you still "
            "want to perform the factorization, consider calling linalg.lu(A) or "
            "linalg.luFactorEx(A)");
@@ -243,9 +243,10 @@ Pair linalgLuFactor(const Tensor& a, bool pivot) {
 
 Tensor luPermutation(const Tensor& pivots, int64_t m) {
   AG_CHECK(pivots.ndim() >= 1 && pivots.dtype() == DType::Int32 && m >= 0 && pivots.size(-1) <= m,
-           Value, "luPermutation: argument 'pivots' must be int32 and no longer than ", m,
-           ", got ", describe(pivots));
+           Value, "luPermutation: argument 'pivots' must be int32 and no longer than ", m, ", got ",
+           describe(pivots));
   const Dims batch = batch_sizes(pivots, 1);
+  check_sizes("luPermutation", with_vector(batch, m), sizeof(int64_t));
   const Tensor out = Tensor::empty(with_vector(batch, m), DType::Int64, pivots.device());
   const Tensor order = as_contiguous(pivots);
   const int64_t k = pivots.size(-1);
@@ -286,8 +287,9 @@ Triple luUnpack(const Tensor& data, const Tensor& pivots, bool unpack_data, bool
              pivots.sizes());
     // Row r of A[permutation] is row r of L U: P has a one at (permutation[r], r).
     const Tensor rows = ops::luPermutation(pivots, m);
-    const Tensor p = ops::oneHot(rows, m);
-    std::get<0>(out) = ops::to(transposed(p), data.dtype());
+    const Tensor all = ops::arange(Scalar(int64_t{0}), std::optional<Scalar>(Scalar(m)));
+    const Tensor p = ops::eq(ops::unsqueeze(rows, int64_t{-2}), ops::unsqueeze(all, int64_t{-1}));
+    std::get<0>(out) = ops::to(p, data.dtype());
   }
   return out;
 }
@@ -304,8 +306,8 @@ Tensor luSolveForward(const Tensor& lu, const Tensor& pivots, const Tensor& b, b
   check_square(op, "LU", lu);
   check_same(op, lu, b);
   check_system(op, lu, b, true);
-  AG_CHECK(pivots.dtype() == DType::Int32, DType, op,
-           ": argument 'pivots' must be int32, got ", dtype_name(pivots.dtype()));
+  AG_CHECK(pivots.dtype() == DType::Int32, DType, op, ": argument 'pivots' must be int32, got ",
+           dtype_name(pivots.dtype()));
   AG_CHECK(batch_sizes(lu) == batch_sizes(b) && pivots.sizes() == pivot_sizes(lu), Shape, op,
            ": the batches of LU, pivots and B must be equal, got shapes ", lu.sizes(), ", ",
            pivots.sizes(), " and ", b.sizes());

@@ -77,6 +77,42 @@ Tensor linalgHouseholderProduct(const Tensor& input, const Tensor& tau) {
   return q;
 }
 
+// Q or its transpose times `other`, one reflector after the other.
+Tensor ormqr(const Tensor& input, const Tensor& tau, const Tensor& other, bool left,
+             bool transpose) {
+  check_matrix("ormqr", "input", input);
+  check_matrix("ormqr", "other", other);
+  check_dtype("ormqr", "input", input);
+  check_same("ormqr", input, tau);
+  check_same("ormqr", input, other);
+  AG_CHECK(tau.ndim() + 1 == input.ndim() && input.ndim() == other.ndim() &&
+               batch_sizes(tau, 1) == batch_sizes(input) &&
+               batch_sizes(other) == batch_sizes(input),
+           Shape, "ormqr: input, tau and other must have the same batch, got shapes ",
+           input.sizes(), ", ", tau.sizes(), " and ", other.sizes());
+  const int64_t k = tau.size(-1);
+  AG_CHECK(k <= input.size(-1) && k <= input.size(-2), Shape,
+           "ormqr: input.shape[-1] must be greater than or equal to tau.shape[-1], got shapes ",
+           input.sizes(), " and ", tau.sizes());
+  AG_CHECK(other.size(left ? -2 : -1) == input.size(-2), Shape,
+           "ormqr: ", left ? "other.shape[-2]" : "other.shape[-1]",
+           " must be equal to input.shape[-2], got ", "shapes ", input.sizes(), " and ",
+           other.sizes());
+  const Tensor unit = identity_columns(Dims(), input.size(-2), input.size(-2), input);
+  // X Q is the transpose of Q' X'.
+  const bool forwards = left == transpose;
+  Tensor x = left ? other : transposed(other);
+  for (int64_t step = 0; step < k; ++step) {
+    const int64_t i = forwards ? step : k - 1 - step;
+    const auto column = [&](const Tensor& t) { return ops::narrow(t, int64_t{-1}, i, int64_t{1}); };
+    const Tensor v = ops::add(ops::tril(column(input), -i - 1), column(unit));
+    const Tensor scale = ops::unsqueeze(column(tau), int64_t{-1});
+    const Tensor along = ops::matmul(transposed(v), x);
+    x = ops::sub(x, ops::matmul(ops::mul(v, scale), along));
+  }
+  return left ? x : transposed(x);
+}
+
 Pair linalgQr(const Tensor& a, const std::string& mode) {
   const char* op = "linalg.qr";
   check_matrix(op, "A", a);
@@ -296,8 +332,8 @@ Tensor linalgMatrixRank(const Tensor& a, const std::optional<Operand>& tol, bool
   AG_CHECK(!tol.has_value() || !(atol.has_value() || rtol.has_value()), Value, op,
            ": argument 'tol' excludes 'atol' and 'rtol'");
   const std::optional<Operand> zero(Operand(0.0));
-  const Thresholds limits = tol.has_value() ? thresholds(op, a, tol, zero)
-                                            : thresholds(op, a, atol, rtol);
+  const Thresholds limits =
+      tol.has_value() ? thresholds(op, a, tol, zero) : thresholds(op, a, atol, rtol);
   if (a.numel() == 0) return ops::zeros(batch_sizes(a), DType::Int64, a.device());
   Tensor values;
   if (hermitian) {
@@ -337,8 +373,8 @@ LeastSquares run_lstsq(const Tensor& a, const Tensor& b, double rcond, int drive
   fill_tensor(out.solution, Scalar(0));
   copy_into(ops::narrow(out.solution, int64_t{-2}, int64_t{0}, m), b);
   out.rank = Tensor::empty(driver == 0 ? Dims{0} : batch, DType::Int64, a.device());
-  out.values = driver < 2 ? Tensor::empty(Dims{0}, a.dtype(), a.device())
-                          : empty_vector(a, std::min(m, n));
+  out.values =
+      driver < 2 ? Tensor::empty(Dims{0}, a.dtype(), a.device()) : empty_vector(a, std::min(m, n));
   if (driver != 0) fill_tensor(out.rank, Scalar(0));
   if (a.numel() == 0) return out;
   const Tensor work = copy_columns(a);
@@ -364,9 +400,7 @@ LeastSquares run_lstsq(const Tensor& a, const Tensor& b, double rcond, int drive
 
 // Sums of squares below row n, where the problem is overdetermined and the matrix of full rank.
 Tensor lstsq_residuals(const LeastSquares& x, int64_t m, int64_t n, int driver) {
-  const auto none = [&] {
-    return Tensor::empty(Dims{0}, x.solution.dtype(), x.solution.device());
-  };
+  const auto none = [&] { return Tensor::empty(Dims{0}, x.solution.dtype(), x.solution.device()); };
   if (m <= n || driver == 1) return none();
   if (driver != 0) {
     const Tensor ranks = as_contiguous(x.rank);
@@ -398,25 +432,20 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> linalgLstsq(const Tensor& a, const Te
                                                        std::optional<double> rcond,
                                                        std::optional<std::string> driver) {
   const char* op = "linalg.lstsq";
-  const bool vector = a.ndim() >= 2 && b.ndim() + 1 == a.ndim() &&
-                      DimsView(b.sizes()) == DimsView(a.sizes()).slice(0, a.ndim() - 1);
+  const bool vector = b.ndim() + 1 == a.ndim();
   check_lstsq(op, a, b, vector);
   const int which = lstsq_driver(op, driver);
   const double eps = a.dtype() == DType::Float64 ? 0x1p-52 : 0x1p-23;
-  const double ratio =
-      rcond.value_or(eps * static_cast<double>(std::max(a.size(-2), a.size(-1))));
+  const double ratio = rcond.value_or(eps * static_cast<double>(std::max(a.size(-2), a.size(-1))));
   const Tensor rhs = vector ? ops::unsqueeze(b, int64_t{-1}) : b;
   const Dims batch = broadcast_shapes(op, batch_sizes(a), batch_sizes(rhs));
   const Tensor lhs = ops::expand(a, with_matrix(batch, a.size(-2), a.size(-1)));
   const Tensor full = ops::expand(rhs, with_matrix(batch, rhs.size(-2), rhs.size(-1)));
   const LeastSquares x = run_lstsq(lhs, full, ratio, which);
   const int64_t n = a.size(-1);
-  Tensor residuals = lstsq_residuals(x, a.size(-2), n, which);
+  const Tensor residuals = lstsq_residuals(x, a.size(-2), n, which);
   Tensor solution = ops::narrow(x.solution, int64_t{-2}, int64_t{0}, n);
-  if (vector) {
-    solution = ops::squeeze(solution, Dims{-1});
-    if (residuals.ndim() > 1 || residuals.numel() != 0) residuals = ops::squeeze(residuals, Dims{-1});
-  }
+  if (vector) solution = ops::squeeze(solution, Dims{-1});
   return {solution, residuals, x.rank, x.values};
 }
 

@@ -1,5 +1,6 @@
 // Run by scripts/smoke-pack.sh beside an installed package: CommonJS.
 const assert = require('node:assert/strict');
+const { readFileSync } = require('node:fs');
 const ag = require('ampgrad');
 
 const a = ag.tensor([
@@ -14,6 +15,16 @@ assert.deepEqual(ag.matmul(a, b).toArray(), [
   [19, 22],
   [43, 50],
 ]);
+
+// Linear algebra uses the LAPACK and the Fortran runtime inside the package, not the system's.
+assert.ok(Math.abs(ag.linalg.det(a).item() + 2) < 1e-5);
+if (process.platform === 'linux') {
+  const opened = readFileSync('/proc/self/maps', 'utf8').split('\n');
+  for (const library of ['libopenblas', 'libgfortran', 'libquadmath']) {
+    const line = opened.find((text) => text.includes(library));
+    assert.match(String(line), /node_modules\/ampgrad\/prebuilds/, library);
+  }
+}
 
 const manifest = require('ampgrad/package.json');
 for (const subpath of Object.keys(manifest.exports)) {

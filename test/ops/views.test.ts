@@ -58,6 +58,7 @@ const mayAlias = new Set([
   'splitSections',
   'splitWithSizes',
   'viewAs',
+  'linalgDiagonal',
   'channelShuffle',
   'contiguous',
   'detach',

@@ -20,7 +20,9 @@ function near(actual: Tensor, expected: Tensor, what: string): void {
   a.data.forEach((v, i) => {
     const want = e.data[i] as number;
     if (Math.abs(v - want) <= limit) return;
-    throw new GaugeMismatch(`${what}: element ${String(i)} is ${String(v)}, expected ${String(want)}`);
+    throw new GaugeMismatch(
+      `${what}: element ${String(i)} is ${String(v)}, expected ${String(want)}`,
+    );
   });
 }
 

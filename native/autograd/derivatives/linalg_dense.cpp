@@ -44,6 +44,21 @@ void cholesky_backward(Backward& b) {
   });
 }
 
+// X = inv(L L') B: gB = inv(L L') g, and with S = gB X' + X gB', gL = -S L. As in PyTorch, L counts
+// as a whole: what stands beside the triangle that is read has a gradient too.
+void cholesky_solve_backward(Backward& b) {
+  if (!b.needs(0) && !b.needs(1)) return;
+  const bool upper = b.attr<bool>(2);
+  const Tensor l = b.input(1);
+  const Tensor gb = ops::choleskySolve(b.grad(), l, upper);
+  b.set(0, [&] { return gb; });
+  b.set(1, [&] {
+    const Tensor product = ops::matmul(gb, mt(b.output(0)));
+    const Tensor s = ops::neg(ops::add(product, mt(product)));
+    return upper ? ops::matmul(l, s) : ops::matmul(s, l);
+  });
+}
+
 void inverse_backward(Backward& b) {
   b.set(0, [&] {
     const Tensor x = mt(b.output(0));
@@ -150,8 +165,8 @@ Tensor cofactors_by_svd(const Tensor& a, const Tensor& g) {
   const auto [u, s, vh] = ops::linalgSvdForward(a, false, true);
   const int64_t n = a.size(-1);
   // Orthogonal matrices keep their determinant under small changes.
-  const Tensor sign = ops::sign(
-      ops::mul(ops::linalgDet(ops::detach(u)), ops::linalgDet(ops::detach(vh))));
+  const Tensor sign =
+      ops::sign(ops::mul(ops::linalgDet(ops::detach(u)), ops::linalgDet(ops::detach(vh))));
   Dims sizes = s.sizes();
   sizes.push_back(n);
   const Tensor rows = ops::expand(ops::unsqueeze(s, int64_t{-2}), sizes);
@@ -222,6 +237,7 @@ void exp_backward(Backward& b) {
 std::vector<Derivative> linalg_dense() {
   return {
       {OpId::linalgCholeskyEx, {out(0)}, cholesky_backward},
+      {OpId::choleskySolve, {in(1), out(0).when(1)}, cholesky_solve_backward},
       {OpId::linalgInvEx, {out(0)}, inverse_backward},
       {OpId::linalgSolveForward, {in(0), out(0), out(1), out(2)}, solve_backward},
       {OpId::linalgSolveTriangularForward, {in(0), out(0).when(0)}, triangular_backward},

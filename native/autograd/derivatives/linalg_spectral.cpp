@@ -26,7 +26,7 @@ Tensor differences(const Tensor& values) {
   return ops::add(d, unit);
 }
 
-// A = V diag(w) V': gA = V (diag(gw) + (V' gV) / (w_j - w_i)) V'.
+// A = V diag(w) V': gA = V (diag(gw) + skew(V' gV) / 2 / (w_j - w_i)) V', which is symmetric.
 void eigh_backward(Backward& b) {
   b.set(0, [&] {
     const bool has_vectors = b.attr<bool>(2);
@@ -39,7 +39,8 @@ void eigh_backward(Backward& b) {
     }
     const Tensor turn = ops::matmul(mt(v), b.grad(1));
     const Tensor unit = ops::eye(v.size(-1), std::optional<int64_t>(), DType::Bool, v.device());
-    Tensor core = ops::div(turn, differences(b.output(0)));
+    const Tensor skew = ops::mul(ops::sub(turn, mt(turn)), Operand(0.5));
+    Tensor core = ops::div(skew, differences(b.output(0)));
     core = ops::where(unit, b.has_grad(0) ? as_row(b.grad(0)) : ops::zerosLike(core), core);
     return ops::matmul(v, ops::matmul(core, mt(v)));
   });
@@ -174,10 +175,11 @@ void householder_backward(Backward& b) {
   const Tensor input = b.input(0);
   const Tensor scales = b.input(1);
   const int64_t k = scales.size(-1);
+  if (k == 0) return;  // a constant
   const int64_t n = input.size(-1);
   const auto tau = [&](int64_t i) { return as_row(columns(scales, i, 1)); };
-  const Tensor unit = ops::eye(input.size(-2), std::optional<int64_t>(n), input.dtype(),
-                               input.device());
+  const Tensor unit =
+      ops::eye(input.size(-2), std::optional<int64_t>(n), input.dtype(), input.device());
   TensorList tails(static_cast<size_t>(k));
   Tensor tail = ops::expand(unit, input.sizes());
   for (int64_t i = k - 1; i >= 0; --i) {
@@ -220,8 +222,7 @@ Tensor pinv_gradient(const Tensor& a, const Tensor& p, const Tensor& g) {
 void lstsq_backward(Backward& b) {
   if (!b.needs(0) && !b.needs(1)) return;
   const Tensor a = b.input(0);
-  const bool vector = b.meta(1).sizes.size() < b.meta(0).sizes.size() &&
-                      b.output_meta(0).sizes.size() < b.meta(0).sizes.size();
+  const bool vector = b.meta(1).sizes.size() < b.meta(0).sizes.size();
   const auto matrix = [&](const Tensor& x) { return vector ? as_column(x) : x; };
   const Tensor rhs = matrix(b.input(1));
   const Tensor x = matrix(b.output(0));
@@ -234,7 +235,7 @@ void lstsq_backward(Backward& b) {
     gb = ops::matmul(mt(p), g);
   }
   if (b.has_grad(1) && b.output_meta(1).sizes != Dims{0}) {
-    const Tensor g = vector ? b.grad(1) : as_row(b.grad(1));
+    const Tensor g = as_row(b.grad(1));
     const Tensor rest = ops::mul(ops::sub(ops::matmul(a, x), rhs), ops::mul(g, Operand(2.0)));
     ga = sum_defined(ga, ops::matmul(rest, mt(x)));
     gb = sum_defined(gb, ops::neg(rest));

@@ -107,10 +107,12 @@ Tensor extreme_gradient(const Tensor& x, const Tensor& norm, const Tensor& g, co
 
 Tensor power_gradient(const Tensor& x, const Tensor& norm, const Tensor& g, double ord) {
   const Tensor magnitude = ops::abs(x);
-  if (ord > 0 && ord < 2) {
+  if (ord < 2) {
     Tensor slope = ops::mul(ops::sign(x), ops::pow(magnitude, Operand(ord - 1)));
     if (ord < 1) slope = ops::where(ops::eq(x, Operand(0)), Operand(0.0), slope);
-    return ops::mul(slope, ops::mul(g, ops::pow(norm, Operand(1 - ord))));
+    Tensor scale = ops::mul(g, ops::pow(norm, Operand(1 - ord)));
+    if (ord > 1) scale = ops::where(ops::eq(norm, Operand(0)), Operand(0.0), scale);
+    return ops::mul(slope, scale);
   }
   const Tensor slope = ops::mul(x, ops::pow(magnitude, Operand(ord - 2)));
   const Tensor scale = ops::div(g, ops::pow(norm, Operand(ord - 1)));

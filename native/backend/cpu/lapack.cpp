@@ -1,6 +1,6 @@
 // Opens the LAPACK library: first the OpenBLAS that travels beside the addon, then what the system
-// has. OpenBLAS is asked for one thread, as this engine threads over batches itself and results must
-// not depend on the number of threads.
+// has. OpenBLAS is asked for one thread, as this engine threads over batches itself and results
+// must not depend on the number of threads.
 #include "backend/cpu/lapack.h"
 
 #include <string>
@@ -121,10 +121,10 @@ Tables open_tables() {
     if (try_library(folder + "libopenblas.so.0", &tables)) return tables;
   }
 #ifdef __APPLE__
-  const char* const names[] = {
-      "libopenblas.dylib", "/opt/homebrew/opt/openblas/lib/libopenblas.dylib",
-      "/usr/local/opt/openblas/lib/libopenblas.dylib",
-      "/System/Library/Frameworks/Accelerate.framework/Accelerate"};
+  const char* const names[] = {"libopenblas.dylib",
+                               "/opt/homebrew/opt/openblas/lib/libopenblas.dylib",
+                               "/usr/local/opt/openblas/lib/libopenblas.dylib",
+                               "/System/Library/Frameworks/Accelerate.framework/Accelerate"};
 #else
   const char* const names[] = {"libopenblas.so.0", "liblapack.so.3"};
 #endif

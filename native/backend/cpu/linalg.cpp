@@ -1,5 +1,5 @@
-// LAPACK kernels of the CPU: one call of a routine a matrix, threaded over the batch. The library is
-// serial and thread safe, so results do not depend on how the batch is split.
+// LAPACK kernels of the CPU: one call of a routine a matrix, threaded over the batch. The library
+// is serial and thread safe, so results do not depend on how the batch is split.
 #include <algorithm>
 #include <climits>
 #include <cmath>

@@ -12,6 +12,8 @@ import { elementary } from './elementary';
 import { grid } from './grid';
 import { indexing } from './indexing';
 import { linalg } from './linalg';
+import { linalgDense } from './linalgDense';
+import { linalgSpectral } from './linalgSpectral';
 import { losses } from './losses';
 import { lossesMore } from './lossesMore';
 import { matrix } from './matrix';
@@ -42,6 +44,8 @@ const families: readonly Family[] = [
   reductions,
   linalg,
   matrix,
+  linalgDense,
+  linalgSpectral,
   norms,
   losses,
   lossesMore,
