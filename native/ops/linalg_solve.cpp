@@ -124,12 +124,16 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> linalgSolveForward(const Tensor& a, c
   check_square("linalg.solve", "A", a);
   check_same("linalg.solve", a, b);
   check_system("linalg.solve", a, b, true);
-  AG_CHECK(batch_sizes(a) == batch_sizes(b), Shape,
-           "linalgSolveForward: the batches of A and B must be equal, got shapes ", a.sizes(),
-           " and ", b.sizes());
+  // Matrices that serve several right-hand sides are factored once.
+  const Dims batch = batch_sizes(b);
+  AG_CHECK(can_broadcast_to(batch_sizes(a), batch), Shape,
+           "linalgSolveForward: the batch of A must broadcast to the batch of B, got shapes ",
+           a.sizes(), " and ", b.sizes());
   LuFactors f = factor_lu(a);
   const Tensor x = copy_columns(b);
-  solve_with_lu(f.lu, f.pivots, x, false);
+  const int64_t n = a.size(-1);
+  solve_with_lu(ops::expand(f.lu, with_matrix(batch, n, n)),
+                ops::expand(f.pivots, with_vector(batch, n)), x, false);
   return {x, f.lu, f.pivots, f.info};
 }
 
@@ -144,7 +148,9 @@ Pair linalgSolveEx(const Tensor& a, const Tensor& b, bool left, bool check_error
            "case linalg.solve is equivalent to B / A.squeeze(-1)");
   const Tensor matrix = vector ? ops::unsqueeze(b, int64_t{-1}) : b;
   check_system(op, a, matrix, left);
-  auto [lhs, rhs] = broadcast_batches(op, a, matrix);
+  const Dims batch = broadcast_shapes(op, batch_sizes(a), batch_sizes(matrix));
+  Tensor lhs = a;
+  Tensor rhs = ops::expand(matrix, with_matrix(batch, matrix.size(-2), matrix.size(-1)));
   if (!left) {
     lhs = transposed(lhs);
     rhs = transposed(rhs);
@@ -218,7 +224,7 @@ Pair triangularSolve(const Tensor& b, const Tensor& a, bool upper, bool transpos
 }
 
 Triple linalgLuFactorEx(const Tensor& a, bool pivot, bool check_errors) {
-  const char* op = "linalg.luFactor";
+  const char* op = "linalg.luFactorEx";
   check_matrix(op, "A", a);
   check_dtype(op, "A", a);
   AG_CHECK(pivot, NotImplemented, op, ": LU without pivoting is not implemented on the CPU");
@@ -231,6 +237,8 @@ Triple linalgLuFactorEx(const Tensor& a, bool pivot, bool check_errors) {
 }
 
 Pair linalgLuFactor(const Tensor& a, bool pivot) {
+  check_matrix("linalg.luFactor", "A", a);
+  check_dtype("linalg.luFactor", "A", a);
   auto [lu, pivots, info] = ops::linalgLuFactorEx(a, pivot, false);
   const int64_t i = first_failure(info);
   AG_CHECK(i < 0, Linalg, failure_prefix("linalg.luFactor", info, i), "U[", status_at(info, i), ",",

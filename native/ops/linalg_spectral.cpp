@@ -110,6 +110,7 @@ Tensor ormqr(const Tensor& input, const Tensor& tau, const Tensor& other, bool l
     const Tensor along = ops::matmul(transposed(v), x);
     x = ops::sub(x, ops::matmul(ops::mul(v, scale), along));
   }
+  if (k == 0) return ops::clone(other);
   return left ? x : transposed(x);
 }
 

@@ -148,7 +148,9 @@ function checkNan(c: OpCase): void {
         )
       : build(input, 'float64', 'contiguous');
   const once = (): Output[] => run(c.name, mapArgs(sample, to), mapOptions(sample, to));
-  if (c.spec.nan === 'refused') return void expect(once).toThrow(nameIn(c));
+  // Composites leave the refusal to the decomposition that they are made of.
+  const refusal = new RegExp(`${nameIn(c).source}|linalg\\.(svd|eigh)`);
+  if (c.spec.nan === 'refused') return void expect(once).toThrow(refusal);
   expect(hasNan(once())).toBe(c.spec.nan !== 'none');
 }
 

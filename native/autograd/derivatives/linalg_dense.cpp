@@ -74,7 +74,7 @@ void solve_backward(Backward& b) {
   if (GradMode::enabled()) {
     gb = std::get<0>(ops::linalgSolveForward(mt(b.input(0)), b.grad()));
   } else {
-    gb = ops::luSolveForward(b.output(1), b.output(2), b.grad(), true);
+    gb = ops::linalgLuSolve(b.output(1), b.output(2), b.grad(), true, true);
   }
   b.set(0, [&] { return ops::neg(ops::matmul(gb, mt(b.output(0)))); });
   b.set(1, [&] { return gb; });

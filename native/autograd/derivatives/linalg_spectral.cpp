@@ -218,7 +218,8 @@ Tensor pinv_gradient(const Tensor& a, const Tensor& p, const Tensor& g) {
   return ops::sub(ops::add(second, third), first);
 }
 
-// The solution is the pseudo-inverse times B; the residuals are |A X - B|^2 at its minimum.
+// The solution is the pseudo-inverse times B; the residuals are |A X - B|^2 at its minimum; the
+// singular values are A's.
 void lstsq_backward(Backward& b) {
   if (!b.needs(0) && !b.needs(1)) return;
   const Tensor a = b.input(0);
@@ -240,8 +241,12 @@ void lstsq_backward(Backward& b) {
     ga = sum_defined(ga, ops::matmul(rest, mt(x)));
     gb = sum_defined(gb, ops::neg(rest));
   }
+  if (b.has_grad(3) && b.output_meta(3).sizes != Dims{0} && b.needs(0)) {
+    const auto [u, s, vh] = ops::linalgSvdForward(a, false, true);
+    ga = sum_defined(ga, ops::matmul(ops::mul(u, as_row(b.grad(3))), vh));
+  }
+  if (ga.defined()) b.set(0, [&] { return ga; });
   if (gb.defined()) {
-    b.set(0, [&] { return ga; });
     b.set(1, [&] { return vector ? ops::squeeze(gb, Dims{-1}) : gb; });
   }
 }
