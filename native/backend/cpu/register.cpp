@@ -29,6 +29,7 @@ void register_cpu_backend() {
     cpu::register_attention();
     cpu::register_resample();
     cpu::register_grid();
+    cpu::register_distance();
     cpu::register_batch_norm();
     cpu::register_optim_factored();
     cpu::register_multi_tensor();

@@ -23,6 +23,7 @@ void register_pool();
 void register_attention();
 void register_resample();
 void register_grid();
+void register_distance();
 void register_batch_norm();
 void register_optim_factored();
 void register_multi_tensor();
