@@ -13,7 +13,7 @@ const addon = createRequire(import.meta.url)('node-gyp-build')(root);
 
 // Rows that other rows and derivatives are made of; callOp still reaches them.
 const internal =
-  /(Backward|Forward|Step_)$|^(toCopy|asStridedView|multiTensorNorm|multiTensorScale_|truncDivide|geluTanh|luPermutation)$/;
+  /(Backward|Forward|Step_)$|^(toCopy|asStridedView|multiTensorNorm|multiTensorScale_|truncDivide|geluTanh|luPermutation|euclideanDistance)$/;
 // Functions that torch.Tensor does not have as methods (torch.nn.functional).
 const functionOnly =
   /(Loss|Norm|Dropout|dropout)$|^(linear|bilinear|crossEntropy|embedding|oneHot|conv|(max|avg|lp|adaptive|fractional)\w*Pool|pad$|interpolate|scaledDot|binaryCrossEntropy|klDiv)/;
@@ -42,6 +42,9 @@ const byHand = new Set([
   'stdMean',
   'norm',
   'nonzero',
+  'einsum',
+  'tensordot',
+  'gradient',
   'chainMatmul',
 ]);
 // PyTorch's functions of `*tensors` take their tensors also one by one (lib/call.ts).

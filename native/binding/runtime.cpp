@@ -57,7 +57,7 @@ napi_value empty_cache(const Call& c) {
 napi_value set_memory_limit(const Call& c) {
   cpu_allocator().set_limit(
       c.is_absent(0) ? kNoLimit
-                      : static_cast<uint64_t>(c.integer(0, "setLimit: argument 'bytes'")));
+                     : static_cast<uint64_t>(c.integer(0, "setLimit: argument 'bytes'")));
   return c.undefined();
 }
 

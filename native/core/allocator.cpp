@@ -32,8 +32,8 @@ constexpr size_t kSmallLimit = size_t{32} << 10;
 constexpr size_t kChunk = size_t{1} << 20;
 // Cache allowed besides the peak, so that small programs never trim.
 constexpr size_t kCacheSlack = size_t{32} << 20;
-// Under AddressSanitizer every block has its exact size and is freed at once, so that an access past
-// the end or after the release is seen.
+// Under AddressSanitizer every block has its exact size and is freed at once, so that an access
+// past the end or after the release is seen.
 #if defined(__SANITIZE_ADDRESS__)
 constexpr bool kExactBlocks = true;
 #else
@@ -262,16 +262,17 @@ void* allocate_or_throw(Device device, size_t size) {
   const auto mib = [](uint64_t bytes) {
     return std::round(static_cast<double>(bytes) / kMiB * 10) / 10;
   };
-  const std::string limit_note =
-      allocator.limit() == kNoLimit
-          ? ""
-          : "tensors may have " + std::to_string(allocator.limit() >> 20) +
-                " MiB by memory.setLimit, ";
+  const std::string limit_note = allocator.limit() == kNoLimit
+                                     ? ""
+                                     : "tensors may have " +
+                                           std::to_string(allocator.limit() >> 20) +
+                                           " MiB by memory.setLimit, ";
   const std::string holders = Storage::largest_holders(device);
   AG_FAIL(OutOfMemory, "out of memory on ", to_string(device), ": tried to allocate ", mib(size),
-          " MiB; the device has ", mib(system_memory_total()), " MiB, ", limit_note, mib(s.allocated),
-          " MiB are in use by tensors, ", mib(s.reserved - s.allocated), " MiB are cached. ",
-          holders.empty() ? "" : "The largest tensors: ", holders, holders.empty() ? "" : ". ",
+          " MiB; the device has ", mib(system_memory_total()), " MiB, ", limit_note,
+          mib(s.allocated), " MiB are in use by tensors, ", mib(s.reserved - s.allocated),
+          " MiB are cached. ", holders.empty() ? "" : "The largest tensors: ", holders,
+          holders.empty() ? "" : ". ",
           "Use a smaller batch, half precision (autocast), gradient checkpointing, or dispose "
           "tensors that are kept alive but not needed");
 }

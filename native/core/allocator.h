@@ -34,8 +34,8 @@ class Allocator {
   virtual void empty_cache() = 0;
   virtual MemoryStats stats() const = 0;
   virtual void reset_peak_stats() = 0;
-  // The most that may be reserved from the system; blocks under 32 KiB do not ask. kNoLimit: what the
-  // system has.
+  // The most that may be reserved from the system; blocks under 32 KiB do not ask. kNoLimit: what
+  // the system has.
   virtual void set_limit(uint64_t bytes) = 0;
   virtual uint64_t limit() const = 0;
 };

@@ -6,8 +6,8 @@
 
 namespace ampgrad {
 
-// Bytes this process could ever have: physical memory, or less under a control group's limit. 0 when
-// the system does not say.
+// Bytes this process could ever have: physical memory, or less under a control group's limit. 0
+// when the system does not say.
 uint64_t system_memory_total();
 
 // Bytes that can be allocated now without swapping or being killed; UINT64_MAX when the system does

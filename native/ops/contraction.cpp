@@ -21,9 +21,7 @@ int letter_index(char c) {
   return kAbsent;
 }
 
-char letter(int index) {
-  return static_cast<char>(index < 26 ? 'A' + index : 'a' + index - 26);
-}
+char letter(int index) { return static_cast<char>(index < 26 ? 'A' + index : 'a' + index - 26); }
 
 // Reads one list of subscripts of the equation.
 std::vector<int> parse_subscripts(std::string_view text, const char* where) {
@@ -89,11 +87,12 @@ class Equation {
 Equation::Equation(const std::string& text, const TensorList& operands) {
   place_.fill(kAbsent);
   std::string dense;
-  std::copy_if(text.begin(), text.end(), std::back_inserter(dense), [](char c) { return c != ' '; });
+  std::copy_if(text.begin(), text.end(), std::back_inserter(dense),
+               [](char c) { return c != ' '; });
   const size_t arrow = dense.find("->");
   const std::vector<std::string> parts = split_operands(std::string_view(dense).substr(0, arrow));
-  AG_CHECK(parts.size() == operands.size(), Value, "einsum: ",
-           parts.size() > operands.size() ? "fewer" : "more",
+  AG_CHECK(parts.size() == operands.size(), Value,
+           "einsum: ", parts.size() > operands.size() ? "fewer" : "more",
            " operands were provided than specified in the equation, got ",
            static_cast<int64_t>(operands.size()), " for ", static_cast<int64_t>(parts.size()));
   for (const std::string& part : parts) {
@@ -209,21 +208,26 @@ class PairProduct {
 
   Tensor run() {
     if (contracted_.empty()) return ops::mul(left_, right_);
+    if (left_.dtype() != right_.dtype() && is_integral(left_.dtype())) {
+      // A sum of integers is int64.
+      left_ = ops::to(left_, std::optional<DType>(DType::Int64));
+      right_ = ops::to(right_, std::optional<DType>(DType::Int64));
+    }
     const int64_t batch = extent(left_, batch_);
     const int64_t inner = extent(left_, contracted_);
-    const Tensor a = ops::reshape(ops::permute(left_, order({&batch_, &left_only_, &contracted_,
-                                                             &right_only_})),
-                                  Dims{batch, extent(left_, left_only_), inner});
-    const Tensor b = ops::reshape(ops::permute(right_, order({&batch_, &contracted_, &right_only_,
-                                                              &left_only_})),
-                                  Dims{batch, inner, extent(right_, right_only_)});
+    const Tensor a =
+        ops::reshape(ops::permute(left_, order({&batch_, &left_only_, &contracted_, &right_only_})),
+                     Dims{batch, extent(left_, left_only_), inner});
+    const Tensor b = ops::reshape(
+        ops::permute(right_, order({&batch_, &contracted_, &right_only_, &left_only_})),
+        Dims{batch, inner, extent(right_, right_only_)});
     const Dims stored = order({&batch_, &left_only_, &contracted_, &right_only_});
     Dims sizes;
     Dims back(stored.size(), 0);
     for (size_t i = 0; i < stored.size(); ++i) {
       back[static_cast<size_t>(stored[i])] = static_cast<int64_t>(i);
-      const bool contracted = std::find(contracted_.begin(), contracted_.end(), stored[i]) !=
-                              contracted_.end();
+      const bool contracted =
+          std::find(contracted_.begin(), contracted_.end(), stored[i]) != contracted_.end();
       sizes.push_back(contracted ? 1 : std::max(left_.size(stored[i]), right_.size(stored[i])));
       if (left_.size(stored[i]) == 0 || right_.size(stored[i]) == 0) {
         if (!contracted) sizes.back() = 0;
@@ -239,10 +243,10 @@ class PairProduct {
     if (summed && in_left && in_right) {
       contracted_.push_back(d);
     } else if (summed && in_left) {
-      left_ = ops::sum(left_, Dims{d}, true, left_.dtype());
+      left_ = ops::sum(left_, Dims{d}, true);
       left_only_.push_back(d);
     } else if (summed && in_right) {
-      right_ = ops::sum(right_, Dims{d}, true, right_.dtype());
+      right_ = ops::sum(right_, Dims{d}, true);
       right_only_.push_back(d);
     } else if (in_left && in_right) {
       batch_.push_back(d);

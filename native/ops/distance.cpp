@@ -19,8 +19,8 @@ constexpr int64_t kProductRows = 25;
 
 void check_distance(const char* op, const Tensor& x1, const Tensor& x2, double p) {
   for (const Tensor* x : {&x1, &x2}) {
-    AG_CHECK(is_floating(x->dtype()), DType, op,
-             ": only supports floating-point dtypes, got ", describe(*x));
+    AG_CHECK(is_floating(x->dtype()), DType, op, ": only supports floating-point dtypes, got ",
+             describe(*x));
     AG_CHECK(x->ndim() >= 2, Shape, op, ": only supports at least 2D tensors, got ", describe(*x));
   }
   AG_CHECK(x1.dtype() == x2.dtype(), DType, op, ": expected both tensors to have the same dtype, ",
@@ -31,8 +31,7 @@ void check_distance(const char* op, const Tensor& x1, const Tensor& x2, double p
   AG_CHECK(p >= 0, Value, op, ": only supports non-negative p values, got ", p);
 }
 
-bool wants_product(const std::optional<std::string>& mode, double p, int64_t rows1,
-                   int64_t rows2) {
+bool wants_product(const std::optional<std::string>& mode, double p, int64_t rows1, int64_t rows2) {
   const std::string name = mode.value_or("use_mm_for_euclid_dist_if_necessary");
   const bool always = name == "use_mm_for_euclid_dist";
   const bool maybe = name == "use_mm_for_euclid_dist_if_necessary";
@@ -126,9 +125,7 @@ Tensor cdistBackward(const Tensor& grad, const Tensor& x1, const Tensor& x2, dou
 // |a|^2 - 2ab + |b|^2 as one matrix product of the operands with two more columns.
 Tensor euclideanDistance(const Tensor& x1, const Tensor& x2) {
   check_distance("euclideanDistance", x1, x2, 2);
-  const auto squares = [](const Tensor& x) {
-    return ops::sum(ops::mul(x, x), Dims{-1}, true);
-  };
+  const auto squares = [](const Tensor& x) { return ops::sum(ops::mul(x, x), Dims{-1}, true); };
   const Tensor norm1 = squares(x1);
   const Tensor norm2 = squares(x2);
   const Tensor left =
@@ -172,16 +169,16 @@ Tensor renorm(const Tensor& input, Scalar p, int64_t dim, Scalar maxnorm) {
   const bool half = is_low_precision(input.dtype());
   const Tensor x = half ? ops::to(input, std::optional<DType>(DType::Float32)) : input;
   const Tensor norm = ops::vectorNorm(x, p, others, true);
-  const Tensor factor = ops::where(ops::gt(norm, Operand(limit)),
-                                   ops::div(Operand(limit), ops::add(norm, Operand(1e-7))),
-                                   Operand(1.0));
+  const Tensor factor =
+      ops::where(ops::gt(norm, Operand(limit)),
+                 ops::div(Operand(limit), ops::add(norm, Operand(1e-7))), Operand(1.0));
   const Tensor out = ops::mul(x, factor);
   return half ? ops::to(out, std::optional<DType>(input.dtype())) : out;
 }
 
 std::tuple<Tensor, Tensor> frexp(const Tensor& input) {
-  AG_CHECK(is_floating(input.dtype()), DType,
-           "frexp: only supports floating-point dtypes, got ", describe(input));
+  AG_CHECK(is_floating(input.dtype()), DType, "frexp: only supports floating-point dtypes, got ",
+           describe(input));
   const Tensor x = as_contiguous(input);
   const Tensor mantissa = Tensor::empty(x.sizes(), x.dtype(), x.device());
   const Tensor exponent = Tensor::empty(x.sizes(), DType::Int32, x.device());

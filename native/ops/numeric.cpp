@@ -103,8 +103,8 @@ Tensor parabola_slope(const Tensor& x, int64_t dim, const Tensor& dx, int64_t st
     b = ops::neg(whole);
     c = ops::add(ops::mul(dx2, 2), dx1);
   }
-  return combine(ops::div(a, left), operand(0), ops::div(b, middle), operand(1),
-                 ops::div(c, right), operand(2));
+  return combine(ops::div(a, left), operand(0), ops::div(b, middle), operand(1), ops::div(c, right),
+                 operand(2));
 }
 
 // One dimension with the places of its points.
@@ -203,8 +203,8 @@ void check_weights(const Tensor& w, const char* name, bool integers, int64_t obs
   AG_CHECK(w.numel() == observations, Shape, "cov: expected ", name,
            " to have the same numel as there are observations in the input but got ", w.numel(),
            " != ", observations);
-  AG_CHECK(observations == 0 || !(ops::any(ops::lt(w, 0)).data_as<bool>()[0]), Value, "cov: ",
-           name, " cannot be negative");
+  AG_CHECK(observations == 0 || !(ops::any(ops::lt(w, 0)).data_as<bool>()[0]), Value, "cov: ", name,
+           " cannot be negative");
 }
 
 double value_of(const Tensor& x) {
@@ -280,9 +280,8 @@ Tensor trapezoid(const Tensor& y, const Tensor& x, Scalar dx, int64_t dim) {
 Tensor cumulativeTrapezoid(const Tensor& y, const Tensor& x, Scalar dx, int64_t dim) {
   if (!has_samples(y, dim, "cumulativeTrapezoid")) return ops::zerosLike(y);
   const Samples s = neighbours("cumulativeTrapezoid", y, x, dim);
-  const Tensor areas = s.distances.defined()
-                           ? ops::mul(ops::div(s.distances, 2.0), s.sums)
-                           : ops::mul(s.sums, dx.to_double() / 2);
+  const Tensor areas = s.distances.defined() ? ops::mul(ops::div(s.distances, 2.0), s.sums)
+                                             : ops::mul(s.sums, dx.to_double() / 2);
   return narrowed(ops::cumsum(areas, s.dim), s.dtype);
 }
 
@@ -336,9 +335,9 @@ Tensor corrcoef(const Tensor& input) {
   const Tensor deviation = ops::sqrt(ops::diagonal(c));
   const Tensor rows = ops::div(c, ops::unsqueeze(deviation, 1));
   const Tensor scaled = ops::div(rows, ops::unsqueeze(deviation, 0));
-  return narrowed(ops::clamp(scaled, std::optional<Operand>(Operand(-1)),
-                             std::optional<Operand>(Operand(1))),
-                  input.dtype());
+  return narrowed(
+      ops::clamp(scaled, std::optional<Operand>(Operand(-1)), std::optional<Operand>(Operand(1))),
+      input.dtype());
 }
 
 }  // namespace impl

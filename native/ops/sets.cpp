@@ -89,16 +89,11 @@ Scalar number_of(const char* name, const Operand& value) {
   return ops::to(t, std::optional<DType>(DType::Int64)).data_as<int64_t>()[0];
 }
 
-// Exponents of an integer result are integers: the step is truncated, as PyTorch does.
-Tensor integer_exponents(Scalar start, Scalar end, int64_t steps) {
-  const int64_t first = start.to_int();
-  const int64_t last = end.to_int();
-  const double span = static_cast<double>(last) - static_cast<double>(first);
-  const int64_t step = steps > 1 ? Scalar(span / static_cast<double>(steps - 1)).to_int() : 0;
-  const Tensor index = ops::arange(Scalar(steps));
-  const Tensor up = ops::add(ops::mul(index, step), first);
-  const Tensor down = ops::sub(Operand(last), ops::mul(ops::sub(Operand(steps - 1), index), step));
-  return ops::where(ops::lt(index, steps == 1 ? 1 : steps / 2), up, down);
+// The bounds of an integer result are values of its dtype, as in PyTorch.
+Scalar as_integer(Scalar value, DType dtype) {
+  const Tensor t = ops::to(ops::full(Dims{}, value, std::optional<DType>(DType::Float64)),
+                           std::optional<DType>(dtype));
+  return ops::to(t, std::optional<DType>(DType::Int64)).data_as<int64_t>()[0];
 }
 
 }  // namespace
@@ -123,11 +118,10 @@ std::tuple<Tensor, Tensor> histogram(const Tensor& input, const Operand& bins,
   // The last bin holds its upper edge too; what is outside, or NaN, goes to one more place.
   const Tensor inside = ops::logicalAnd(ops::ge(x, ops::select(edges, int64_t{0}, int64_t{0})),
                                         ops::le(x, ops::select(edges, int64_t{0}, count)));
-  const Tensor found =
-      ops::sub(ops::searchsorted(edges, x, false, true), Operand(1));
-  const Tensor place =
-      ops::where(inside, ops::clamp(found, std::nullopt, std::optional<Operand>(Operand(count - 1))),
-                 Operand(count));
+  const Tensor found = ops::sub(ops::searchsorted(edges, x, false, true), Operand(1));
+  const Tensor place = ops::where(
+      inside, ops::clamp(found, std::nullopt, std::optional<Operand>(Operand(count - 1))),
+      Operand(count));
   const Tensor values = weight.defined() ? ops::reshape(weight, Dims{-1}) : ops::onesLike(x);
   const Tensor zeros =
       ops::zeros(Dims{count + 1}, std::optional<DType>(DType::Float64), x.device());
@@ -148,8 +142,8 @@ Tensor isin(const Operand& elements, const Operand& candidates, bool /*assume_un
            "isin: at least one of the arguments 'elements' and 'testElements' must be a Tensor");
   const Operand both[] = {elements, candidates};
   const DType dtype = result_type(Span<Operand>(both, 2));
-  AG_CHECK(dtypes::kNumeric.has(dtype), DType, "isin: Unsupported input type encountered: ",
-           dtype_name(dtype));
+  AG_CHECK(dtypes::kNumeric.has(dtype), DType,
+           "isin: Unsupported input type encountered: ", dtype_name(dtype));
   const Device device =
       elements.is_tensor() ? elements.tensor().device() : candidates.tensor().device();
   const auto as_tensor = [&](const Operand& o) {
@@ -189,8 +183,8 @@ Tensor fill(const Tensor& input, const Operand& value) {
 }
 
 Tensor fillDiagonal_(const Tensor& input, Scalar value, bool wrap) {
-  AG_CHECK(input.ndim() >= 2, Shape,
-           "fillDiagonal_: dimensions must be larger than 1, got ", describe(input));
+  AG_CHECK(input.ndim() >= 2, Shape, "fillDiagonal_: dimensions must be larger than 1, got ",
+           describe(input));
   const int64_t height = input.sizes()[0];
   const int64_t width = input.sizes()[1];
   for (size_t d = 2; d < input.ndim(); ++d) {
@@ -224,15 +218,15 @@ Tensor logspace(const Operand& start, const Operand& end, int64_t steps, double 
   const DType out = dtype.value_or(DType::Float32);
   AG_CHECK(out != DType::Bool, DType, "logspace: not implemented for bool");
   check_sizes("logspace", Dims{steps}, sizeof(double));
-  const Scalar first = number_of("start", start);
-  const Scalar last = number_of("end", end);
+  Scalar first = number_of("start", start);
+  Scalar last = number_of("end", end);
   if (steps == 0) return ops::empty(Dims{0}, std::optional<DType>(out), device);
-  const bool integers = !is_floating(out);
-  const Tensor exponents =
-      integers ? ops::to(integer_exponents(first, last, steps),
-                         std::optional<DType>(DType::Float64))
-               : ops::linspace(first, last, steps, std::optional<DType>(DType::Float64));
-  const Tensor powers = ops::pow(Operand(integers ? std::trunc(base) : base), exponents);
+  if (!is_floating(out)) {
+    first = as_integer(first, out);
+    last = as_integer(last, out);
+  }
+  const Tensor exponents = ops::linspace(first, last, steps, std::optional<DType>(DType::Float64));
+  const Tensor powers = ops::pow(Operand(base), exponents);
   return ops::to(powers, std::optional<DType>(out), device.value_or(Device{}));
 }
 

@@ -70,31 +70,31 @@ using Values = InlineVector<Value, 6>;
 
 // The kinds of argument and result that a schema can name.
 enum class ArgKind : uint8_t {
-  Tensor,           // Tensor              const Tensor&
-  OptTensor,        // Tensor?             const Tensor& (may be undefined)
-  Operand,          // Tensor|Scalar       const Operand&
-  OptOperand,       // Tensor|Scalar?      const std::optional<Operand>&
-  TensorList,       // Tensor[]            const TensorList&
-  Scalar,           // Scalar              Scalar
-  OptScalar,        // Scalar?             std::optional<Scalar>
-  Int,              // int                 int64_t
-  OptInt,           // int?                std::optional<int64_t>
-  Float,            // float               double
-  OptFloat,         // float?              std::optional<double>
-  Bool,             // bool                bool
-  OptBool,          // bool?               std::optional<bool>
-  IntList,          // int[]               DimsView (one number is accepted for a list of one)
-  OptIntList,       // int[]?              std::optional<Dims>
-  IntListOrString,  // int[]|str       const Value& (Dims or std::string)
-  ScalarOrString,   // Scalar|str          const Value& (Scalar or std::string)
+  Tensor,             // Tensor              const Tensor&
+  OptTensor,          // Tensor?             const Tensor& (may be undefined)
+  Operand,            // Tensor|Scalar       const Operand&
+  OptOperand,         // Tensor|Scalar?      const std::optional<Operand>&
+  TensorList,         // Tensor[]            const TensorList&
+  Scalar,             // Scalar              Scalar
+  OptScalar,          // Scalar?             std::optional<Scalar>
+  Int,                // int                 int64_t
+  OptInt,             // int?                std::optional<int64_t>
+  Float,              // float               double
+  OptFloat,           // float?              std::optional<double>
+  Bool,               // bool                bool
+  OptBool,            // bool?               std::optional<bool>
+  IntList,            // int[]               DimsView (one number is accepted for a list of one)
+  OptIntList,         // int[]?              std::optional<Dims>
+  IntListOrString,    // int[]|str       const Value& (Dims or std::string)
+  ScalarOrString,     // Scalar|str          const Value& (Scalar or std::string)
   OptScalarOrString,  // Scalar|str?       const Value& (or none)
-  FloatList,        // float[]             const Doubles&
-  OptFloatList,     // float[]?            std::optional<Doubles>
-  String,           // str                 const std::string&
-  OptString,        // str?                std::optional<std::string>
-  DType,            // ScalarType          DType
-  OptDType,         // ScalarType?         std::optional<DType>
-  OptDevice,        // Device?             std::optional<Device>
+  FloatList,          // float[]             const Doubles&
+  OptFloatList,       // float[]?            std::optional<Doubles>
+  String,             // str                 const std::string&
+  OptString,          // str?                std::optional<std::string>
+  DType,              // ScalarType          DType
+  OptDType,           // ScalarType?         std::optional<DType>
+  OptDevice,          // Device?             std::optional<Device>
 };
 
 // C++ parameter type of each kind, and conversion from and to a Value.

@@ -50,7 +50,7 @@ function place(name: string, args: unknown[], options: Record<string, unknown>):
     args.push(options[key]);
     Reflect.deleteProperty(options, key);
   }
-  const spreads = schema.args[limit - 1]?.type === 'int[]';
+  const spreads = ['int[]', 'Tensor[]'].includes(schema.args[limit - 1]?.type ?? '');
   if (args.length <= limit || spreads) return args;
   args.slice(limit).forEach((v, i) => {
     const key = schema.args[limit + i]?.name;

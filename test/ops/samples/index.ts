@@ -19,6 +19,7 @@ import { lossesMore } from './lossesMore';
 import { matrix } from './matrix';
 import { more } from './more';
 import { norms } from './norms';
+import { numeric } from './numeric';
 import { order } from './order';
 import { pointwise } from './pointwise';
 import { pooling } from './pooling';
@@ -46,6 +47,7 @@ const families: readonly Family[] = [
   matrix,
   linalgDense,
   linalgSpectral,
+  numeric,
   norms,
   losses,
   lossesMore,
