@@ -51,7 +51,14 @@ function readTarget(arg: unknown, target: Target): void {
 /** Reads the arguments of `to`; shared with Module.to. */
 export function readToArguments(args: readonly unknown[]): ToOptions {
   const target: Target = {};
-  for (const arg of args) if (arg !== undefined) readTarget(arg, target);
+  const flags: boolean[] = [];
+  for (const arg of args) {
+    // PyTorch's last positions: nonBlocking, copy.
+    if (typeof arg === 'boolean' && flags.length < 2) flags.push(arg);
+    else if (arg !== undefined && arg !== null) readTarget(arg, target);
+  }
+  if (flags.length > 0) target.nonBlocking = flags[0];
+  if (flags.length > 1) target.copy = flags[1];
   return target;
 }
 
@@ -70,6 +77,9 @@ declare module '../tensor' {
      * `Tensor.to`.
      */
     to(dtype: DType, options?: ToOptions): Tensor;
+    to(dtype: DType, nonBlocking: boolean, copy?: boolean): Tensor;
+    to(device: Device, dtype: DType, nonBlocking: boolean, copy?: boolean): Tensor;
+    to(other: Tensor, nonBlocking: boolean, copy?: boolean): Tensor;
     to(device: Device, options?: ToOptions): Tensor;
     to(device: Device, dtype: DType, options?: ToOptions): Tensor;
     to(other: Tensor, options?: ToOptions): Tensor;

@@ -218,8 +218,9 @@ Tensor linspace(Scalar start, Scalar end, int64_t steps, std::optional<DType> dt
   p.out = out.data();
   p.dtype = out_dtype;
   p.numel = steps;
-  p.start = start;
-  p.end = end;
+  // Integers step between whole bounds.
+  p.start = is_floating(out_dtype) ? start : Scalar(start.to_int());
+  p.end = is_floating(out_dtype) ? end : Scalar(end.to_int());
   KernelTable::run(OpId::linspace, out.device(), out_dtype, p);
   return out;
 }

@@ -336,8 +336,8 @@ Tensor sumToSize(const Tensor& x, DimsView size) {
     }
   }
   Tensor out = x;
-  if (!kept.empty()) out = ops::sum(out, kept, true, x.dtype());
-  if (!leading.empty()) out = ops::sum(out, leading, false, x.dtype());
+  if (!kept.empty()) out = ops::sum(out, kept, true, std::nullopt);
+  if (!leading.empty()) out = ops::sum(out, leading, false, std::nullopt);
   return out;
 }
 

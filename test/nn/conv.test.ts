@@ -70,7 +70,7 @@ describe('padding', () => {
   });
 
   test('bad input', () => {
-    expect(() => new nn.ReflectionPad1d(3).call(x)).toThrow('up to 2');
+    expect(() => new nn.ReflectionPad1d(3).call(x)).toThrow('less than the corresponding input dimension');
     expect(() => new nn.ZeroPad2d([1, 2])).toThrow('4 integers');
     expect(() => F.pad(x, [1])).toThrow('even number');
     expect(() => F.pad(x, [1, 1, 1, 1, 1, 1])).toThrow('too long');

@@ -1,7 +1,7 @@
 /** Finds the function of a case and calls it with its arguments, mapped by name. */
 import * as ampgrad from '../../lib';
-import { opSchemas, type Tensor } from '../../lib';
-import { camel } from './decode';
+import { opSchemas, Tensor } from '../../lib';
+import { camel, isList } from './decode';
 
 export class Missing extends Error {}
 
@@ -9,6 +9,9 @@ type Callable = (...args: unknown[]) => unknown;
 
 const schemas = new Map(opSchemas().map((s) => [s.name, s]));
 const dropped = new Set(['layout', 'memory_format', 'pin_memory']);
+
+/** Methods written by hand: they take PyTorch's positions. */
+const byHand = new Set(['to']);
 
 /** Functions written in TypeScript whose operands PyTorch's samples give by name. */
 const positionalNames: Readonly<Record<string, readonly string[]>> = { prelu: ['weight'] };
@@ -20,7 +23,7 @@ function lookUp(path: readonly string[]): Callable | undefined {
 }
 
 /** `torch.nn.functional.conv2d` -> nn.functional.conv2d or conv2d. */
-function resolve(call: string): { fn: Callable; name: string } {
+function resolve(call: string): { fn: Callable; name: string; row: boolean } {
   const parts = call
     .replace(/^torch\./, '')
     .split('.')
@@ -29,12 +32,18 @@ function resolve(call: string): { fn: Callable; name: string } {
   const fn = lookUp(parts) ?? lookUp([name]);
   if (fn === undefined) throw new Missing(call);
   // torch.linalg.solve is the row linalgSolve.
-  const row = camel(parts.join('_'));
-  return { fn, name: schemas.has(row) ? row : name };
+  const inRow = camel(parts.join('_'));
+  const generated = schemas.has(inRow);
+  return { fn, name: generated ? inRow : name, row: generated || fn === lookUp([name]) };
 }
 
 /** Positions that the schema wants by name become options. */
-function place(name: string, args: unknown[], options: Record<string, unknown>): unknown[] {
+function place(
+  name: string,
+  args: unknown[],
+  options: Record<string, unknown>,
+  row = true,
+): unknown[] {
   for (const key of positionalNames[name] ?? []) {
     if (!(key in options)) continue;
     args.push(options[key]);
@@ -51,12 +60,19 @@ function place(name: string, args: unknown[], options: Record<string, unknown>):
     Reflect.deleteProperty(options, key);
   }
   const spreads = ['int[]', 'Tensor[]'].includes(schema.args[limit - 1]?.type ?? '');
-  if (args.length <= limit || spreads) return args;
+  const variadic = schema.args[0]?.type === 'Tensor[]' && args[1] instanceof Tensor;
+  // A function written by hand that shares the name of a row takes PyTorch's positions.
+  if (args.length <= limit || spreads || variadic || !row) return args;
   args.slice(limit).forEach((v, i) => {
     const key = schema.args[limit + i]?.name;
     if (key !== undefined) options[key] = v;
   });
   return args.slice(0, limit);
+}
+
+/** A tuple is several indices, a list is one. */
+function indices(index: unknown): unknown[] {
+  return Array.isArray(index) && !isList(index) ? (index as unknown[]) : [index];
 }
 
 export interface Case {
@@ -74,14 +90,13 @@ export function callCase(c: Case, args: unknown[], kwargs: Record<string, unknow
     if (!dropped.has(key)) options[camel(key)] = value;
   }
   if (c.kind === 'function') {
-    const { fn, name } = resolve(c.call);
-    return fn(...finish(place(name, args, options), options));
+    const { fn, name, row } = resolve(c.call);
+    return fn(...finish(place(name, args, options, row), options));
   }
   const [self, ...rest] = args as [Tensor, ...unknown[]];
-  const index = (v: unknown): unknown[] => (Array.isArray(v) ? v : [v]);
-  if (c.call === '__getitem__') return self.get(...(index(rest[0]) as never[]));
+  if (c.call === '__getitem__') return self.get(...(indices(rest[0]) as never[]));
   if (c.call === '__setitem__') {
-    self.set(index(rest[0]) as never, rest[1] as never);
+    self.set(indices(rest[0]) as never, rest[1] as never);
     return null;
   }
   const name = camel(c.call);
@@ -89,6 +104,6 @@ export function callCase(c: Case, args: unknown[], kwargs: Record<string, unknow
   const member = (self as unknown as Record<string, unknown>)[name];
   if (c.kind === 'property') return member;
   if (typeof member !== 'function') throw new Missing(c.call);
-  const placed = place(name, args, options).slice(1);
+  const placed = place(name, args, options, !byHand.has(name)).slice(1);
   return (member as Callable).apply(self, finish(placed, options));
 }

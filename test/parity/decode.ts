@@ -18,6 +18,18 @@ export class WholeFloat {
   constructor(readonly value: number) {}
 }
 
+const lists = new WeakSet<object>();
+
+function markList(list: unknown[]): unknown[] {
+  lists.add(list);
+  return list;
+}
+
+/** Whether a decoded array was a Python list, not a tuple. */
+export function isList(value: object): boolean {
+  return lists.has(value);
+}
+
 /** Decodes one argument tree; remembers leaves by their path. */
 export class Decoder {
   /** Stored tensors by path such as `args,0`: the leaves, before any view. */
@@ -40,6 +52,7 @@ export class Decoder {
       case 'float':
         return this.#float(inner as number | string);
       case 'list':
+        return markList((inner as Encoded[]).map((v, i) => this.decode(v, [...path, i])));
       case 'tuple':
         return (inner as Encoded[]).map((v, i) => this.decode(v, [...path, i]));
       case 'none':

@@ -1,20 +1,14 @@
 /** Norms and distances of vectors. */
+import { noGrad } from '../../autograd';
 import { makeError } from '../../errors';
-import { where } from '../../ops.gen';
-import type { Tensor } from '../../tensor';
-import { bool, int, num, readOptions } from '../options';
+import { broadcastTensors, vectorNorm } from '../../ops.gen';
+import { Tensor } from '../../tensor';
+import { badArgument, bool, int, num, readArguments } from '../options';
 
-/** For this package: the p-norm over one dimension; its gradient at zero is zero. */
-export function normOver(x: Tensor, p: number, dim: number, keepdim: boolean): Tensor {
-  if (p === 0) return x.ne(0).sum(dim, keepdim).to(x.dtype);
-  if (p === 1) return x.abs().sum(dim, keepdim);
-  if (p === Infinity) return x.abs().amax(dim, keepdim);
-  if (p === -Infinity) return x.abs().amin(dim, keepdim);
-  const powers = (p === 2 ? x.square() : x.abs().pow(p)).sum(dim, keepdim);
-  // The root has no slope at zero: step around it there.
-  const isZero = powers.eq(0);
-  const root = where(isZero, 1, powers).pow(1 / p);
-  return where(isZero, p < 0 ? powers : 0, root).to(x.dtype);
+/** Integers count as float32 where a length is taken. */
+function floating(name: string, argument: string, x: unknown): Tensor {
+  if (!(x instanceof Tensor)) throw badArgument(name, argument, 'a Tensor', x);
+  return x.isFloatingPoint() ? x : x.float();
 }
 
 export interface CosineSimilarityOptions {
@@ -24,22 +18,29 @@ export interface CosineSimilarityOptions {
   readonly eps?: number | undefined;
 }
 
-/** x1 . x2 / (max(|x1|, eps) * max(|x2|, eps)) along `dim`. */
+/** x1 . x2 / (max(|x1|, eps) * max(|x2|, eps)) along `dim`, which is one of the broadcast shape. */
 export function cosineSimilarity(
   x1: Tensor,
   x2: Tensor,
-  options: CosineSimilarityOptions = {},
+  dim?: number | CosineSimilarityOptions,
+  eps?: number | CosineSimilarityOptions,
 ): Tensor {
+  const name = 'cosineSimilarity';
   const spec = { dim: int(1, -Infinity), eps: num(1e-8) };
-  const { dim, eps } = readOptions('cosineSimilarity', spec, options);
-  const unit = (x: Tensor): Tensor => x.div(normOver(x, 2, dim, true).clampMin(eps));
-  const ndim = Math.max(x1.ndim, x2.ndim);
-  // Broadcasting first, so that `dim` means the same for both.
-  const same = (x: Tensor): Tensor =>
-    x.ndim === ndim ? x : x.reshape([...new Array<number>(ndim - x.ndim).fill(1), ...x.shape]);
-  return unit(same(x1))
-    .mul(unit(same(x2)))
-    .sum(dim);
+  const read = readArguments(name, spec, [dim, eps], ['dim', 'eps']);
+  const [a, b] = broadcastTensors([floating(name, 'x1', x1), floating(name, 'x2', x2)]) as [
+    Tensor,
+    Tensor,
+  ];
+  const wide = a.dtype === b.dtype ? null : (a.elementSize() > b.elementSize() ? a : b).dtype;
+  const unit = (x: Tensor): Tensor => {
+    const same = wide === null ? x : x.to(wide);
+    // The bound holds for the value; the gradient goes through as if it were not there.
+    const length = vectorNorm(same, { ord: 2, dim: read.dim, keepdim: true }).clone();
+    noGrad(() => length.clampMin_(read.eps));
+    return same.div(length);
+  };
+  return unit(a).mul(unit(b)).sum(read.dim);
 }
 
 export interface PairwiseDistanceOptions {
@@ -54,11 +55,15 @@ export interface PairwiseDistanceOptions {
 export function pairwiseDistance(
   x1: Tensor,
   x2: Tensor,
-  options: PairwiseDistanceOptions = {},
+  p?: number | PairwiseDistanceOptions,
+  eps?: number | PairwiseDistanceOptions,
+  keepdim?: boolean | PairwiseDistanceOptions,
 ): Tensor {
   const spec = { p: num(2), eps: num(1e-6), keepdim: bool(false) };
-  const { p, eps, keepdim } = readOptions('pairwiseDistance', spec, options);
-  return normOver(x1.sub(x2).add(eps), p, -1, keepdim);
+  const read = readArguments('pairwiseDistance', spec, [p, eps, keepdim], ['p', 'eps', 'keepdim']);
+  if (!(x1 instanceof Tensor)) throw badArgument('pairwiseDistance', 'x1', 'a Tensor', x1);
+  const apart = floating('pairwiseDistance', 'x1', x1.sub(x2)).add(read.eps);
+  return vectorNorm(apart, { ord: read.p, dim: -1, keepdim: read.keepdim });
 }
 
 export interface NormalizeOptions {
@@ -71,19 +76,39 @@ export interface NormalizeOptions {
 }
 
 /** x / max(|x|_p, eps) along `dim`. */
-export function normalize(input: Tensor, options: NormalizeOptions = {}): Tensor {
+export function normalize(
+  input: Tensor,
+  p?: number | NormalizeOptions,
+  dim?: number | NormalizeOptions,
+  eps?: number | NormalizeOptions,
+): Tensor {
   const spec = { p: num(2), dim: int(1, -Infinity), eps: num(1e-12) };
-  const { p, dim, eps } = readOptions('normalize', spec, options);
-  return input.div(normOver(input, p, dim, true).clampMin(eps));
+  const read = readArguments('normalize', spec, [p, dim, eps], ['p', 'dim', 'eps']);
+  if (!(input instanceof Tensor)) throw badArgument('normalize', 'input', 'a Tensor', input);
+  const length = vectorNorm(input, { ord: read.p, dim: read.dim, keepdim: true });
+  return input.div(length.clampMin(read.eps));
+}
+
+export interface PdistOptions {
+  /** Order of the norm. Default 2. */
+  readonly p?: number | undefined;
 }
 
 /** p-norms of the differences of all pairs of rows of [N, M]: [N * (N - 1) / 2]. */
-export function pdist(input: Tensor, p = 2): Tensor {
+export function pdist(input: Tensor, p?: number | PdistOptions): Tensor {
+  const read = readArguments('pdist', { p: num(2) }, [p], ['p']);
+  if (!(input instanceof Tensor)) throw badArgument('pdist', 'input', 'a Tensor', input);
+  if (input.dtype !== 'float32' && input.dtype !== 'float64') {
+    throw makeError('ERR_DTYPE', `pdist: not implemented for ${input.dtype}`);
+  }
   if (input.ndim !== 2) {
     throw makeError(
       'ERR_SHAPE',
       `pdist: argument 'input' must have 2 dimensions, got shape [${input.shape.join(', ')}]`,
     );
+  }
+  if (!(read.p >= 0)) {
+    throw badArgument('pdist', 'p', 'a non-negative number', read.p, 'ERR_VALUE');
   }
   const n = input.size(0);
   const rows: number[] = [];
@@ -96,5 +121,9 @@ export function pdist(input: Tensor, p = 2): Tensor {
   }
   const take = (list: number[]): Tensor =>
     input.indexSelect(0, input.newTensor(list, { dtype: 'int64' }));
-  return normOver(take(rows).sub(take(others)), p, 1, false);
+  const apart = take(rows).sub(take(others));
+  if (input.size(1) === 0) return apart.sum(1);
+  // A count of differences: its gradient is zero, not absent.
+  if (read.p === 0) return apart.sign().abs().sum(1);
+  return vectorNorm(apart, { ord: read.p, dim: 1 });
 }

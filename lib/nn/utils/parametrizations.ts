@@ -1,18 +1,18 @@
 /** Ready parametrizations. PyTorch: `torch.nn.utils.parametrizations`. */
 import { noGrad } from '../../autograd';
-import { randn } from '../../ops.gen';
+import { randn, vectorNorm } from '../../ops.gen';
 import type { Tensor } from '../../tensor';
-import { normOver, normalize } from '../functional/distance';
+import { normalize } from '../functional/distance';
 import { Module } from '../module';
 import { int, num, optionalInt, readArguments } from '../options';
 import { registerParametrization } from './parametrize';
 
 /** Norms over all dimensions but `dim`, kept for broadcasting; null: over all. */
 function normExcept(v: Tensor, dim: number | null): Tensor {
-  if (dim === null) return normOver(v.reshape([-1]), 2, 0, false);
+  if (dim === null) return vectorNorm(v);
   const at = dim < 0 ? dim + v.ndim : dim;
   const rows = v.transpose(0, at).reshape([v.size(at), -1]);
-  return normOver(rows, 2, 1, false).reshape(v.shape.map((n, i) => (i === at ? n : 1)));
+  return vectorNorm(rows, { dim: 1 }).reshape(v.shape.map((n, i) => (i === at ? n : 1)));
 }
 
 /** w = g v / |v|. Salimans & Kingma 2016. */

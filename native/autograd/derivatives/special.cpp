@@ -77,8 +77,11 @@ void ndtr_backward(Backward& b) {
 
 void log_ndtr_backward(Backward& b) {
   b.set(0, [&] {
-    const Tensor ratio = ops::erfcx(scaled(b.input(0), -kRootHalf));
-    return scaled(ops::div(b.grad(), ratio), kRootTwoOverPi);
+    const Tensor x = b.input(0);
+    const Tensor ratio = ops::erfcx(scaled(x, -kRootHalf));
+    const Tensor slope = scaled(ops::div(b.grad(), ratio), kRootTwoOverPi);
+    // From -inf there is no direction to go.
+    return ops::where(ops::isneginf(x), Operand(NAN), slope);
   });
 }
 

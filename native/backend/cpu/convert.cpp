@@ -24,22 +24,18 @@ namespace hn = hwy::HWY_NAMESPACE;
 template <class T>
 inline constexpr bool kIsHalf = std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>;
 
-// Values out of range saturate and NaN becomes 0 (a plain cast would be undefined behaviour);
-// narrower integers then keep the low bits.
+// A plain cast of a value out of range would be undefined behaviour. As x86 does, NaN and such
+// values become the lowest int32 (int64 for an int64 target), of which narrower integers keep the
+// low bits.
 template <class T, class S>
 HWY_INLINE T float_to_integer(S v) {
   using Wide = std::conditional_t<sizeof(T) == 8, int64_t, int32_t>;
   constexpr S kLow = static_cast<S>(std::numeric_limits<Wide>::min());
-  // The largest S below 2^31 or 2^63.
-  constexpr S kHigh = sizeof(S) == 4
-                          ? static_cast<S>(sizeof(T) == 8 ? 9223371487098961920.0 : 2147483520.0)
-                          : static_cast<S>(sizeof(T) == 8 ? 9223372036854774784.0 : 2147483647.0);
-  const bool too_high = v > kHigh;
-  S clamped = v > kLow ? v : kLow;
-  clamped = too_high ? kHigh : clamped;
-  clamped = v == v ? clamped : S{0};
-  const Wide w = static_cast<Wide>(clamped);
-  return static_cast<T>(too_high ? std::numeric_limits<Wide>::max() : w);
+  // The first values that do not fit; below kLow a fraction may still be cut off.
+  constexpr S kBeyond = -kLow;
+  constexpr S kBelow = sizeof(S) > sizeof(Wide) ? kLow - S{1} : kLow;
+  const bool fits = v < kBeyond && (sizeof(S) > sizeof(Wide) ? v > kBelow : v >= kLow);
+  return static_cast<T>(static_cast<Wide>(fits ? v : kLow));
 }
 
 template <class S, class T>
