@@ -142,14 +142,42 @@ Matrix padding(const char* op, int64_t in, int64_t before, int64_t after, const 
   return m;
 }
 
+// Weights of 8-bit images become integers with as many fractional bits as 16-bit weights allow, and
+// each dimension rounds to 8 bits: the result of PyTorch's fixed-point code.
+int quantize(Matrix* m) {
+  double largest = 0;
+  for (const double w : m->weight) largest = std::max(largest, w);
+  int bits = 0;
+  while (bits < 22 && static_cast<int64_t>(0.5 + largest * std::ldexp(1.0, bits + 1)) < 1 << 15) {
+    ++bits;
+  }
+  for (double& w : m->weight) {
+    const double scaled = std::ldexp(w, bits);
+    w = std::trunc(scaled < 0 ? scaled - 0.5 : scaled + 0.5);
+  }
+  return bits;
+}
+
+// Sums of products are exact in double; the shift rounds half up.
+Tensor round_bytes(const Tensor& sums, int bits) {
+  const Tensor shifted =
+      ops::floor(ops::add(ops::mul(sums, Operand(std::ldexp(1.0, -bits))), Operand(0.5)));
+  return ops::clamp(shifted, Operand(0.0), Operand(255.0));
+}
+
 // Applies one matrix to each trailing dimension, in the type arithmetic is done in.
-Tensor apply(OpId op, const Tensor& input, std::vector<Matrix>* matrices, bool transposed) {
-  const DType work = opmath_dtype(input.dtype());
+// `bytes`: 8-bit input is interpolated, not only moved.
+Tensor apply(OpId op, const Tensor& input, std::vector<Matrix>* matrices, bool transposed,
+             bool bytes = false) {
+  const bool weighted_bytes = bytes && input.dtype() == DType::UInt8;
+  const DType work = weighted_bytes ? DType::Float64 : opmath_dtype(input.dtype());
   Tensor x = as_contiguous(as_dtype(input, work));
   const size_t n = matrices->size();
   for (size_t i = n; i-- > 0;) {
     Matrix& m = (*matrices)[i];
     const size_t d = x.ndim() - n + i;
+    if (weighted_bytes && m.in == m.out) continue;
+    const int bits = weighted_bytes ? quantize(&m) : 0;
     ResampleParams p;
     p.dtype = work;
     p.in_size = m.in;
@@ -167,7 +195,7 @@ Tensor apply(OpId op, const Tensor& input, std::vector<Matrix>* matrices, bool t
     p.index = std::move(m.index);
     p.weight = std::move(m.weight);
     if (out.numel() != 0) KernelTable::run(op, x.device(), work, p);
-    x = out;
+    x = weighted_bytes ? round_bytes(out, bits) : out;
   }
   return as_dtype(x, input.dtype());
 }
@@ -196,9 +224,11 @@ std::vector<Matrix> interpolations(const char* op, const Dims& in, DimsView out,
   return matrices;
 }
 
-void check_weights(const char* op, const Tensor& t, const std::string& mode) {
-  AG_CHECK(is_floating(t.dtype()) || mode == "nearest" || mode == "nearest-exact", DType, op,
-           ": mode '", mode, "' is not implemented for ", dtype_name(t.dtype()));
+void check_weights(const char* op, const Tensor& t, const std::string& mode, size_t dims) {
+  const bool image =
+      t.dtype() == DType::UInt8 && dims == 2 && (mode == "linear" || mode == "cubic");
+  AG_CHECK(is_floating(t.dtype()) || image || mode == "nearest" || mode == "nearest-exact", DType,
+           op, ": mode '", mode, "' is not implemented for ", dtype_name(t.dtype()));
 }
 
 // PyTorch lists padding from the last dimension backwards.
@@ -222,16 +252,16 @@ namespace impl {
 
 Tensor resample(const Tensor& input, DimsView size, const std::string& mode, bool align_corners,
                 bool antialias, std::optional<Doubles> scales) {
-  check_weights("resample", input, mode);
+  check_weights("resample", input, mode, size.size());
   std::vector<Matrix> m = interpolations("resample", last(input, size.size()), size, mode,
                                          align_corners, antialias, scales);
-  return apply(OpId::resample, input, &m, false);
+  return apply(OpId::resample, input, &m, false, mode == "linear" || mode == "cubic");
 }
 
 Tensor resampleBackward(const Tensor& grad, DimsView input_size, DimsView size,
                         const std::string& mode, bool align_corners, bool antialias,
                         std::optional<Doubles> scales) {
-  check_weights("resampleBackward", grad, mode);
+  check_weights("resampleBackward", grad, mode, size.size());
   AG_CHECK(input_size.size() == size.size() && DimsView(last(grad, size.size())) == size, Shape,
            "resampleBackward: a gradient of shape ", grad.sizes(), " does not fit size ", size);
   std::vector<Matrix> m = interpolations("resampleBackward", Dims(input_size), size, mode,

@@ -1,78 +1,14 @@
 /** Attention of several heads. PyTorch: `torch.nn.functional.multi_head_attention_forward`. */
 import { makeError } from '../../errors';
-import { arange, cat, where, zeros } from '../../ops.gen';
+import { cat, scaledDotProductAttention, where, zeros } from '../../ops.gen';
 import type { Tensor } from '../../tensor';
 import { dropout } from './dropout';
 import { linear } from './linear';
-import { bool, optionalNum, optionalTensor, probability, readOptions } from '../options';
 
-export interface AttentionOptions {
-  /** true where attention is allowed, or numbers to add; broadcasts to [..., L, S]. */
-  readonly attnMask?: Tensor | null | undefined;
-  /** Probability of dropping a weight; applies whenever it is given. Default 0. */
-  readonly dropoutP?: number | undefined;
-  /** Position i sees positions up to i. Default false. */
-  readonly isCausal?: boolean | undefined;
-  /** Default 1 / sqrt(E). */
-  readonly scale?: number | null | undefined;
-  /** Fewer heads of keys and values than of queries: each serves several. Default false. */
-  readonly enableGqa?: boolean | undefined;
-}
-
-const attentionSpec = {
-  attnMask: optionalTensor,
-  dropoutP: probability(0),
-  isCausal: bool(false),
-  scale: optionalNum(null),
-  enableGqa: bool(false),
-};
-
-/** Repeats heads (dimension -3) so that keys and values have as many as queries. */
-function repeatHeads(x: Tensor, heads: number): Tensor {
-  const own = x.size(-3);
-  if (own === heads) return x;
-  const [s = 0, e = 0] = x.shape.slice(-2);
-  const lead = x.shape.slice(0, -3);
-  const wide = x.unsqueeze(-3).expand([...lead, own, heads / own, s, e]);
-  return wide.reshape([...lead, heads, s, e]);
-}
-
-/** softmax(q k^T * scale + mask) v; query [..., L, E], key [..., S, E], value [..., S, Ev]. */
-export function scaledDotProductAttention(
-  query: Tensor,
-  key: Tensor,
-  value: Tensor,
-  options: AttentionOptions = {},
-): Tensor {
-  const name = 'scaledDotProductAttention';
-  const { attnMask, dropoutP, isCausal, scale, enableGqa } = readOptions(
-    name,
-    attentionSpec,
-    options,
-  );
-  if (isCausal && attnMask !== null) {
-    throw makeError('ERR_VALUE', `${name}: attnMask and isCausal exclude each other`);
-  }
-  const heads = enableGqa ? query.size(-3) : 0;
-  const [k, v] = enableGqa ? [repeatHeads(key, heads), repeatHeads(value, heads)] : [key, value];
-  const factor = Math.sqrt(scale ?? 1 / Math.sqrt(query.size(-1)));
-  let scores = query.mul(factor).matmul(k.transpose(-2, -1).mul(factor));
-  let mask = attnMask;
-  if (isCausal) {
-    const { device } = query;
-    mask = arange(query.size(-2), { device })
-      .unsqueeze(1)
-      .ge(arange(k.size(-2), { device }));
-  }
-  if (mask !== null) {
-    scores = mask.dtype === 'bool' ? where(mask, scores, -Infinity) : scores.add(mask);
-  }
-  let weights = scores.softmax(-1);
-  // A row without any allowed position attends to nothing.
-  if (mask?.dtype === 'bool') weights = where(mask.any(-1, true), weights, 0);
-  if (dropoutP > 0) weights = dropout(weights, dropoutP);
-  return weights.matmul(v);
-}
+export {
+  scaledDotProductAttention,
+  type ScaledDotProductAttentionOptions as AttentionOptions,
+} from '../../ops.gen';
 
 /** Weights of the projections of queries, keys and values: one matrix, or one for each. */
 export interface ProjectionWeights {

@@ -268,10 +268,18 @@ class Attention {
     }
     multiply<T>(n, w, m, probabilities, 1, n, g + i * w, w, 1, dv + j * w, w, 1, 1);
     multiply<T>(m, n, w, g + i * w, w, 1, v + j * w, 1, w, slopes, n, 1, 0);
+    // A block that holds a row's every key knows the sum that the output, rounded to S, only
+    // approximates.
+    const bool whole = j == 0 && n == visible(i + m - 1);
     for (int64_t r = 0; r < m; ++r) {
-      const T dot = s->dots[static_cast<size_t>(i + r)];
       T* to = slopes + r * n;
       const T* from = probabilities + r * n;
+      T dot = s->dots[static_cast<size_t>(i + r)];
+      if (whole) {
+        double sum = 0;
+        for (int64_t c = 0; c < n; ++c) sum += static_cast<double>(from[c]) * to[c];
+        dot = static_cast<T>(sum);
+      }
       for (int64_t c = 0; c < n; ++c) to[c] = from[c] * (to[c] - dot);
     }
     multiply<T>(m, e, n, slopes, n, 1, k + j * e, e, 1, dq + i * e, e, p_.scale, 1);
