@@ -191,7 +191,15 @@ Tensor arange(Scalar start, std::optional<Scalar> end, Scalar step, std::optiona
   const bool integers = !first.is_float() && !last.is_float() && !step.is_float();
   const DType out_dtype = dtype.value_or(integers ? DType::Int64 : DType::Float32);
   AG_CHECK(out_dtype != DType::Bool, DType, "arange: not implemented for bool");
-  const int64_t n = arange_length(first, last, step, out_dtype);
+  const bool whole = is_integral(out_dtype);
+  AG_CHECK(!whole || step.to_int() != 0 || step.to_double() == 0, Value,
+           "arange: argument 'step' must be nonzero as an integer, got ", step.to_double());
+  int64_t n = arange_length(first, last, step, out_dtype);
+  // int64 alone counts its steps between whole bounds.
+  if (out_dtype == DType::Int64) {
+    n = arange_length(Scalar(first.to_int()), Scalar(last.to_int()), Scalar(step.to_int()),
+                      out_dtype);
+  }
   check_scalar_fits("arange", "start", first, out_dtype);
   Tensor out = new_tensor("arange", {n}, out_dtype, device);
   if (n == 0) return out;
@@ -199,8 +207,8 @@ Tensor arange(Scalar start, std::optional<Scalar> end, Scalar step, std::optiona
   p.out = out.data();
   p.dtype = out_dtype;
   p.numel = n;
-  p.start = first;
-  p.step = step;
+  p.start = whole ? Scalar(first.to_int()) : first;
+  p.step = whole ? Scalar(step.to_int()) : step;
   KernelTable::run(OpId::arange, out.device(), out_dtype, p);
   return out;
 }

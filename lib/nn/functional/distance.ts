@@ -32,15 +32,17 @@ export function cosineSimilarity(
     Tensor,
     Tensor,
   ];
-  const wide = a.dtype === b.dtype ? null : (a.elementSize() > b.elementSize() ? a : b).dtype;
+  // Half types are rounded once, at the end.
+  const { dtype } = a.dtype === b.dtype ? a : a.newZeros([1]).add(b.newZeros([1]));
+  const isHalf = dtype === 'float16' || dtype === 'bfloat16';
   const unit = (x: Tensor): Tensor => {
-    const same = wide === null ? x : x.to(wide);
+    const same = x.to(isHalf ? 'float32' : dtype);
     // The bound holds for the value; the gradient goes through as if it were not there.
     const length = vectorNorm(same, { ord: 2, dim: read.dim, keepdim: true }).clone();
     noGrad(() => length.clampMin_(read.eps));
     return same.div(length);
   };
-  return unit(a).mul(unit(b)).sum(read.dim);
+  return unit(a).mul(unit(b)).sum(read.dim).to(dtype);
 }
 
 export interface PairwiseDistanceOptions {

@@ -98,7 +98,11 @@ void pow_backward(Backward& b) {
 void atan2_backward(Backward& b) {
   const Operand y = b.operand(0);
   const Operand x = b.operand(1);
-  const auto squares = [&] { return ops::add(ops::mul(y, y), ops::mul(x, x)); };
+  // At the origin the angle has no direction in which to change.
+  const auto squares = [&] {
+    const Tensor sum = ops::add(ops::mul(y, y), ops::mul(x, x));
+    return ops::where(ops::eq(sum, Operand(0)), Operand(1.0), sum);
+  };
   b.set(0, [&] { return ops::mul(b.grad(), ops::div(x, squares())); });
   b.set(1, [&] { return ops::neg(ops::mul(b.grad(), ops::div(y, squares()))); });
 }
@@ -236,8 +240,8 @@ void addcdiv_backward(Backward& b) {
   b.set(1, [&] { return ops::div(scaled(b.grad(), value), b.input(2)); });
   b.set(2, [&] {
     const Tensor d = b.input(2);
-    const Tensor ratio = ops::div(b.input(1), ops::mul(d, d));
-    return ops::neg(ops::mul(scaled(b.grad(), value), ratio));
+    const Tensor ratio = ops::div(scaled(b.input(1), value), ops::mul(d, d));
+    return ops::neg(ops::mul(b.grad(), ratio));
   });
 }
 
