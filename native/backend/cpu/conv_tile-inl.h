@@ -211,6 +211,12 @@ class ConvBlock {
 
   void run() {
     const bool direct = plan_.rows <= kConvDirectRows && plan_.image.copied;
+    if constexpr (std::is_same_v<T, Acc>) {
+      if (direct && in_place_ && plan_.rows == 1 && blocks_.count == 1) {
+        lone_row();
+        return;
+      }
+    }
     for (int64_t j = t_.begin; j < t_.end; j += kConvPixels) {
       const int64_t n = std::min(kConvPixels, t_.end - j);
       start(j, n);
@@ -231,6 +237,63 @@ class ConvBlock {
   struct Segment {
     int64_t base, at, count;
   };
+
+  // A depthwise product: a line of the result at a time, from registers straight to memory.
+  void lone_row() {
+    for (int64_t j = t_.begin; j < t_.end;) {
+      const Segment s = segment_at(j, 0, t_.end - j);
+      lone_line(image_ + s.base, s.count, reinterpret_cast<Acc*>(out_) + j);
+      j += s.count;
+    }
+  }
+
+  // The last vector of a line overlaps the one before it.
+  void lone_line(const Acc* image, int64_t n, Acc* to) const {
+    if (n < lanes_) {
+      HWY_ALIGN Acc tile[HWY_MAX_BYTES / sizeof(Acc)];
+      lone_tile<1>(image, 0, tile);
+      std::copy_n(tile, n, to);
+      return;
+    }
+    int64_t i = 0;
+    for (; i + 4 * lanes_ <= n; i += 4 * lanes_) lone_tile<4>(image + i, 3 * lanes_, to + i);
+    const int64_t last = n - lanes_ - i;
+    switch (conv_ceil_div(n - i, lanes_)) {
+      case 0:
+        return;
+      case 1:
+        return lone_tile<1>(image + i, last, to + i);
+      case 2:
+        return lone_tile<2>(image + i, last, to + i);
+      case 3:
+        return lone_tile<3>(image + i, last, to + i);
+      default:
+        return lone_tile<4>(image + i, last, to + i);
+    }
+  }
+
+  // `Vectors` vectors, the last of them `last` elements from the start.
+  template <int Vectors>
+  void lone_tile(const Acc* HWY_RESTRICT image, int64_t last, Acc* HWY_RESTRICT to) const {
+    const hn::ScalableTag<Acc> d;
+    hn::Vec<decltype(d)> sum[Vectors];
+    int64_t at[Vectors];
+#pragma GCC unroll 4
+    for (int v = 0; v < Vectors; ++v) {
+      sum[v] = hn::Set(d, bias(0));
+      at[v] = v + 1 < Vectors ? v * lanes_ : last;
+    }
+    const int64_t* HWY_RESTRICT taps = phase_.taps.data();
+    for (int64_t p = 0; p < phase_.terms(); ++p) {
+      const auto w = hn::Set(d, weights_[p]);
+#pragma GCC unroll 4
+      for (int v = 0; v < Vectors; ++v) {
+        sum[v] = hn::MulAdd(w, hn::LoadU(d, image + taps[p] + at[v]), sum[v]);
+      }
+    }
+#pragma GCC unroll 4
+    for (int v = 0; v < Vectors; ++v) hn::StoreU(sum[v], d, to + at[v]);
+  }
 
   Acc bias(int64_t row) const {
     return t_.bias == nullptr ? Acc{0} : widen_one(static_cast<const T*>(t_.bias)[row]);

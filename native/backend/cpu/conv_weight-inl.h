@@ -125,37 +125,68 @@ void conv_weight_grad(const ConvWeightTask& t) {
   }
 }
 
+// Loads that leave out lanes without touching their memory.
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
+inline constexpr bool kMaskedLoads = true;
+#else
+inline constexpr bool kMaskedLoads = false;
+#endif
+// Lines whose products are summed in registers before they join a double.
+inline constexpr int64_t kDotLines = 16;
+
+// acc[t] += grad * image(tap t) over one line; the elements that fill no vector are added to rest
+// where the machine cannot mask them.
+template <class Acc, int Taps, class V>
+HWY_INLINE void dot_line(const Acc* HWY_RESTRICT g, const Acc* const (&rows)[Taps], int64_t offset,
+                         int64_t n, V (&acc)[Taps], double (&rest)[Taps]) {
+  const hn::ScalableTag<Acc> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    const V v = hn::LoadU(d, g + i);
+#pragma GCC unroll 9
+    for (int t = 0; t < Taps; ++t) {
+      acc[t] = hn::MulAdd(v, hn::LoadU(d, rows[t] + offset + i), acc[t]);
+    }
+  }
+  if (i == n) return;
+  if constexpr (kMaskedLoads) {
+    const auto mask = hn::FirstN(d, static_cast<size_t>(n - i));
+    const V v = hn::MaskedLoad(mask, d, g + i);
+#pragma GCC unroll 9
+    for (int t = 0; t < Taps; ++t) {
+      acc[t] = hn::MulAdd(v, hn::MaskedLoad(mask, d, rows[t] + offset + i), acc[t]);
+    }
+  } else {
+    for (int t = 0; t < Taps; ++t) {
+      for (int64_t x = i; x < n; ++x) {
+        rest[t] += static_cast<double>(g[x]) * static_cast<double>(rows[t][offset + x]);
+      }
+    }
+  }
+}
+
 // `Taps` dot products of image rows with one row of the gradient.
 template <class Acc, int Taps>
 void dot_tile(const ConvPhase& phase, const Acc* image, const int64_t* taps, const Acc* grad,
               Acc* sums, int64_t sums_stride) {
   const hn::ScalableTag<Acc> d;
   using V = hn::Vec<decltype(d)>;
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   double total[Taps] = {};
+  const Acc* rows[Taps];
+  for (int t = 0; t < Taps; ++t) rows[t] = image + taps[t];
   const int64_t lines = phase.out[0] * phase.out[1];
-  for (int64_t line = 0; line < lines; ++line) {
-    const Acc* g = grad + line * phase.out[2];
-    const Acc* base =
-        image + line / phase.out[1] * phase.jump[0] + line % phase.out[1] * phase.jump[1];
+  for (int64_t first = 0; first < lines; first += kDotLines) {
     V acc[Taps];
-#pragma GCC unroll 8
+#pragma GCC unroll 9
     for (int t = 0; t < Taps; ++t) acc[t] = hn::Zero(d);
-    int64_t i = 0;
-    for (; i + lanes <= phase.out[2]; i += lanes) {
-      const V v = hn::LoadU(d, g + i);
-#pragma GCC unroll 8
-      for (int t = 0; t < Taps; ++t) {
-        acc[t] = hn::MulAdd(v, hn::LoadU(d, base + taps[t] + i), acc[t]);
-      }
+    for (int64_t line = first; line < std::min(first + kDotLines, lines); ++line) {
+      const int64_t offset =
+          line / phase.out[1] * phase.jump[0] + line % phase.out[1] * phase.jump[1];
+      dot_line<Acc, Taps>(grad + line * phase.out[2], rows, offset, phase.out[2], acc, total);
     }
-    for (int t = 0; t < Taps; ++t) {
-      double rest = hn::GetLane(hn::SumOfLanes(d, acc[t]));
-      for (int64_t x = i; x < phase.out[2]; ++x) {
-        rest += static_cast<double>(g[x]) * static_cast<double>(base[taps[t] + x]);
-      }
-      total[t] += rest;
-    }
+#pragma GCC unroll 9
+    for (int t = 0; t < Taps; ++t) total[t] += hn::GetLane(hn::SumOfLanes(d, acc[t]));
   }
   for (int t = 0; t < Taps; ++t) sums[t * sums_stride] += static_cast<Acc>(total[t]);
 }
@@ -168,12 +199,12 @@ void conv_weight_grad_rows(const ConvWeightTask& t) {
     const Acc* grad = static_cast<const Acc*>(t.grad) + k * t.phase->pixels();
     Acc* sums = static_cast<Acc*>(t.sums) + k;
     int64_t tap = 0;
-    for (; tap + 5 <= t.num_taps; tap += 5) {
-      dot_tile<Acc, 5>(*t.phase, image, t.taps + tap, grad, sums + tap * t.sums_stride,
+    for (; tap + 9 <= t.num_taps; tap += 9) {
+      dot_tile<Acc, 9>(*t.phase, image, t.taps + tap, grad, sums + tap * t.sums_stride,
                        t.sums_stride);
     }
-    for (; tap + 2 <= t.num_taps; tap += 2) {
-      dot_tile<Acc, 2>(*t.phase, image, t.taps + tap, grad, sums + tap * t.sums_stride,
+    for (; tap + 3 <= t.num_taps; tap += 3) {
+      dot_tile<Acc, 3>(*t.phase, image, t.taps + tap, grad, sums + tap * t.sums_stride,
                        t.sums_stride);
     }
     for (; tap < t.num_taps; ++tap) {
