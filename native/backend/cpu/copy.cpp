@@ -35,8 +35,13 @@ void copy_runs(const Copy& c, int64_t begin, int64_t end) {
   StridedCursor to(c.space, 0, begin);
   for (int64_t at = begin; at < end;) {
     const int64_t run = std::min(to.run(), end - at);
-    c.convert(c.in + from.offset * c.in_size, c.out + to.offset * c.out_size,
-              static_cast<size_t>(run));
+    const char* source = c.in + from.offset * c.in_size;
+    char* target = c.out + to.offset * c.out_size;
+    if (c.same_dtype) {
+      std::memcpy(target, source, static_cast<size_t>(run * c.in_size));
+    } else {
+      c.convert(source, target, static_cast<size_t>(run));
+    }
     at += run;
     if (at < end) {
       from.advance(run);
@@ -60,14 +65,63 @@ void copy_blocks(const Copy& c, int64_t begin, int64_t end) {
   }
 }
 
-// out[r * out_row + c] = in[r + c * in_col]
+constexpr int64_t kSquare = 16;
+
+// to[r * out_row + c] = square[c][r]
+template <class T>
+void store_square(const T (&square)[kSquare][kSquare], T* to, int64_t out_row) {
+#if defined(__GNUC__)
+  if constexpr (sizeof(T) == 4) {
+    using V = uint32_t __attribute__((vector_size(16)));
+    for (int64_t r = 0; r < kSquare; r += 4) {
+      for (int64_t c = 0; c < kSquare; c += 4) {
+        V v[4];
+        for (int64_t i = 0; i < 4; ++i) std::memcpy(&v[i], &square[c + i][r], sizeof(V));
+        const V a = __builtin_shufflevector(v[0], v[1], 0, 4, 1, 5);
+        const V b = __builtin_shufflevector(v[2], v[3], 0, 4, 1, 5);
+        const V d = __builtin_shufflevector(v[0], v[1], 2, 6, 3, 7);
+        const V e = __builtin_shufflevector(v[2], v[3], 2, 6, 3, 7);
+        const V out[4] = {
+            __builtin_shufflevector(a, b, 0, 1, 4, 5), __builtin_shufflevector(a, b, 2, 3, 6, 7),
+            __builtin_shufflevector(d, e, 0, 1, 4, 5), __builtin_shufflevector(d, e, 2, 3, 6, 7)};
+        for (int64_t i = 0; i < 4; ++i) {
+          std::memcpy(to + (r + i) * out_row + c, &out[i], sizeof(V));
+        }
+      }
+    }
+    return;
+  }
+#endif
+  for (int64_t r = 0; r < kSquare; ++r) {
+    for (int64_t c = 0; c < kSquare; ++c) to[r * out_row + c] = square[c][r];
+  }
+}
+
+// out[r * out_row + c] = in[r + c * in_col]. Whole squares pass through a buffer, so that a line of
+// either side is read or written at once: lines a power of two apart share their cache sets and
+// would push each other out.
 template <class T>
 void transpose_tile(const T* in, int64_t in_col, T* out, int64_t out_row, int64_t rows,
                     int64_t cols) {
-  for (int64_t r = 0; r < rows; ++r) {
-    const T* from = in + r;
-    T* to = out + r * out_row;
-    for (int64_t c = 0; c < cols; ++c) to[c] = from[c * in_col];
+  alignas(64) T square[kSquare][kSquare];
+  for (int64_t c0 = 0; c0 < cols; c0 += kSquare) {
+    for (int64_t r0 = 0; r0 < rows; r0 += kSquare) {
+      const T* from = in + r0 + c0 * in_col;
+      T* to = out + r0 * out_row + c0;
+      if (r0 + kSquare > rows || c0 + kSquare > cols) {
+        for (int64_t r = 0; r < std::min(kSquare, rows - r0); ++r) {
+          for (int64_t c = 0; c < std::min(kSquare, cols - c0); ++c) {
+            to[r * out_row + c] = from[r + c * in_col];
+          }
+        }
+        continue;
+      }
+      for (int64_t c = 0; c < kSquare; ++c) {
+        std::memcpy(square[c], from + c * in_col, sizeof(square[c]));
+        __builtin_prefetch(from + (c + kTile) * in_col);
+      }
+      store_square(square, to, out_row);
+    }
   }
 }
 

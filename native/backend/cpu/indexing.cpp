@@ -4,6 +4,7 @@
 // threads.
 #include <algorithm>
 #include <cstring>
+#include <vector>
 
 #include "backend/cpu/parallel.h"
 #include "backend/cpu/register.h"
@@ -130,6 +131,10 @@ class Box {
       const IndexArg& a = p_.indices[0];
       const int64_t step = a.strides[last_];
       const int64_t* index = starts_[0];
+      if (M == IndexMode::Read && step == 1 && ds == 0 && os == 1) {
+        read_row(a, index, n);
+        return;
+      }
       for (int64_t j = 0; j < n; ++j) {
         apply<M>(data_ + j * ds + position(p_, a, index[j * step]), other_ + j * os);
       }
@@ -142,6 +147,23 @@ class Box {
         data += position(p_, a, starts_[k][j * a.strides[last_]]);
       }
       apply<M>(data, other_ + j * os);
+    }
+  }
+
+  // Picks from one row of the data. Positions are worked out ahead of the loop that moves elements,
+  // a block at a time, and kept: the next row is often read through the same indices.
+  void read_row(const IndexArg& a, const int64_t* index, int64_t n) {
+    constexpr int64_t kBlock = 1024;
+    if (positions_.empty()) positions_.resize(static_cast<size_t>(std::min(n, kBlock)));
+    int64_t* at = positions_.data();
+    for (int64_t first = 0; first < n; first += kBlock) {
+      const int64_t count = std::min(kBlock, n - first);
+      if (index + first != positions_of_) {
+        for (int64_t j = 0; j < count; ++j) at[j] = position(p_, a, index[first + j]);
+        positions_of_ = index + first;
+      }
+      T* __restrict to = other_ + first;
+      for (int64_t j = 0; j < count; ++j) to[j] = data_[at[j]];
     }
   }
 
@@ -170,6 +192,8 @@ class Box {
   T* other_;
   SmallVector<const int64_t*, 6> starts_;
   bool varies_ = false;
+  std::vector<int64_t> positions_;         // of a block of indices
+  const int64_t* positions_of_ = nullptr;  // where the block begins
 };
 
 // The dimension to share out, or -1.
