@@ -205,8 +205,6 @@ AG_MATH V log2(V x) {
     return lanewise([](ScalarOf<V> v, ScalarOf<V> w) { return scalar::fn(v, w); }, x, y); \
   }
 AG_MATH_LIBRARY_1(log10, log10)
-AG_MATH_LIBRARY_1(sin, sin)
-AG_MATH_LIBRARY_1(cos, cos)
 AG_MATH_LIBRARY_1(tan, tan)
 AG_MATH_LIBRARY_1(asin, asin)
 AG_MATH_LIBRARY_1(acos, acos)
@@ -227,6 +225,56 @@ AG_MATH_LIBRARY_2(nextafter, nextafter)
 AG_MATH_LIBRARY_2(fmod, fmod)
 AG_MATH_LIBRARY_2(remainder, floor_mod)
 AG_MATH_LIBRARY_2(floor_divide, floor_divide)
+
+// Sine (shift 0) or cosine (shift 1) of |x| up to kTrigLimit: x = n pi / 2 + r + low, the quarter
+// turn n + shift chooses between the series of fdlibm's k_sinf.c and k_cosf.c.
+inline constexpr double kTrigLimit = 30000;
+template <FloatValue V>
+AG_MATH V sine_by_quarters(V x, double shift) {
+  // pi / 2 in three parts; n times the first, subtracted, is exact.
+  constexpr double kFirst = 1.57079637050628662109375;
+  constexpr double kSecond = -4.37113900018624283e-8;
+  constexpr double kThird = -1.71512449e-15;
+  const V n = rint(x * k<V>(0.63661977236758134308));
+  const V exact = fma(n, k<V>(-kFirst), x);
+  const V part = n * k<V>(kSecond);
+  const V part_low = fma(n, k<V>(kSecond), -part);
+  const V r = exact - part;
+  const V back = r - exact;
+  const V lost = (exact - (r - back)) - (part + back);
+  const V low = fma(n, k<V>(-kThird), lost - part_low);
+  const V z = r * r;
+  constexpr double sine[] = {-1.6666667163e-01, 8.3333337680e-03, -1.9841270114e-04,
+                             2.7557314297e-06};
+  constexpr double cosine[] = {4.1666667908e-02, -1.3888889225e-03, 2.4801587642e-05,
+                               -2.7557314297e-07};
+  const V s = r + fma(r * z, poly(z, sine), low);
+  const V half = z * k<V>(0.5);
+  const V w = k<V>(1) - half;
+  const V c = w + (((k<V>(1) - w) - half) + fma(z * z, poly(z, cosine), -(r * low)));
+  const V turn = n + k<V>(shift);
+  const V quarter = fma(floor(turn * k<V>(0.25)), k<V>(-4), turn);
+  const V value = select((quarter == k<V>(1)) | (quarter == k<V>(3)), c, s);
+  return select(quarter >= k<V>(2), -value, value);
+}
+
+// 1 ulp, everywhere. Float: above; large arguments and double: the C library.
+template <FloatValue V>
+AG_MATH V sin(V x) {
+  if constexpr (kIsSingle<V>) {
+    if (!any(!(abs(x) <= k<V>(kTrigLimit)))) {
+      return select(x == k<V>(0), x, sine_by_quarters(x, 0));
+    }
+  }
+  return lanewise([](ScalarOf<V> v) { return scalar::sin(v); }, x);
+}
+template <FloatValue V>
+AG_MATH V cos(V x) {
+  if constexpr (kIsSingle<V>) {
+    if (!any(!(abs(x) <= k<V>(kTrigLimit)))) return sine_by_quarters(x, 1);
+  }
+  return lanewise([](ScalarOf<V> v) { return scalar::cos(v); }, x);
+}
 #undef AG_MATH_LIBRARY_1
 #undef AG_MATH_LIBRARY_2
 

@@ -78,7 +78,7 @@ struct Log1p {
 
 // 1 ulp.
 struct Sin {
-  static constexpr int kCost = 16;
+  static constexpr int kCost = 8;
   template <class V>
   AG_MATH static V apply(V x) {
     return m::sin(x);
@@ -87,7 +87,7 @@ struct Sin {
 
 // 1 ulp.
 struct Cos {
-  static constexpr int kCost = 16;
+  static constexpr int kCost = 8;
   template <class V>
   AG_MATH static V apply(V x) {
     return m::cos(x);
