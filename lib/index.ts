@@ -30,6 +30,16 @@ export * as data from './data';
 export * as files from './files';
 export * as linalg from './linalg';
 export { load, loadTorch, type LoadTorchOptions, npy, npz, safetensors, save } from './files';
+export {
+  Checkpoint,
+  load,
+  loadTorch,
+  type LoadTorchOptions,
+  npy,
+  npz,
+  safetensors,
+  save,
+} from './files';
 export * as memory from './memory';
 export { keep, tidy } from './memory';
 export * as nn from './nn';

@@ -5,3 +5,11 @@ export * as npz from './numpy/npz';
 export { loadTorch, type LoadTorchOptions } from './torch/load';
 export { load, type LoadOptions } from './state/load';
 export { save } from './state/save';
+export {
+  Checkpoint,
+  type CheckpointInfo,
+  type CheckpointLoadOptions,
+  type CheckpointFolderOptions,
+  type RestoredCheckpoint,
+  type Stateful,
+} from './checkpoint';

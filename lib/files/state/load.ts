@@ -69,15 +69,21 @@ function parseDocument(text: string, fail: Fail): RawDocument {
   return { entries, tensors, tree };
 }
 
-/** The bytes of all entries, with their checksums verified. */
+interface Loaded {
+  readonly entry: TensorEntry;
+  readonly bytes: Uint8Array;
+}
+
+/** Reads all entries and verifies their checksums; `visit` gets one after the other. */
 function readEntries(
   source: Source,
   header: Header,
   text: string,
   names: readonly string[],
-  fail: Fail,
-): { entry: TensorEntry; bytes: Uint8Array }[] {
-  const read = (name: string): { entry: TensorEntry; bytes: Uint8Array } => {
+  visit: (loaded: Loaded) => void,
+): void {
+  const fail: Fail = (what) => fileError(kind, source.name, what);
+  const read = (name: string): Loaded => {
     const entry = header.entries.get(name);
     if (entry === undefined) throw fail(`broken: entry '${name.slice(0, 80)}' is missing`);
     // Memory of their own: a tensor that is kept does not keep the others.
@@ -91,12 +97,12 @@ function readEntries(
   const sums = Buffer.from(read(checksumName).bytes);
   if (sums.length !== 4 * (names.length + 1)) throw fail('broken: malformed checksums');
   if (sums.readUInt32LE(0) !== crc32(text)) throw fail('broken: a checksum does not fit');
-  return names.map((name, i) => {
+  names.forEach((name, i) => {
     const found = read(name);
     if (sums.readUInt32LE(4 * (i + 1)) !== crc32(found.bytes)) {
       throw fail(`broken: the checksum of '${name.slice(0, 80)}' does not fit`);
     }
-    return found;
+    visit(found);
   });
 }
 
@@ -112,7 +118,7 @@ class Decoder {
 
   constructor(
     private readonly document: RawDocument,
-    private readonly entries: readonly { entry: TensorEntry; bytes: Uint8Array }[],
+    private readonly entries: readonly Loaded[],
     private readonly device: Device,
     private readonly fail: Fail,
   ) {}
@@ -191,7 +197,7 @@ class Decoder {
     const type = typedArrays.get(name as string);
     if (type === undefined) throw this.#malformed();
     const at = this.#index(index, this.entries.length);
-    const { bytes } = this.entries[at] as { bytes: Uint8Array };
+    const { bytes } = this.entries[at] as Loaded;
     // One array an entry: otherwise a small file could ask for any number of copies.
     const again = this.#used.has(at);
     if (again || bytes.length % type.size !== 0) throw this.#malformed();
@@ -203,7 +209,7 @@ class Decoder {
     const known = this.#bases[index];
     if (known !== undefined) return known;
     const at = this.#index(index, this.entries.length);
-    const { entry, bytes } = this.entries[at] as (typeof this.entries)[number];
+    const { entry, bytes } = this.entries[at] as Loaded;
     if (entry.dtype === undefined) throw this.#malformed();
     const n = bytes.length / itemSize(entry.dtype);
     return (this.#bases[index] = tensorOver(bytes, [n], entry.dtype, this.device));
@@ -233,16 +239,36 @@ class Decoder {
   }
 }
 
-function loadSource(source: Source, device: Device): unknown {
+function openState(source: Source): { header: Header; text: string; document: RawDocument } {
   const fail: Fail = (what) => fileError(kind, source.name, what);
+  checkMagic(source);
   const header = readHeader(source);
   const text = header.metadata[metadataName];
   if (text === undefined) {
     throw fail('a safetensors file that save() did not write; read it with safetensors.loadFile()');
   }
-  const document = parseDocument(text, fail);
-  const entries = readEntries(source, header, text, document.entries, fail);
+  return { header, text, document: parseDocument(text, fail) };
+}
+
+function loadSource(source: Source, device: Device): unknown {
+  const fail: Fail = (what) => fileError(kind, source.name, what);
+  const { header, text, document } = openState(source);
+  const entries: Loaded[] = [];
+  readEntries(source, header, text, document.entries, (loaded) => entries.push(loaded));
   return new Decoder(document, entries, device, fail).decode(document.tree);
+}
+
+/** Reads a whole file and verifies its checksums, entry by entry. @throws as {@link load}. */
+export function verify(path: string): void {
+  withSource(kind, path, (source) => {
+    const { header, text, document } = openState(source);
+    readEntries(source, header, text, document.entries, () => undefined);
+  });
+}
+
+/** The metadata of a file, from its header alone. */
+export function readNotes(path: string): Readonly<Record<string, string>> {
+  return withSource(kind, path, (source) => readHeader(source).metadata);
 }
 
 function checkMagic(source: Source): void {
@@ -268,8 +294,5 @@ export function load(path: string, options: LoadOptions = {}): unknown {
     throw makeError('ERR_VALUE', `load: option 'device' must be a device, got ${String(device)}`);
   }
   checkPath('load', path);
-  return withSource(kind, path, (source) => {
-    checkMagic(source);
-    return loadSource(source, device);
-  });
+  return withSource(kind, path, (source) => loadSource(source, device));
 }

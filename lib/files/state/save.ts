@@ -231,7 +231,12 @@ function withChecksums(text: string, entries: readonly WriteEntry[]): WriteEntry
   return [...noted, last];
 }
 
-function write(where: string, value: unknown): (sink: Sink) => void {
+/** The bytes of a file with this value; `notes` are more entries of its metadata. */
+export function writeState(
+  where: string,
+  value: unknown,
+  notes: Readonly<Record<string, string>> = {},
+): (sink: Sink) => void {
   const encoder = new Encoder(where);
   const { document, entries } = encoder.finish(encoder.encode(value, []));
   // ASCII only, also for lone surrogates: what was written is what is read.
@@ -246,7 +251,10 @@ function write(where: string, value: unknown): (sink: Sink) => void {
         `${String(maxTreeBytes)}; put long lists of numbers into tensors or typed arrays`,
     );
   }
-  return writeEntries(where, withChecksums(text, entries), { [metadataName]: text });
+  return writeEntries(where, withChecksums(text, entries), {
+    ...notes,
+    [metadataName]: text,
+  });
 }
 
 /**
@@ -260,5 +268,5 @@ function write(where: string, value: unknown): (sink: Sink) => void {
  */
 export function save(value: unknown, path: string, options: Record<string, never> = {}): void {
   checkKeys('save', options, []);
-  writeAtomic(kind, path, write('save', value));
+  writeAtomic(kind, path, writeState('save', value));
 }
