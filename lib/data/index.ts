@@ -11,6 +11,7 @@ export {
   Subset,
   TensorDataset,
 } from './dataset';
+export { download, type DownloadOptions, type DownloadProgress } from './download';
 export { type Indices } from './gather';
 export { Generator, type RandomOptions } from './generator';
 export {
