@@ -5,7 +5,7 @@ import { gzipSync } from 'node:zlib';
 import { data, tensor, type Tensor, vision } from '../../lib';
 import { bytes, codeOf, idx, temporaryFolder, writeDigits } from './helpers';
 
-const { FashionMNIST, KMNIST, MNIST } = vision.datasets;
+const { EMNIST, FashionMNIST, KMNIST, MNIST } = vision.datasets;
 const { Compose, ConvertImageDtype, Lambda, Normalize, ToTensor } = vision.transforms;
 const root = temporaryFolder();
 
@@ -189,4 +189,24 @@ test('tensors: ToTensor of a uint8 tensor is as of an Image', () => {
   const fromImage = new ToTensor().call(new vision.Image(pixels));
   expect(bits(fromTensor)).toEqual(bits(fromImage));
   expect(fromTensor.shape).toEqual([1, 2, 2]);
+});
+
+describe('EMNIST', () => {
+  const folder = make('emnist');
+  writeDigits(folder, 11, 'emnist-letters-train');
+  writeDigits(folder, 5, 'emnist-byclass-test');
+
+  test('splits, their classes and their files', () => {
+    const letters = new EMNIST(folder, { split: 'letters' });
+    expect(letters.length).toBe(11);
+    expect(letters.classes[1]).toBe('a');
+    expect(letters.classes).toHaveLength(27);
+    const all = new EMNIST(folder, { split: 'byclass', train: false });
+    expect(all.length).toBe(5);
+    expect(all.classes).toHaveLength(62);
+    expect(all.workerRecipe()?.args).toEqual([folder, { train: false, split: 'byclass' }]);
+    expect(codeOf(() => new EMNIST(folder, { split: 'balanced' }))).toBe('ERR_FILE');
+    expect(codeOf(() => new EMNIST(folder, {} as never))).toBe('ERR_TYPE');
+    expect(codeOf(() => new EMNIST(folder, { split: 'all' as never }))).toBe('ERR_VALUE');
+  });
 });

@@ -2,7 +2,8 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
-import { checkBoolean, checkKeys, describe } from '../../data/options';
+import { download, type DownloadProgress } from '../../data/download';
+import { checkBoolean, checkKeys, checkWord, describe } from '../../data/options';
 import { type WorkerRecipe } from '../../data/workers/protocol';
 import { makeError } from '../../errors';
 import { fromBuffer } from '../../functions/creation';
@@ -19,7 +20,7 @@ import {
 export interface MNISTOptions<X, Y> extends VisionOptions<X, Y> {
   /** The training set (default) or the test set. */
   readonly train?: boolean | undefined;
-  /** Must be false: files are not fetched. */
+  /** Must be false: a constructor cannot wait. Fetch with `await MNIST.download(root)` before. */
   readonly download?: false | undefined;
 }
 
@@ -81,6 +82,74 @@ interface Source {
   readonly classes: number;
 }
 
+export interface FetchOptions {
+  /** Address of the folder with the files. Default: a public mirror of the dataset. */
+  readonly mirror?: string | undefined;
+  readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** MD5 of the compressed files, as the datasets publish them, in the order of {@link fileNames}. */
+interface Published {
+  readonly folder: string;
+  readonly mirror: string;
+  readonly md5: readonly [string, string, string, string];
+}
+
+const published = {
+  MNIST: {
+    folder: 'MNIST',
+    mirror: 'https://ossci-datasets.s3.amazonaws.com/mnist/',
+    md5: [
+      'f68b3c2dcbeaaa9fbdd348bbdeb94873',
+      'd53e105ee54ea40749a09fcbcd1e9432',
+      '9fb629c4189551a2d022fa330f9573f3',
+      'ec29112dd5afa0611ce80d1b7f02629c',
+    ],
+  },
+  FashionMNIST: {
+    folder: 'FashionMNIST',
+    mirror: 'http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/',
+    md5: [
+      '8d4fb7e6c68d591d4c3dfef9ec88bf0d',
+      '25c81989df183df01b3e8a0aad5dffbe',
+      'bef4ecab320f06d8554ea6380940ec79',
+      'bb300cfdad3c16e7a12a480ee83cd310',
+    ],
+  },
+  KMNIST: {
+    folder: 'KMNIST',
+    mirror: 'http://codh.rois.ac.jp/kmnist/dataset/kmnist/',
+    md5: [
+      'bdb82020997e1d708af4cf47b453dcf7',
+      'e144d726b3acfaa3e44228e80efcd344',
+      '5c965bf0a639b31b8f53240b1b52f4d7',
+      '7320c461ea6c1c855c0b718fb2a4b134',
+    ],
+  },
+} satisfies Record<string, Published>;
+
+/** Fetches the four files of a dataset into `root/<name>/raw`. */
+async function fetchFiles(
+  name: keyof typeof published,
+  root: string,
+  options: FetchOptions,
+): Promise<void> {
+  const { folder, mirror, md5 }: Published = published[name];
+  const where = `${name}.download`;
+  checkKeys(where, options, ['mirror', 'onProgress', 'signal']);
+  if (typeof root !== 'string') {
+    throw makeError('ERR_TYPE', `${where}: root must be a path, got ${describe(root)}`);
+  }
+  const { mirror: base = mirror, onProgress, signal } = options;
+  const fileNames = [true, false].flatMap((train) => [files(train).images, files(train).labels]);
+  for (const [i, file] of fileNames.entries()) {
+    const url = `${base.replace(/\/?$/, '/')}${file}.gz`;
+    const path = join(root, folder, 'raw', `${file}.gz`);
+    await download(url, path, { md5: md5[i], onProgress, signal });
+  }
+}
+
 const files = (train: boolean): Pick<Source, 'images' | 'labels'> => ({
   images: `${train ? 'train' : 't10k'}-images-idx3-ubyte`,
   labels: `${train ? 'train' : 't10k'}-labels-idx1-ubyte`,
@@ -102,7 +171,8 @@ function checkMnistOptions(
   if (options.download !== undefined && options.download !== (false as unknown)) {
     throw makeError(
       'ERR_VALUE',
-      `${where}: 'download' must be false: files are not fetched; put them into '${root}'`,
+      `${where}: 'download' must be false, because a constructor cannot wait: call ` +
+        `'await ${where}.download(root)' before, or put the files into '${root}'`,
     );
   }
   checkVisionOptions(where, options);
@@ -116,15 +186,9 @@ abstract class IdxImages<X, Y> extends InMemoryImages<X, Y> {
   readonly train: boolean;
   readonly root: string;
 
-  protected constructor(
-    where: string,
-    root: string,
-    source: Source,
-    options: MNISTOptions<X, Y>,
-    adjust: (memory: InMemory) => InMemory = (m) => m,
-  ) {
+  protected constructor(where: string, root: string, source: Source, options: MNISTOptions<X, Y>) {
     const path = (name: string): string => findFile(where, root, source.folder, name);
-    const memory = adjust(load(where, path(source.images), path(source.labels), source.classes));
+    const memory = load(where, path(source.images), path(source.labels), source.classes);
     super(memory, options);
     this.train = options.train ?? true;
     this.root = resolve(root);
@@ -132,9 +196,15 @@ abstract class IdxImages<X, Y> extends InMemoryImages<X, Y> {
     this.data = fromBuffer(memory.pixels, { shape: [memory.labels.length, height, width] });
   }
 
+  /** Options beside `train` and the transforms. */
+  protected moreOptions(): Readonly<Record<string, unknown>> {
+    return {};
+  }
+
   /** A worker reads the files itself: in-place changes of `data` and `targets` do not reach it. */
   override workerRecipe(): WorkerRecipe | undefined {
-    return remake(this, __filename, exportsOf(), [this.root], { train: this.train });
+    const options = { train: this.train, ...this.moreOptions() };
+    return remake(this, __filename, exportsOf(), [this.root], options);
   }
 
   override toString(): string {
@@ -163,6 +233,11 @@ export class MNIST<X = Tensor, Y = number> extends IdxImages<X, Y> {
     '9 - nine',
   ] as const;
 
+  /** Fetches the files that are missing, verified by their checksums. */
+  static download(root: string, options: FetchOptions = {}): Promise<void> {
+    return fetchFiles('MNIST', root, options);
+  }
+
   constructor(root: string, options: MNISTOptions<X, Y> = {}) {
     const train = checkMnistOptions('MNIST', root, options);
     super('MNIST', root, { folder: 'MNIST', classes: 10, ...files(train) }, options);
@@ -184,6 +259,11 @@ export class FashionMNIST<X = Tensor, Y = number> extends IdxImages<X, Y> {
     'Ankle boot',
   ] as const;
 
+  /** Fetches the files that are missing, verified by their checksums. */
+  static download(root: string, options: FetchOptions = {}): Promise<void> {
+    return fetchFiles('FashionMNIST', root, options);
+  }
+
   constructor(root: string, options: MNISTOptions<X, Y> = {}) {
     const train = checkMnistOptions('FashionMNIST', root, options);
     super('FashionMNIST', root, { folder: 'FashionMNIST', classes: 10, ...files(train) }, options);
@@ -194,12 +274,69 @@ export class FashionMNIST<X = Tensor, Y = number> extends IdxImages<X, Y> {
 export class KMNIST<X = Tensor, Y = number> extends IdxImages<X, Y> {
   readonly classes = ['o', 'ki', 'su', 'tsu', 'na', 'ha', 'ma', 'ya', 're', 'wo'] as const;
 
+  /** Fetches the files that are missing, verified by their checksums. */
+  static download(root: string, options: FetchOptions = {}): Promise<void> {
+    return fetchFiles('KMNIST', root, options);
+  }
+
   constructor(root: string, options: MNISTOptions<X, Y> = {}) {
     const train = checkMnistOptions('KMNIST', root, options);
     super('KMNIST', root, { folder: 'KMNIST', classes: 10, ...files(train) }, options);
   }
 }
 
+export type EMNISTSplit = 'byclass' | 'bymerge' | 'balanced' | 'letters' | 'digits' | 'mnist';
+
+export interface EMNISTOptions<X, Y> extends MNISTOptions<X, Y> {
+  /** Which of the six datasets. */
+  readonly split: EMNISTSplit;
+}
+
+const digits = [...'0123456789'];
+const upper = [...'ABCDEFGHIJKLMNOPQRSTUVWXYZ'];
+const lower = upper.map((letter) => letter.toLowerCase());
+// Lower-case letters that look like their capitals are one class with them.
+const merged = [...digits, ...upper, ...'abdefghnqrt'];
+
+const splits: Readonly<Record<EMNISTSplit, readonly string[]>> = {
+  byclass: [...digits, ...upper, ...lower],
+  bymerge: merged,
+  balanced: merged,
+  // Labels count from 1.
+  letters: ['N/A', ...lower],
+  digits,
+  mnist: digits,
+};
+
+/**
+ * Handwritten letters and digits in the format of {@link MNIST}; folder `EMNIST`, files such as
+ * `emnist-letters-train-images-idx3-ubyte`. Images lie on their side, as in the files.
+ */
+export class EMNIST<X = Tensor, Y = number> extends IdxImages<X, Y> {
+  readonly classes: readonly string[];
+  readonly split: EMNISTSplit;
+
+  constructor(root: string, options: EMNISTOptions<X, Y>) {
+    const train = checkMnistOptions('EMNIST', root, options, ['split']);
+    const words = Object.keys(splits) as EMNISTSplit[];
+    const split = checkWord('EMNIST', 'split', options.split, words);
+    const start = `emnist-${split}-${train ? 'train' : 'test'}`;
+    const source = {
+      folder: 'EMNIST',
+      classes: splits[split].length,
+      images: `${start}-images-idx3-ubyte`,
+      labels: `${start}-labels-idx1-ubyte`,
+    };
+    super('EMNIST', root, source, options);
+    this.classes = splits[split];
+    this.split = split;
+  }
+
+  protected override moreOptions(): Readonly<Record<string, unknown>> {
+    return { split: this.split };
+  }
+}
+
 function exportsOf(): Readonly<Record<string, unknown>> {
-  return { MNIST, FashionMNIST, KMNIST };
+  return { MNIST, FashionMNIST, KMNIST, EMNIST };
 }
