@@ -26,6 +26,7 @@ import {
   readConfigJson,
   tokenId,
 } from './config';
+import { loadWeights } from './load';
 import { checkIds, checkLength, checkMask, paddingMask } from './masks';
 
 /** How large a BERT is; the defaults are BERT-base (110 million parameters). */
@@ -95,10 +96,13 @@ export class BertConfig {
     checkHeads('BertConfig', 'hiddenSize', this.hiddenSize, this.numAttentionHeads);
   }
 
-  /** From a config.json of transformers: its contents, or the file or its folder. */
-  static fromJson(source: string | Readonly<Record<string, unknown>>): BertConfig {
+  /** From a config.json of transformers (contents, file or folder); `options` come first. */
+  static fromJson(
+    source: string | Readonly<Record<string, unknown>>,
+    options: BertOptions = {},
+  ): BertConfig {
     const read = readConfigJson('BertConfig.fromJson', spec, source, 'bert');
-    return new BertConfig(read);
+    return new BertConfig({ ...read, ...options });
   }
 
   static from(options: BertOptions | BertConfig): BertConfig {
@@ -352,6 +356,15 @@ export class BertModel extends Module {
     this.embeddings = new BertEmbeddings(config);
     this.encoder = new BertEncoder(config);
     this.pooler = addPoolingLayer ? new BertPooler(config) : null;
+  }
+
+  /**
+   * From a folder of Hugging Face with config.json and model.safetensors; in evaluation mode.
+   * @param options replace those of config.json.
+   */
+  static fromPretrained(folder: string, options: BertOptions = {}): BertModel {
+    const config = BertConfig.fromJson(folder, options);
+    return loadWeights(new BertModel(config), folder).eval();
   }
 
   /**

@@ -14,7 +14,7 @@ import { empty, linear } from '../../ops.gen';
 import { Tensor } from '../../tensor';
 import {
   type BertCallOptions,
-  type BertConfig,
+  BertConfig,
   BertModel,
   type BertOptions,
   callSpec,
@@ -24,6 +24,7 @@ import {
   withNorm,
 } from './bert';
 import { activationFunction } from './config';
+import { loadWeights } from './load';
 import { tokenLoss } from './loss';
 
 export interface BertLabelledOptions extends BertCallOptions {
@@ -116,6 +117,15 @@ export class BertForMaskedLM extends Module {
   }
 
   /**
+   * From a folder of Hugging Face with config.json and model.safetensors; in evaluation mode.
+   * @param options replace those of config.json.
+   */
+  static fromPretrained(folder: string, options: BertOptions = {}): BertForMaskedLM {
+    const config = BertConfig.fromJson(folder, options);
+    return loadWeights(new BertForMaskedLM(config), folder).eval();
+  }
+
+  /**
    * Token ids [batch, length] to logits [batch, length, vocabSize].
    * @param options `labels` [batch, length]: the tokens, -100 where no loss is taken.
    */
@@ -167,6 +177,15 @@ export class BertForSequenceClassification extends Module {
     this.config = config;
     this.dropout = new Dropout(config.classifierDropout ?? config.hiddenDropoutProb);
     this.classifier = dense(config, config.hiddenSize, config.numLabels);
+  }
+
+  /**
+   * From a folder of Hugging Face with config.json and model.safetensors; in evaluation mode.
+   * @param options replace those of config.json.
+   */
+  static fromPretrained(folder: string, options: BertOptions = {}): BertForSequenceClassification {
+    const config = BertConfig.fromJson(folder, options);
+    return loadWeights(new BertForSequenceClassification(config), folder).eval();
   }
 
   /**

@@ -41,6 +41,7 @@ import {
   tokenId,
 } from './config';
 import { type GenerateOptions, generate, stream } from './generate';
+import { loadWeights } from './load';
 import { causalLoss, type CausalLMOutput } from './loss';
 import { causalMask, checkIds, checkLength, checkMask } from './masks';
 
@@ -120,9 +121,13 @@ export class GPT2Config {
     checkHeads('GPT2Config', 'nEmbd', this.nEmbd, this.nHead);
   }
 
-  /** From a config.json of transformers: its contents, or the file or its folder. */
-  static fromJson(source: string | Readonly<Record<string, unknown>>): GPT2Config {
-    return new GPT2Config(readConfigJson('GPT2Config.fromJson', spec, source, 'gpt2'));
+  /** From a config.json of transformers (contents, file or folder); `options` come first. */
+  static fromJson(
+    source: string | Readonly<Record<string, unknown>>,
+    options: GPT2Options = {},
+  ): GPT2Config {
+    const read = readConfigJson('GPT2Config.fromJson', spec, source, 'gpt2');
+    return new GPT2Config({ ...read, ...options });
   }
 }
 
@@ -306,6 +311,15 @@ export class GPT2Model extends Module {
   }
 
   /**
+   * From a folder of Hugging Face with config.json and model.safetensors; in evaluation mode.
+   * @param options replace those of config.json.
+   */
+  static fromPretrained(folder: string, options: GPT2Options = {}): GPT2Model {
+    const config = GPT2Config.fromJson(folder, options);
+    return loadWeights(new GPT2Model(config), folder).eval();
+  }
+
+  /**
    * Token ids [batch, length] to hidden states [batch, length, nEmbd].
    * @throws RangeError ERR_RANGE for more tokens than positions.
    */
@@ -372,6 +386,15 @@ export class GPT2LMHeadModel extends Module {
     this.transformer = new GPT2Model(options);
     this.config = this.transformer.config;
     this.lmHead = new LMHead(this.config, this.transformer.wte.weight);
+  }
+
+  /**
+   * From a folder of Hugging Face with config.json and model.safetensors; in evaluation mode.
+   * @param options replace those of config.json.
+   */
+  static fromPretrained(folder: string, options: GPT2Options = {}): GPT2LMHeadModel {
+    const config = GPT2Config.fromJson(folder, options);
+    return loadWeights(new GPT2LMHeadModel(config), folder).eval();
   }
 
   /** Token ids [batch, length] to logits [batch, length, vocabSize] and, with labels, the loss. */

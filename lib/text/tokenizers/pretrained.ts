@@ -239,14 +239,17 @@ export class PretrainedTokenizer extends Tokenizer {
     return new PretrainedTokenizer(bpeSettings(readJson(vocabFile), merges));
   }
 
-  /** WordPiece as BERT's, from vocab.txt: one token a line. */
-  static fromWordPiece(vocabFile: string, options: WordPieceOptions = {}): PretrainedTokenizer {
+  /** WordPiece as BERT's, from vocab.txt (one token a line) or a list of tokens. */
+  static fromWordPiece(
+    vocab: string | readonly string[],
+    options: WordPieceOptions = {},
+  ): PretrainedTokenizer {
     const { lowercase } = readOptions(
       'PretrainedTokenizer.fromWordPiece',
       { lowercase: bool(true) },
       options,
     );
-    const lines = readText(vocabFile).split(/\r?\n/);
+    const lines = typeof vocab === 'string' ? readText(vocab).split(/\r?\n/) : [...vocab];
     while (lines.at(-1) === '') lines.pop();
     return new PretrainedTokenizer(wordPieceSettings(lines, lowercase));
   }
