@@ -7,7 +7,8 @@ import { dispatch } from './workloads/dispatch';
 import { elementwise } from './workloads/elementwise';
 import { gemm } from './workloads/gemm';
 import { mlp, setMnistFolder } from './workloads/mlp';
+import { models } from './workloads/models';
 
 const settings = readSettings(process.argv.slice(2));
 setMnistFolder(settings.mnist);
-runAll([...gemm, ...elementwise, ...dispatch, ...mlp], settings);
+runAll([...gemm, ...elementwise, ...dispatch, ...mlp, ...models], settings);
