@@ -2,6 +2,7 @@
 
 #include "autograd/grad_mode.h"
 #include "ops/ops.h"
+#include "ops/shape_ops.h"
 
 namespace ampgrad {
 
@@ -20,8 +21,8 @@ std::string origin_text(const Node& node) {
 bool has_nan(const Tensor& t) {
   if (!is_floating(t.dtype()) || t.numel() == 0) return false;
   const GradModeGuard off(false);
-  const Tensor any = ops::to(ops::any(ops::isnan(t)), DType::Bool, Device{});
-  return *any.data_as<bool>();
+  const Tensor any = ops::to(ops::any(ops::isnan(t)), DType::Bool);
+  return first_value<bool>(any);
 }
 
 }  // namespace

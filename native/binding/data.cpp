@@ -78,9 +78,10 @@ napi_value from_shared(const Call& c) {
 
 // Copies all elements, row-major, into a typed array of the right byte size.
 napi_value copy_to(const Call& c) {
-  const Tensor& t = c.tensor(0, "dataSync");
+  const Tensor& given = c.tensor(0, "dataSync");
   const Bytes bytes = view_bytes(c, 1, "dataSync");
-  AG_CHECK(bytes.size == t.nbytes(), Internal, "dataSync: wrong buffer size");
+  AG_CHECK(bytes.size == given.nbytes(), Internal, "dataSync: wrong buffer size");
+  const Tensor t = to_host(given);
   if (t.numel() == 0) return c.undefined();
   if (t.is_contiguous()) {
     std::memcpy(bytes.data, t.data(), bytes.size);
@@ -93,9 +94,10 @@ napi_value copy_to(const Call& c) {
 
 // The only element as a number, bigint (int64 beyond 2^53) or boolean.
 napi_value item(const Call& c) {
-  const Tensor& t = c.tensor(0, "item");
-  AG_CHECK(t.numel() == 1, Shape, "item: a Tensor with ", t.numel(),
-           " elements cannot be converted to a number, shape ", t.sizes());
+  const Tensor& given = c.tensor(0, "item");
+  AG_CHECK(given.numel() == 1, Shape, "item: a Tensor with ", given.numel(),
+           " elements cannot be converted to a number, shape ", given.sizes());
+  const Tensor t = to_host(given);
   if (t.dtype() == DType::Float32) return c.number(static_cast<double>(*t.data_as<float>()));
   if (t.dtype() == DType::Bool) return c.boolean_value(*t.data_as<bool>());
   if (t.dtype() == DType::Int64) {

@@ -14,6 +14,7 @@
 #include <mutex>
 #include <vector>
 
+#include "core/device_backend.h"
 #include "core/error.h"
 #include "core/storage.h"
 #include "core/system_memory.h"
@@ -235,9 +236,7 @@ Allocator& cpu_allocator() {
 }
 
 Allocator& allocator_for(Device device) {
-  AG_CHECK(device.is_cpu(), Device, "device '", to_string(device),
-           "' is not available in this build");
-  return cpu_allocator();
+  return device.is_cpu() ? cpu_allocator() : backend_for(device).allocator(device.index);
 }
 
 void set_thread_pressure_hook(PressureHook hook) { thread_hook = hook; }
@@ -247,6 +246,16 @@ const IntrusivePtr<MemoryAccount>& thread_memory_account() {
   thread_local const IntrusivePtr<MemoryAccount> account = make_intrusive<MemoryAccount>();
   return account;
 }
+
+namespace {
+
+// All the memory of a device, in use or not.
+uint64_t device_memory(Device device) {
+  return device.is_cpu() ? system_memory_total()
+                         : backend_for(device).properties(device.index).total_memory;
+}
+
+}  // namespace
 
 void* allocate_or_throw(Device device, size_t size) {
   Allocator& allocator = allocator_for(device);
@@ -269,7 +278,7 @@ void* allocate_or_throw(Device device, size_t size) {
                                            " MiB by memory.setLimit, ";
   const std::string holders = Storage::largest_holders(device);
   AG_FAIL(OutOfMemory, "out of memory on ", to_string(device), ": tried to allocate ", mib(size),
-          " MiB; the device has ", mib(system_memory_total()), " MiB, ", limit_note,
+          " MiB; the device has ", mib(device_memory(device)), " MiB, ", limit_note,
           mib(s.allocated), " MiB are in use by tensors, ", mib(s.reserved - s.allocated),
           " MiB are cached. ", holders.empty() ? "" : "The largest tensors: ", holders,
           holders.empty() ? "" : ". ",

@@ -1,11 +1,18 @@
 // Compiler portability for code shared by the host compiler and nvcc.
-// Owns AG_HD (callable on host and device) and AG_INLINE. Includes nothing.
+// Owns AG_HD (callable on host and device), AG_INLINE and AG_UNROLL. Includes nothing.
 #pragma once
 
 #if defined(__CUDACC__)
 #define AG_HD __host__ __device__
 #else
 #define AG_HD
+#endif
+
+// Before a loop of a kernel whose bounds are constants.
+#if defined(__CUDACC__)
+#define AG_UNROLL _Pragma("unroll")
+#else
+#define AG_UNROLL
 #endif
 
 #define AG_INLINE inline __attribute__((always_inline))

@@ -116,7 +116,7 @@ namespace {
 Dims lengths_of(const char* argument, const Tensor& t) {
   AG_CHECK(is_integral(t.dtype()) && t.ndim() <= 1, Type, kName, ": argument '", argument,
            "' must be a vector of integers, got ", describe(t));
-  const Tensor lengths = as_contiguous(as_dtype(ops::detach(t), DType::Int64));
+  const Tensor lengths = as_contiguous(to_host(as_dtype(ops::detach(t), DType::Int64)));
   const int64_t* data = lengths.data_as<int64_t>();
   return Dims(data, data + lengths.numel());
 }

@@ -101,10 +101,8 @@ bool is_bool(const Operand& o) {
 void check_divisor(OpId op, const Operand& a, const Operand& b) {
   if (is_floating(result_type(a, b))) return;
   // `all` answers in uint8 for uint8: one byte either way.
-  const bool has_zero =
-      b.is_tensor()
-          ? *static_cast<const uint8_t*>(impl::all(b.tensor(), std::nullopt, false).data()) == 0
-          : b.scalar().to_int() == 0;
+  const bool has_zero = b.is_tensor() ? !first_truth(impl::all(b.tensor(), std::nullopt, false))
+                                      : b.scalar().to_int() == 0;
   AG_CHECK(!has_zero, Value, op_name(op), ": integer division by zero: argument 'other' ",
            b.is_tensor() ? "holds a zero" : "is zero");
 }
@@ -288,7 +286,7 @@ Tensor isclose(const Tensor& input, const Tensor& other, double rtol, double ato
 
 bool allclose(const Tensor& input, const Tensor& other, double rtol, double atol, bool equal_nan) {
   const Tensor close = isclose(input, other, rtol, atol, equal_nan);
-  return ops::all(close).data_as<bool>()[0];
+  return first_value<bool>(ops::all(close));
 }
 
 // Same sizes and same elements; NaN differs from itself.
@@ -296,7 +294,7 @@ bool equal(const Tensor& input, const Tensor& other) {
   AG_CHECK(input.dtype() == other.dtype(), DType, "equal: expected both tensors to have the same ",
            "dtype, got ", dtype_name(input.dtype()), " and ", dtype_name(other.dtype()));
   if (!(input.sizes() == other.sizes())) return false;
-  return ops::all(ops::eq(input, Operand(other))).data_as<bool>()[0];
+  return first_value<bool>(ops::all(ops::eq(input, Operand(other))));
 }
 
 // No dtype here is complex.

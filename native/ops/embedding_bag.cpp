@@ -37,7 +37,7 @@ Bags offset_bags(const Tensor& input, const Tensor& offsets, bool include_last) 
   const int64_t n = starts.numel();
   AG_CHECK(!include_last || n > 0, Value, kName,
            ": argument 'offsets' must have an element with includeLastOffset");
-  const Tensor listed = as_contiguous(starts);
+  const Tensor listed = as_contiguous(to_host(starts));
   const int64_t* at = listed.data_as<int64_t>();
   for (int64_t i = 0; i < n; ++i) {
     AG_CHECK(i > 0 || at[0] == 0, Value, kName, ": offsets[0] has to be 0, got ", at[0]);

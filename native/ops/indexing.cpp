@@ -293,16 +293,16 @@ Tensor oneHot(const Tensor& input, int64_t num_classes) {
     AG_CHECK(input.numel() > 0, Value,
              "oneHot: can not infer total number of classes from empty tensor");
     const Tensor highest = ops::to(ops::amax(input), DType::Int64);
-    num_classes = *highest.data_as<int64_t>() + 1;
+    num_classes = first_value<int64_t>(highest) + 1;
   }
   if (input.numel() > 0) {
     const Tensor lowest = ops::to(ops::amin(input), DType::Int64);
-    AG_CHECK(*lowest.data_as<int64_t>() >= 0, Value, "oneHot: class values must be non-negative, ",
-             "got ", *lowest.data_as<int64_t>());
+    AG_CHECK(first_value<int64_t>(lowest) >= 0, Value,
+             "oneHot: class values must be non-negative, ", "got ", first_value<int64_t>(lowest));
     const Tensor highest = ops::to(ops::amax(input), DType::Int64);
-    AG_CHECK(*highest.data_as<int64_t>() < num_classes, Value,
+    AG_CHECK(first_value<int64_t>(highest) < num_classes, Value,
              "oneHot: class values must be smaller than numClasses ", num_classes, ", got ",
-             *highest.data_as<int64_t>());
+             first_value<int64_t>(highest));
   }
   Dims sizes = input.sizes();
   sizes.push_back(num_classes);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/device.h"
+#include "core/device_backend.h"
 #include "core/error.h"
 #include "ops/op.h"
 #include "ops/params.h"
@@ -24,7 +25,10 @@ class KernelTable {
   template <class Params>
   static void set(OpId op, DeviceType device, DType dtype, KernelFn<Params> fn,
                   const void* data = nullptr) {
-    cell(op, device, dtype) = {reinterpret_cast<void (*)()>(fn), data};
+    set_erased(op, device, dtype, {reinterpret_cast<void (*)()>(fn), data});
+  }
+  static void set_erased(OpId op, DeviceType device, DType dtype, KernelCell kernel) {
+    cell(op, device, dtype) = kernel;
   }
 
   static bool has(OpId op, DeviceType device, DType dtype) {
@@ -37,6 +41,7 @@ class KernelTable {
     const KernelCell& c = cell(op, device.type, dtype);
     AG_CHECK(c.fn != nullptr, NotImplemented, op_name(op), ": not implemented for ",
              dtype_name(dtype), " on ", device_type_name(device.type));
+    if (AG_UNLIKELY(!device.is_cpu())) backend_for(device).enter(device.index);
     reinterpret_cast<KernelFn<Params>>(c.fn)(params, c.data);
   }
 

@@ -7,6 +7,7 @@
 #include "ops/launch.h"
 #include "ops/loss.h"
 #include "ops/ops.h"
+#include "ops/shape_ops.h"
 
 namespace ampgrad {
 
@@ -60,7 +61,7 @@ void check_same_shape(const char* op, const Tensor& input, const Tensor& target)
 
 bool is_true(const Tensor& condition) {
   const Tensor any = ops::any(condition);
-  return any.numel() != 0 && *any.data_as<bool>();
+  return any.numel() != 0 && first_value<bool>(any);
 }
 
 }  // namespace

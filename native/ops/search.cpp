@@ -90,10 +90,10 @@ Tensor bincount(const Tensor& input, const Tensor& weights, int64_t minlength) {
   const Tensor index = as_dtype(input, DType::Int64);
   int64_t bins = minlength;
   if (index.numel() != 0) {
-    const int64_t low = ops::amin(index).data_as<int64_t>()[0];
+    const int64_t low = first_value<int64_t>(ops::amin(index));
     AG_CHECK(low >= 0, Value, "bincount only supports 1-d non-negative integral inputs, got the ",
              "element ", low);
-    bins = std::max(bins, ops::amax(index).data_as<int64_t>()[0] + 1);
+    bins = std::max(bins, first_value<int64_t>(ops::amax(index)) + 1);
   }
   Tensor values = weights;
   if (!weights.defined()) {
@@ -113,8 +113,8 @@ Tensor histc(const Tensor& input, int64_t bins, Scalar min, Scalar max) {
   double low = min.to_double();
   double high = max.to_double();
   if (low == high && x.numel() != 0) {
-    low = ops::to(ops::amin(x), DType::Float64).data_as<double>()[0];
-    high = ops::to(ops::amax(x), DType::Float64).data_as<double>()[0];
+    low = first_value<double>(ops::to(ops::amin(x), DType::Float64));
+    high = first_value<double>(ops::to(ops::amax(x), DType::Float64));
   }
   if (low == high) {
     low -= 1;
@@ -206,7 +206,7 @@ Tensor searchsorted(const Tensor& sorted, const Operand& input, bool out_int32, 
              sorted.sizes(), ", got ", describe(sorter));
     const Tensor fits = ops::logicalAnd(ops::ge(sorter, Operand(0)),
                                         ops::lt(sorter, Operand(sorted.sizes().back())));
-    AG_CHECK(ops::all(fits).data_as<bool>()[0], Range,
+    AG_CHECK(first_value<bool>(ops::all(fits)), Range,
              "searchsorted: argument 'sorter' holds an index out of range [0, ",
              sorted.sizes().back(), ")");
   }

@@ -2,6 +2,7 @@
 // copy. A view never touches memory.
 #include <algorithm>
 
+#include "core/device_backend.h"
 #include "ops/kernels.h"
 #include "ops/ops.h"
 #include "ops/shape_ops.h"
@@ -20,7 +21,34 @@ Tensor reshaped_alias(const Tensor& x, const Dims& sizes, const char* op) {
 
 }  // namespace
 
+namespace {
+
+// Between devices only dense runs travel: the dtype changes before and the layout around them.
+void copy_across(const Tensor& out, const Tensor& source) {
+  const Tensor dense = as_contiguous(as_dtype(source, out.dtype()));
+  const bool direct = out.is_contiguous() && out.sizes() == dense.sizes();
+  const Tensor landed = direct ? out : Tensor::empty(dense.sizes(), dense.dtype(), out.device());
+  if (dense.numel() != 0) {
+    DeviceBackend& backend = backend_for(out.device().is_cpu() ? dense.device() : out.device());
+    backend.copy(landed.data(), landed.device(), dense.data(), dense.device(), dense.nbytes());
+  }
+  if (!direct) copy_into(out, landed);
+}
+
+}  // namespace
+
+Tensor to_device(const Tensor& x, Device device) {
+  if (x.device() == device) return x;
+  const Tensor out = Tensor::empty(x.sizes(), x.dtype(), device);
+  copy_across(out, x);
+  return out;
+}
+
 void copy_into(const Tensor& out, const Tensor& source) {
+  if (AG_UNLIKELY(out.device() != source.device())) {
+    copy_across(out, source);
+    return;
+  }
   ElementwiseParams p;
   const Dims strides = broadcast_strides(source.sizes(), source.strides(), out.sizes());
   p.compute = out.dtype();
@@ -308,8 +336,6 @@ Tensor copy_(const Tensor& x, const Operand& src, bool) {
 
 Tensor toCopy(const Tensor& x, std::optional<DType> dtype, std::optional<Device> device, bool) {
   const Device target = device.value_or(x.device());
-  AG_CHECK(target == x.device(), Device, "to: device '", to_string(target),
-           "' is not available in this build");
   const Tensor out = Tensor::empty(x.sizes(), dtype.value_or(x.dtype()), target);
   copy_into(out, x);
   return out;

@@ -193,7 +193,7 @@ Tensor repeated_positions(const Tensor& repeats, int64_t length, std::optional<i
   AG_CHECK(repeats.ndim() <= 1 && (repeats.numel() == length || repeats.numel() == 1), Shape,
            "repeatInterleave: argument 'repeats' must have the same size as input along dim, got ",
            repeats.sizes(), " for ", length);
-  const Tensor counts = as_contiguous(as_dtype(ops::detach(repeats), DType::Int64));
+  const Tensor counts = as_contiguous(to_host(as_dtype(ops::detach(repeats), DType::Int64)));
   const int64_t* count = counts.data_as<int64_t>();
   const bool single = repeats.numel() == 1;
   int64_t sum = 0;
@@ -207,10 +207,10 @@ Tensor repeated_positions(const Tensor& repeats, int64_t length, std::optional<i
   AG_CHECK(!total.has_value() || *total == sum, Value,
            "repeatInterleave: argument 'outputSize' must be ", sum, ", the sum of repeats, got ",
            total.value_or(0));
-  const Tensor out = Tensor::empty(Dims{sum}, DType::Int64, repeats.device());
+  const Tensor out = Tensor::empty(Dims{sum}, DType::Int64);
   int64_t* to = out.data_as<int64_t>();
   for (int64_t i = 0; i < length; ++i) to = std::fill_n(to, count[single ? 0 : i], i);
-  return out;
+  return to_device(out, repeats.device());
 }
 
 }  // namespace

@@ -14,6 +14,20 @@ Tensor as_contiguous(const Tensor& x);
 // x itself when it has this dtype.
 Tensor as_dtype(const Tensor& x, DType dtype);
 
+// x itself when it lives there; otherwise a dense copy.
+Tensor to_device(const Tensor& x, Device device);
+inline Tensor to_host(const Tensor& x) { return to_device(x, Device{}); }
+// The first element, wherever the tensor lives. T must be its dtype.
+template <class T>
+T first_value(const Tensor& x) {
+  return x.device().is_cpu() ? *x.data_as<T>()
+                             : *to_host(x.alias({1}, {1}, x.offset())).data_as<T>();
+}
+// The same of a bool or uint8, as a truth value.
+inline bool first_truth(const Tensor& x) {
+  return x.dtype() == DType::Bool ? first_value<bool>(x) : first_value<uint8_t>(x) != 0;
+}
+
 // Python's rule for a slice bound: negative counts from the end, then clamped to [0, size].
 int64_t clamp_slice_index(int64_t index, int64_t size);
 

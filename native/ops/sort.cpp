@@ -168,7 +168,7 @@ void check_quantile(const QuantileCall& call, const Tensor& input, const Operand
            dtype_name(q.tensor().dtype()), " and ", dtype_name(input.dtype()));
   const Tensor inside =
       ops::logicalAnd(ops::ge(q.tensor(), Operand(0)), ops::le(q.tensor(), Operand(1)));
-  AG_CHECK(ops::all(inside).data_as<bool>()[0], Value, call.op,
+  AG_CHECK(first_value<bool>(ops::all(inside)), Value, call.op,
            ": argument 'q' values must be in the range [0, 1]");
 }
 

@@ -1,5 +1,6 @@
 // Derivatives of running folds.
 #include "autograd/derivative.h"
+#include "ops/shape_ops.h"
 
 namespace ampgrad::derivatives {
 
@@ -44,7 +45,7 @@ void cumprod_backward(Backward& b) {
     if (x.dtype() != b.grad().dtype()) x = ops::to(x, b.grad().dtype());
     if (x.ndim() == 0 || x.numel() == 0) return b.grad();
     const int64_t dim = wrap_dim("cumprod", b.attr<int64_t>(1), x.ndim());
-    const bool has_zero = *static_cast<const uint8_t*>(ops::any(ops::eq(x, Operand(0))).data());
+    const bool has_zero = first_truth(ops::any(ops::eq(x, Operand(0))));
     if (!has_zero) {
       const Tensor weighted = ops::mul(b.grad(), b.output());
       return ops::div(ops::cumsum(weighted, dim, std::nullopt, !reverse), x);

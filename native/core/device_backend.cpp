@@ -1,0 +1,42 @@
+#include "core/device_backend.h"
+
+#include "core/error.h"
+
+namespace ampgrad {
+
+namespace {
+
+DeviceBackend* cuda = nullptr;
+void (*finder)() = nullptr;
+
+std::string& reason() {
+  static auto* text = new std::string("this program has not looked for CUDA");
+  return *text;
+}
+
+}  // namespace
+
+void set_cuda_backend(DeviceBackend* backend) { cuda = backend; }
+void set_cuda_unavailable(std::string why) { reason() = std::move(why); }
+void set_cuda_finder(void (*find)()) { finder = find; }
+
+DeviceBackend* cuda_backend() {
+  if (cuda == nullptr && finder != nullptr) finder();
+  return cuda;
+}
+
+const std::string& cuda_unavailable_reason() {
+  cuda_backend();
+  return reason();
+}
+
+DeviceBackend& backend_for(Device device) {
+  AG_CHECK(cuda_backend() != nullptr, Device, "device '", to_string(device),
+           "' is not available: ", reason());
+  const int count = cuda->device_count();
+  AG_CHECK(device.index < count, Device, "device '", to_string(device), "' does not exist: there ",
+           count == 1 ? "is " : "are ", count, " CUDA device", count == 1 ? "" : "s");
+  return *cuda;
+}
+
+}  // namespace ampgrad
