@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 
@@ -105,6 +106,25 @@ void DeviceMemory::close() {
   }
 }
 
+void DeviceMemory::narrow_to(int device, const std::vector<int>& peers) {
+  running_ = device;
+  if (regions_.size() < 2) return;
+  for (const auto& [pages, a] : all_) {
+    const bool reachable =
+        a.device == device || std::find(peers.begin(), peers.end(), a.device) != peers.end();
+    if (a.live && !reachable) protect(a, false);
+  }
+}
+
+void DeviceMemory::widen() {
+  const int before = running_;
+  running_ = -1;
+  if (regions_.size() < 2) return;
+  for (const auto& [pages, a] : all_) {
+    if (a.live && a.device != before) protect(a, true);
+  }
+}
+
 std::string DeviceMemory::check_ends() const {
   for (const auto& [pages, a] : all_) {
     if (!a.live) continue;
@@ -129,6 +149,7 @@ std::string DeviceMemory::describe(const void* address) const {
   const std::string where = "byte " + std::to_string(at - a.data) + " of a device allocation of " +
                             std::to_string(a.bytes) + " bytes";
   if (!a.live) return where + " that has been freed (use after free)";
+  if (running_ >= 0 && a.device != running_) return where + " of another device, not a peer";
   return where + (at >= a.data && at < a.data + a.bytes ? "" : " (out of bounds)");
 }
 

@@ -31,6 +31,9 @@ class DeviceMemory {
   // Between open and close (they nest) the memory can be reached.
   void open();
   void close();
+  // While a kernel of `device` runs, only the memory of it and of its peers can be reached.
+  void narrow_to(int device, const std::vector<int>& peers);
+  void widen();
   // Empty, or which allocation was written behind its end.
   std::string check_ends() const;
   // Empty, or what `address` means; for an address that is no device memory, empty.
@@ -55,6 +58,7 @@ class DeviceMemory {
   std::map<const char*, Allocation> all_;  // by first page; released ones too
   std::map<const char*, size_t> pinned_;
   int open_ = 0;
+  int running_ = -1;  // device of the running kernel
 };
 
 DeviceMemory& device_memory();

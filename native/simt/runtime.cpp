@@ -36,6 +36,14 @@ size_t shared_limit(const void* kernel) {
                             : std::max(kSharedPerBlock, static_cast<size_t>(it->second));
 }
 
+std::vector<int> peers_of(int device) {
+  std::vector<int> peers;
+  for (const auto& [from, to] : runtime().peers) {
+    if (from == device) peers.push_back(to);
+  }
+  return peers;
+}
+
 bool valid_shape(dim3 grid, dim3 block) {
   const uint64_t threads = uint64_t{block.x} * block.y * block.z;
   return threads >= 1 && threads <= 1024 && block.z <= 64 && grid.x >= 1 && grid.x <= 0x7fffffffu &&
@@ -142,9 +150,11 @@ cudaError_t launch(const cudaLaunchConfig_t& c, const void* kernel, size_t param
   info.shared_limit = limit;
   info.seed = config().seed * 1000003u + ++r.launches;
   info.body = std::move(body);
-  scheduler().enqueue(stream, [info = std::move(info)] {
+  scheduler().enqueue(stream, [info = std::move(info), device = stream->device] {
     install_fault_handler();
+    device_memory().narrow_to(device, peers_of(device));
     std::string failure = executor().run(info);
+    device_memory().widen();
     if (!failure.empty()) return failure;
     failure = device_memory().check_ends();
     return failure.empty() ? failure : "kernel " + info.kernel + ": " + failure;

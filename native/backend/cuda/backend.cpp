@@ -1,0 +1,132 @@
+// The library's entry point and what the engine sees of it: devices, memory, copies.
+#include <cstdio>
+#include <string>
+
+#include "backend/cuda/check.h"
+#include "backend/cuda/context.h"
+#include "backend/cuda/families.h"
+#include "backend/cuda/library.h"
+
+namespace ampgrad::cuda {
+
+namespace {
+
+class Backend final : public DeviceBackend {
+ public:
+  int device_count() override { return cuda::device_count(); }
+
+  DeviceProperties properties(int index) override {
+    const DeviceContext& c = device_context(index);
+    DeviceProperties p;
+    p.name = c.properties.name;
+    p.major = c.properties.major;
+    p.minor = c.properties.minor;
+    p.multiprocessors = c.properties.multiProcessorCount;
+    enter_device(index);
+    size_t free = 0;
+    size_t total = 0;
+    check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
+    p.total_memory = total;
+    p.free_memory = free;
+    return p;
+  }
+
+  Allocator& allocator(int index) override { return *device_context(index).allocator; }
+  void enter(int index) override { enter_device(index); }
+
+  void copy(void* to, Device to_device, const void* from, Device from_device,
+            size_t bytes) override {
+    const bool from_host = from_device.is_cpu();
+    if (!from_host && !to_device.is_cpu()) {
+      copy_between(to, to_device.index, from, from_device.index, bytes);
+      return;
+    }
+    enter_device(from_host ? to_device.index : from_device.index);
+    const cudaStream_t stream = current_stream();
+    check(cudaMemcpyAsync(to, from, bytes,
+                          from_host ? cudaMemcpyHostToDevice : cudaMemcpyDeviceToHost, stream),
+          "copy");
+    check(cudaStreamSynchronize(stream), "copy");
+  }
+
+  void set_memory_fraction(int index, double fraction) override {
+    device_context(index).allocator->set_fraction(fraction);
+  }
+
+  std::vector<std::pair<const char*, uint64_t>> memory_details(int index) override {
+    const AllocatorStats d = device_context(index).allocator->details();
+    return {{"retries", d.retries},
+            {"outOfMemory", d.out_of_memory},
+            {"segments", d.segments},
+            {"inactiveSplitBytes", d.inactive_split}};
+  }
+
+  void synchronize(int index) override {
+    enter_device(index);
+    check(cudaDeviceSynchronize(), "synchronize");
+  }
+
+ private:
+  // On the source's stream, after what is queued on the target's; the target's stream goes on after
+  // it.
+  static void copy_between(void* to, int to_index, const void* from, int from_index, size_t bytes) {
+    const cudaStream_t source = device_context(from_index).stream;
+    const cudaStream_t target = device_context(to_index).stream;
+    enter_device(to_index);
+    await(target, source, from_index);
+    check(cudaMemcpyPeerAsync(to, to_index, from, from_index, bytes, source), "copy");
+    await(source, target, to_index);
+  }
+
+  // What comes next on `later` (of device `index`) waits for what is queued on `earlier`.
+  static void await(cudaStream_t earlier, cudaStream_t later, int index) {
+    cudaEvent_t event = nullptr;
+    check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "cudaEventCreate");
+    check(cudaEventRecord(event, earlier), "cudaEventRecord");
+    enter_device(index);
+    check(cudaStreamWaitEvent(later, event), "cudaStreamWaitEvent");
+    check(cudaEventDestroy(event), "cudaEventDestroy");
+  }
+};
+
+// Why there is no usable device; empty when there is one.
+std::string unusable() {
+  int count = 0;
+  const cudaError_t error = cudaGetDeviceCount(&count);
+  cudaGetLastError();
+  if (error == cudaErrorInsufficientDriver) {
+    int driver = 0;
+    cudaDriverGetVersion(&driver);
+    if (driver == 0) return "no NVIDIA driver is installed (libcuda.so.1 was not found)";
+    return "the NVIDIA driver is too old: it supports CUDA " + std::to_string(driver / 1000) +
+           ", CUDA 13 is needed (driver 580 or newer)";
+  }
+  if (error == cudaErrorNoDevice || (error == cudaSuccess && count == 0)) {
+    return "the NVIDIA driver finds no device";
+  }
+  if (error != cudaSuccess) {
+    return std::string("CUDA cannot be used: ") + cudaGetErrorString(error);
+  }
+  return {};
+}
+
+}  // namespace
+
+const char* open_backend(const CudaHost& host, DeviceBackend** backend) {
+  static std::string reason;
+  reason = unusable();
+  if (!reason.empty()) return reason.c_str();
+  register_families(host);
+  static auto* one = new Backend();
+  *backend = one;
+  return nullptr;
+}
+
+}  // namespace ampgrad::cuda
+
+const char* ampgrad_cuda_open(const ampgrad::CudaHost* host, ampgrad::DeviceBackend** backend) {
+  if (host->abi != ampgrad::cuda_abi()) {
+    return "the CUDA library belongs to another version of ampgrad";
+  }
+  return ampgrad::cuda::open_backend(*host, backend);
+}

@@ -1,0 +1,144 @@
+// From a row of ops/table/elementwise.def to its launch, and the expansion of the table for one
+// compute type. Each elementwise_<type>.cu includes this once for its types.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include "backend/cuda/check.h"
+#include "backend/cuda/context.h"
+#include "backend/cuda/device/elementwise.cuh"
+#include "backend/cuda/geometry.h"
+#include "math/activation-inl.h"
+#include "math/arithmetic-inl.h"
+#include "math/logic-inl.h"
+#include "math/special-inl.h"
+#include "math/transcendental-inl.h"
+
+namespace ampgrad::cuda {
+
+enum class RowRule { Same, Float, Bool, Logical };
+
+template <class T>
+T number_as(Scalar s) {
+  return s.is_float() ? cast<T>(s.to_double()) : cast<T>(s.to_int());
+}
+
+template <class T>
+T rounded_number(Scalar s, DType dtype) {
+  if (dtype == dtype_of<T>) return number_as<T>(s);
+  return rounded_to(dtype, cast<T>(s.to_double()));
+}
+
+inline bool is_packed(const void* p) { return reinterpret_cast<uintptr_t>(p) % 16 == 0; }
+
+// Whether every operand is a number or a dense, aligned run of dtype `storage`.
+inline bool all_dense(const ElementwiseParams& p, const AnyGeometry& g, DType storage) {
+  if (p.out.dtype != storage || !g.dense[0] || !is_packed(p.out.data)) return false;
+  for (int j = 0; j < p.num_inputs; ++j) {
+    if (p.in[j].data == nullptr) continue;
+    if (p.in[j].dtype != storage || !g.dense[j + 1] || !is_packed(p.in[j].data)) return false;
+  }
+  return true;
+}
+
+template <class F, class T, class S, int N>
+void launch_dense(const ElementwiseParams& p, const char* name) {
+  DenseArgs<T, N> a;
+  a.numel = p.numel;
+  a.attrs = p.attrs;
+  a.data[0] = p.out.data;
+  for (int j = 0; j < N; ++j) {
+    a.data[j + 1] = p.in[j].data;
+    if (p.in[j].data != nullptr) continue;
+    a.numbers |= 1u << j;
+    a.value[j] = number_as<T>(p.scalars[j]);
+  }
+  const int64_t packs = p.numel / PackOf<S>::kSize + 1;
+  launch(name, {grid_for(packs, kElementwiseThreads), kElementwiseThreads},
+         dense_kernel<F, T, S, N>, a);
+}
+
+template <class F, class T, int N>
+void launch_strided(const ElementwiseParams& p, const AnyGeometry& g, const char* name) {
+  constexpr bool kCompares = std::is_same_v<ResultOf<F, T, N>, bool>;
+  ElementwiseArgs<T, N> a;
+  a.geometry = narrow<N + 1>(g);
+  a.numel = p.numel;
+  a.attrs = p.attrs;
+  a.compute = p.compute;
+  a.data[0] = p.out.data;
+  a.dtype[0] = p.out.dtype;
+  for (int j = 0; j < N; ++j) {
+    a.data[j + 1] = p.in[j].data;
+    a.dtype[j + 1] = p.in[j].dtype;
+    if (p.in[j].data == nullptr) {
+      a.numbers |= 1u << j;
+      a.value[j] =
+          kCompares ? rounded_number<T>(p.scalars[j], p.compute) : number_as<T>(p.scalars[j]);
+    } else {
+      a.rounds[j] = kCompares && g.single[j + 1] && p.in[j].dtype != p.compute;
+    }
+  }
+  launch(name, {grid_for(p.numel, kElementwiseThreads), kElementwiseThreads},
+         strided_kernel<F, T, N>, a);
+}
+
+template <class F, class T, int N>
+void run_row(const ElementwiseParams& p, const void* name_of_row) {
+  if (p.numel == 0) return;
+  const auto* name = static_cast<const char*>(name_of_row);
+  AnyGeometry g;
+  simplify(p, &g);
+  if constexpr (std::is_floating_point_v<T> && std::is_same_v<ResultOf<F, T, N>, T>) {
+    if (all_dense(p, g, dtype_of<T>)) return launch_dense<F, T, T, N>(p, name);
+    if constexpr (std::is_same_v<T, float>) {
+      if (all_dense(p, g, DType::Float16)) return launch_dense<F, T, Half, N>(p, name);
+      if (all_dense(p, g, DType::BFloat16)) return launch_dense<F, T, BFloat16, N>(p, name);
+    }
+  }
+  launch_strided<F, T, N>(p, g, name);
+}
+
+template <class F, class T, int N, RowRule R, uint16_t Set>
+void add_row(const CudaHost& host, OpId op, const char* name) {
+  constexpr DTypeSet kSet(Set);
+  if constexpr (R == RowRule::Logical) {
+    if constexpr (std::is_same_v<T, bool>) {
+      for (int d = 0; d < kNumDTypes; ++d) {
+        if (kSet.has(static_cast<DType>(d))) {
+          set_kernel<ElementwiseParams>(host, op, static_cast<DType>(d), run_row<F, T, N>, name);
+        }
+      }
+    }
+  } else if constexpr (kSet.has(dtype_of<T>)) {
+    set_kernel<ElementwiseParams>(host, op, dtype_of<T>, run_row<F, T, N>, name);
+    if constexpr (std::is_same_v<T, float>) {
+      for (DType half : {DType::Float16, DType::BFloat16}) {
+        if (kSet.has(half)) set_kernel<ElementwiseParams>(host, op, half, run_row<F, T, N>, name);
+      }
+    }
+  }
+}
+
+template <class T>
+void add_rows(const CudaHost& host) {
+  using namespace dtypes;
+#define AG_BLOCK(row, functor, arity, rule, set) \
+  add_row<math::functor, T, arity, RowRule::rule, (set).bits()>(host, OpId::row, #row);
+#define AG_UNARY(name, functor, rule, set, ...) AG_BLOCK(name, functor, 1, rule, set)
+#define AG_UNARY_ATTR(name, schema, functor, rule, set, ...) AG_BLOCK(name, functor, 1, rule, set)
+#define AG_BINARY(name, functor, rule, set, ...) AG_BLOCK(name, functor, 2, rule, set)
+#define AG_BINARY_ATTR(name, schema, functor, rule, set, ...) AG_BLOCK(name, functor, 2, rule, set)
+#define AG_TERNARY(name, schema, functor, rule, set, ...) AG_BLOCK(name, functor, 3, rule, set)
+#define AG_ROW(name, ...)
+#include "ops/table/elementwise.def"
+#undef AG_UNARY
+#undef AG_UNARY_ATTR
+#undef AG_BINARY
+#undef AG_BINARY_ATTR
+#undef AG_TERNARY
+#undef AG_ROW
+#undef AG_BLOCK
+}
+
+}  // namespace ampgrad::cuda

@@ -1,0 +1,13 @@
+#include "backend/cuda/families.h"
+
+namespace ampgrad::cuda {
+
+void register_families(const CudaHost& host) {
+  register_elementwise(host);
+  register_copy(host);
+  register_fill(host);
+  register_reduce(host);
+  register_gemm(host);
+}
+
+}  // namespace ampgrad::cuda

@@ -1,0 +1,17 @@
+// Explicit registration of the CUDA kernels: one function per family, one file (or one per compute
+// type) for each. docs/cuda.md says how a family is added.
+#pragma once
+
+#include "backend/cuda/library.h"
+
+namespace ampgrad::cuda {
+
+void register_families(const CudaHost& host);
+
+void register_elementwise(const CudaHost& host);
+void register_copy(const CudaHost& host);
+void register_fill(const CudaHost& host);
+void register_reduce(const CudaHost& host);
+void register_gemm(const CudaHost& host);
+
+}  // namespace ampgrad::cuda

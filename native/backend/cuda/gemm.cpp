@@ -1,0 +1,325 @@
+// Matrix products through cublasLt: row-major operands as the transposed column-major product, bias
+// in the epilogue, batches of equal steps in one call. Products accumulate in float (double for
+// float64), and no reduction runs in a narrower type. Plans are kept by shape.
+#include <algorithm>
+#include <array>
+#include <map>
+#include <memory>
+#include <mutex>
+
+#include "backend/cuda/check.h"
+#include "backend/cuda/context.h"
+#include "backend/cuda/copy.h"
+#include "backend/cuda/cublas.h"
+#include "backend/cuda/families.h"
+#include "backend/cuda/scratch.h"
+
+namespace ampgrad::cuda {
+
+namespace {
+
+// A column-major operand: op N when its rows lie dense in memory.
+struct Operand {
+  const void* data = nullptr;
+  bool transposed = false;
+  int64_t ld = 1;
+  int64_t batch_stride = 0;
+};
+
+struct Call {
+  DType dtype;
+  int64_t m, n, k, batch;  // of the row-major product
+  Operand left, right;     // of the column-major one: B, then A
+  void* c;
+  int64_t c_row, c_step;
+  double alpha, beta;
+  const void* bias;
+};
+
+cudaDataType_t type_of(DType d) {
+  if (d == DType::Float64) return CUDA_R_64F;
+  if (d == DType::Float16) return CUDA_R_16F;
+  return d == DType::BFloat16 ? CUDA_R_16BF : CUDA_R_32F;
+}
+
+uint32_t alignment_of(const void* p) {
+  uint32_t a = 256;
+  while (reinterpret_cast<uintptr_t>(p) % a != 0) a /= 2;
+  return a;
+}
+
+struct Deleter {
+  void operator()(cublasLtMatmulDesc_t d) const { cublaslt().cublasLtMatmulDescDestroy(d); }
+  void operator()(cublasLtMatrixLayout_t l) const { cublaslt().cublasLtMatrixLayoutDestroy(l); }
+  void operator()(cublasLtMatmulPreference_t p) const {
+    cublaslt().cublasLtMatmulPreferenceDestroy(p);
+  }
+};
+using Desc = std::unique_ptr<cublasLtMatmulDescOpaque, Deleter>;
+using Layout = std::unique_ptr<cublasLtMatrixLayoutOpaque, Deleter>;
+using Preference = std::unique_ptr<cublasLtMatmulPreferenceOpaque, Deleter>;
+
+template <class T>
+void set(const Desc& d, cublasLtMatmulDescAttributes_t attribute, const T& value) {
+  check_cublas(cublaslt().cublasLtMatmulDescSetAttribute(d.get(), attribute, &value, sizeof(value)),
+               "cublasLtMatmulDescSetAttribute");
+}
+
+template <class T>
+void set(const Preference& p, cublasLtMatmulPreferenceAttributes_t attribute, const T& value) {
+  check_cublas(
+      cublaslt().cublasLtMatmulPreferenceSetAttribute(p.get(), attribute, &value, sizeof(value)),
+      "cublasLtMatmulPreferenceSetAttribute");
+}
+
+Layout layout(DType dtype, int64_t rows, int64_t cols, int64_t ld, int64_t batch, int64_t step) {
+  cublasLtMatrixLayout_t raw = nullptr;
+  check_cublas(
+      cublaslt().cublasLtMatrixLayoutCreate(&raw, type_of(dtype), static_cast<uint64_t>(rows),
+                                            static_cast<uint64_t>(cols), std::max(ld, rows)),
+      "cublasLtMatrixLayoutCreate");
+  Layout l(raw);
+  const auto count = static_cast<int32_t>(batch);
+  check_cublas(cublaslt().cublasLtMatrixLayoutSetAttribute(raw, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT,
+                                                           &count, sizeof(count)),
+               "cublasLtMatrixLayoutSetAttribute");
+  check_cublas(cublaslt().cublasLtMatrixLayoutSetAttribute(
+                   raw, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &step, sizeof(step)),
+               "cublasLtMatrixLayoutSetAttribute");
+  return l;
+}
+
+Layout layout_of(const Call& c, const Operand& o, int64_t rows, int64_t cols) {
+  return o.transposed ? layout(c.dtype, cols, rows, o.ld, c.batch, o.batch_stride)
+                      : layout(c.dtype, rows, cols, o.ld, c.batch, o.batch_stride);
+}
+
+// What the choice of an algorithm depends on.
+using PlanKey = std::array<int64_t, 18>;
+struct Plan {
+  cublasLtMatmulAlgo_t algo;
+  size_t workspace;
+};
+
+PlanKey key_of(const Call& c) {
+  return {current_context().index,
+          static_cast<int64_t>(c.dtype),
+          c.m,
+          c.n,
+          c.k,
+          c.batch,
+          c.left.transposed,
+          c.left.ld,
+          c.left.batch_stride,
+          alignment_of(c.left.data),
+          c.right.transposed,
+          c.right.ld,
+          c.right.batch_stride,
+          alignment_of(c.right.data),
+          c.c_row,
+          c.c_step,
+          alignment_of(c.c),
+          c.bias != nullptr};
+}
+
+struct Handles {
+  Desc desc;
+  Layout left, right, out;
+};
+
+Plan find_plan(const Call& c, const Handles& h) {
+  static auto* plans = new std::map<PlanKey, Plan>();
+  static auto* mutex = new std::mutex();
+  const PlanKey key = key_of(c);
+  const std::lock_guard<std::mutex> lock(*mutex);
+  if (const auto it = plans->find(key); it != plans->end()) return it->second;
+  cublasLtMatmulPreference_t raw = nullptr;
+  check_cublas(cublaslt().cublasLtMatmulPreferenceCreate(&raw), "cublasLtMatmulPreferenceCreate");
+  const Preference preference(raw);
+  const uint64_t workspace = cublaslt_workspace().bytes;
+  set(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, workspace);
+  // Sums of parts are added in the accumulator's type, in a fixed order.
+  const uint32_t scheme = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
+  set(preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, scheme);
+  set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignment_of(c.left.data));
+  set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignment_of(c.right.data));
+  set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment_of(c.c));
+  set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignment_of(c.c));
+  cublasLtMatmulHeuristicResult_t result = {};
+  int found = 0;
+  const cublasStatus_t status = cublaslt().cublasLtMatmulAlgoGetHeuristic(
+      cublaslt_handle(), h.desc.get(), h.left.get(), h.right.get(), h.out.get(), h.out.get(), raw,
+      1, &result, &found);
+  AG_CHECK(status == CUBLAS_STATUS_SUCCESS && found > 0, Cuda,
+           "matmul: cuBLAS has no algorithm for ", c.m, "x", c.k, " by ", c.k, "x", c.n, " of ",
+           dtype_name(c.dtype), " on this device (cuBLAS error ", static_cast<int>(status), ")");
+  return plans->emplace(key, Plan{result.algo, result.workspaceSize}).first->second;
+}
+
+void run(const Call& c) {
+  const bool wide = c.dtype == DType::Float64;
+  cublasLtMatmulDesc_t raw = nullptr;
+  check_cublas(
+      cublaslt().cublasLtMatmulDescCreate(&raw, wide ? CUBLAS_COMPUTE_64F : CUBLAS_COMPUTE_32F,
+                                          wide ? CUDA_R_64F : CUDA_R_32F),
+      "cublasLtMatmulDescCreate");
+  const Handles h{Desc(raw), layout_of(c, c.left, c.n, c.k), layout_of(c, c.right, c.k, c.m),
+                  layout(c.dtype, c.n, c.m, c.c_row, c.batch, c.c_step)};
+  set(h.desc, CUBLASLT_MATMUL_DESC_TRANSA, c.left.transposed ? CUBLAS_OP_T : CUBLAS_OP_N);
+  set(h.desc, CUBLASLT_MATMUL_DESC_TRANSB, c.right.transposed ? CUBLAS_OP_T : CUBLAS_OP_N);
+  if (c.bias != nullptr) {
+    set(h.desc, CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
+    set(h.desc, CUBLASLT_MATMUL_DESC_BIAS_POINTER, c.bias);
+  }
+  const Plan plan = find_plan(c, h);
+  const float alpha = static_cast<float>(c.alpha);
+  const float beta = static_cast<float>(c.beta);
+  const void* scales[2] = {&alpha, &beta};
+  if (wide) {
+    scales[0] = &c.alpha;
+    scales[1] = &c.beta;
+  }
+  const Workspace w = cublaslt_workspace();
+  check_cublas(
+      cublaslt().cublasLtMatmul(cublaslt_handle(), raw, scales[0], c.left.data, h.left.get(),
+                                c.right.data, h.right.get(), scales[1], c.c, h.out.get(), c.c,
+                                h.out.get(), &plan.algo, w.data, w.bytes, current_stream()),
+      "cublasLtMatmul");
+}
+
+// The step between batches when it is the same for all; false when it is not.
+bool even_steps(const int64_t* offsets, int64_t batch, int64_t* step) {
+  *step = batch > 1 ? offsets[1] - offsets[0] : 0;
+  for (int64_t i = 1; i < batch; ++i) {
+    if (offsets[i] - offsets[i - 1] != *step) return false;
+  }
+  return *step >= 0;
+}
+
+// rows x cols, row-major strides -> the operand of the transposed product. False when no leading
+// dimension describes it.
+bool describe(int64_t rows, int64_t cols, int64_t row, int64_t col, Operand* o) {
+  if (col == 1 || cols == 1) {
+    o->transposed = false;
+    o->ld = rows == 1 ? std::max<int64_t>(cols, 1) : row;
+    if (o->ld >= cols) return true;
+  }
+  if (row == 1 || rows == 1) {
+    o->transposed = true;
+    o->ld = cols == 1 ? std::max<int64_t>(rows, 1) : col;
+    if (o->ld >= rows) return true;
+  }
+  return false;
+}
+
+const char* at(const void* data, int64_t offset, DType dtype) {
+  return static_cast<const char*>(data) + offset * static_cast<int64_t>(dtype_size(dtype));
+}
+
+// One matrix, made dense.
+void pack(const void* from, DType dtype, int64_t rows, int64_t cols, int64_t row, int64_t col,
+          void* to) {
+  const int64_t sizes[2] = {rows, cols};
+  const int64_t in[2] = {row, col};
+  const int64_t out[2] = {cols, 1};
+  ElementwiseParams p;
+  p.compute = dtype;
+  p.ndim = 2;
+  p.sizes = sizes;
+  p.numel = rows * cols;
+  p.out = {to, dtype, out};
+  p.num_inputs = 1;
+  p.in[0] = {const_cast<void*>(from), dtype, in};
+  copy_strided(p);
+}
+
+struct Offsets {
+  int64_t a = 0, b = 0, c = 0;
+};
+
+void run_one(const GemmParams& p, Call call, Offsets at_batch) {
+  const auto bytes = [&](int64_t n) { return static_cast<size_t>(n) * dtype_size(p.dtype); };
+  const void* a = at(p.a, at_batch.a, p.dtype);
+  const void* b = at(p.b, at_batch.b, p.dtype);
+  call.c = const_cast<char*>(at(p.c, at_batch.c, p.dtype));
+  const bool good_a = describe(p.m, p.k, p.a_row, p.a_col, &call.right);
+  const bool good_b = describe(p.k, p.n, p.b_row, p.b_col, &call.left);
+  const Scratch dense_a(good_a ? 0 : bytes(p.m * p.k));
+  const Scratch dense_b(good_b ? 0 : bytes(p.k * p.n));
+  if (!good_a) {
+    pack(a, p.dtype, p.m, p.k, p.a_row, p.a_col, dense_a.as<void>());
+    a = dense_a.as<void>();
+    describe(p.m, p.k, p.k, 1, &call.right);
+  }
+  if (!good_b) {
+    pack(b, p.dtype, p.k, p.n, p.b_row, p.b_col, dense_b.as<void>());
+    b = dense_b.as<void>();
+    describe(p.k, p.n, p.n, 1, &call.left);
+  }
+  call.right.data = a;
+  call.left.data = b;
+  run(call);
+}
+
+// The product of nothing is zero: as a product with one column of zeros, so that beta and bias keep
+// their meaning.
+void run_empty(const GemmParams& p) {
+  const int64_t longest = std::max(p.m, p.n);
+  const size_t bytes = static_cast<size_t>(longest) * dtype_size(p.dtype);
+  const Scratch zeros(bytes);
+  check(cudaMemsetAsync(zeros.as<void>(), 0, bytes, current_stream()), "matmul");
+  GemmParams q = p;
+  q.k = 1;
+  q.a = q.b = zeros.as<void>();
+  q.a_row = q.a_col = q.b_row = q.b_col = 1;
+  for (int64_t i = 0; i < p.batch; ++i) {
+    const Call call{p.dtype, p.m, p.n, 1, 1, {}, {}, nullptr, p.c_row, 0, p.alpha, p.beta, p.bias};
+    run_one(q, call, {0, 0, p.c_offsets == nullptr ? 0 : p.c_offsets[i]});
+  }
+}
+
+void gemm(const GemmParams& p, const void*) {
+  if (p.m == 0 || p.n == 0 || p.batch == 0) return;
+  AG_CHECK(std::max({p.m, p.n, p.k, p.batch}) <= INT32_MAX, Shape,
+           "matmul: a dimension is beyond 2^31 - 1, which cuBLAS cannot take");
+  if (p.k == 0) return run_empty(p);
+  Call call{p.dtype, p.m, p.n, p.k, 1, {}, {}, nullptr, p.c_row, 0, p.alpha, p.beta, p.bias};
+  Operand left;
+  Operand right;
+  const bool plain =
+      describe(p.m, p.k, p.a_row, p.a_col, &right) && describe(p.k, p.n, p.b_row, p.b_col, &left);
+  const bool many = p.batch > 1;
+  int64_t a_step = 0, b_step = 0, c_step = 0;
+  const bool even = many && even_steps(p.a_offsets, p.batch, &a_step) &&
+                    even_steps(p.b_offsets, p.batch, &b_step) &&
+                    even_steps(p.c_offsets, p.batch, &c_step);
+  if (plain && even) {
+    call.batch = p.batch;
+    call.left = left;
+    call.right = right;
+    call.left.data = at(p.b, p.b_offsets[0], p.dtype);
+    call.right.data = at(p.a, p.a_offsets[0], p.dtype);
+    call.left.batch_stride = b_step;
+    call.right.batch_stride = a_step;
+    call.c = const_cast<char*>(at(p.c, p.c_offsets[0], p.dtype));
+    call.c_step = c_step;
+    return run(call);
+  }
+  for (int64_t i = 0; i < p.batch; ++i) {
+    const Offsets offsets =
+        many ? Offsets{p.a_offsets[i], p.b_offsets[i], p.c_offsets[i]} : Offsets{};
+    run_one(p, call, offsets);
+  }
+}
+
+}  // namespace
+
+void register_gemm(const CudaHost& host) {
+  for (OpId op : {OpId::mm, OpId::bmm, OpId::linear}) {
+    for (DType dtype : {DType::Float16, DType::BFloat16, DType::Float32, DType::Float64}) {
+      set_kernel<GemmParams>(host, op, dtype, gemm);
+    }
+  }
+}
+
+}  // namespace ampgrad::cuda
