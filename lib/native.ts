@@ -77,6 +77,33 @@ export interface MemoryStats {
   readonly majorCollections: number;
 }
 
+/** What a CUDA device is. */
+export interface DeviceProperties {
+  readonly name: string;
+  /** Compute capability, for example 9 and 0. */
+  readonly major: number;
+  readonly minor: number;
+  readonly multiProcessorCount: number;
+  readonly totalMemory: number;
+  readonly freeMemory: number;
+}
+
+/** Figures of a CUDA device's allocator. */
+export interface CudaMemoryStats {
+  readonly allocatedBytes: number;
+  readonly peakAllocatedBytes: number;
+  readonly reservedBytes: number;
+  readonly peakReservedBytes: number;
+  readonly allocations: number;
+  readonly systemAllocations: number;
+  /** Allocations that first had to give cached memory back. */
+  readonly retries: number;
+  readonly outOfMemory: number;
+  readonly segments: number;
+  /** Free bytes in segments that are partly in use. */
+  readonly inactiveSplitBytes: number;
+}
+
 type Nullable = Handle | null | undefined;
 
 export interface Native {
@@ -158,6 +185,14 @@ export interface Native {
   emptyCache(): void;
   setMemoryLimit(bytes: number | null): void;
   resetPeakStats(): void;
+  cudaCount(): number;
+  cudaUnavailableReason(): string | null;
+  cudaProperties(device: number): DeviceProperties;
+  cudaSynchronize(device: number): void;
+  cudaMemory(device: number): CudaMemoryStats;
+  cudaEmptyCache(device: number): void;
+  cudaResetPeak(device: number): void;
+  cudaSetFraction(device: number, fraction: number): void;
   manualSeed(seed: number | bigint): void;
   initialSeed(): bigint;
   reseed(): number;

@@ -29,7 +29,7 @@ const layers = [
     allowed: [
       /^(core|ops|autograd|amp|runtime)\//,
       /^backend\/cpu\/(register|parallel)\.h$/,
-      /^backend\/cuda\/(register|runtime)\.h$/,
+      /^backend\/cuda\/register\.h$/,
     ],
   },
   { folder: 'tests/', allowed: [/./] },

@@ -67,5 +67,6 @@ void export_data_functions(napi_env env, napi_value exports);
 void export_autograd_functions(napi_env env, napi_value exports);
 void export_runtime_functions(napi_env env, napi_value exports);
 void export_amp_functions(napi_env env, napi_value exports);
+void export_cuda_functions(napi_env env, napi_value exports);
 
 }  // namespace ampgrad::binding

@@ -1,0 +1,137 @@
+/**
+ * CUDA devices: whether there are any and what they are, waiting for them, their memory. PyTorch:
+ * `torch.cuda`. Every function takes a device as `'cuda'`, `'cuda:1'` or an index (default 0), and
+ * throws ERR_DEVICE when it does not exist.
+ */
+import { makeError } from './errors';
+import { type CudaMemoryStats, type DeviceProperties, native } from './native';
+
+export type { CudaMemoryStats, DeviceProperties } from './native';
+
+/** A CUDA device by name or index. */
+export type CudaDevice = number | 'cuda' | `cuda:${number}`;
+
+function indexOf(device: CudaDevice): number {
+  if (typeof device === 'number') {
+    if (Number.isInteger(device) && device >= 0) return device;
+  } else {
+    const match = /^cuda(?::(\d+))?$/.exec(device);
+    if (match) return Number(match[1] ?? 0);
+  }
+  throw makeError(
+    'ERR_VALUE',
+    `cuda: argument 'device' must be 'cuda', 'cuda:<index>' or an index, got ${JSON.stringify(device)}`,
+  );
+}
+
+/** Whether a tensor can be moved to `'cuda'` here. Never throws. */
+export function isAvailable(): boolean {
+  return native.cudaCount() > 0;
+}
+
+/** What is missing for {@link isAvailable} to be true: a library, a driver, a device. */
+export function unavailableReason(): string | null {
+  return native.cudaUnavailableReason();
+}
+
+/** Number of devices; 0 where CUDA is not available. */
+export function deviceCount(): number {
+  return native.cudaCount();
+}
+
+export function getDeviceProperties(device: CudaDevice = 0): DeviceProperties {
+  return native.cudaProperties(indexOf(device));
+}
+
+export function getDeviceName(device: CudaDevice = 0): string {
+  return getDeviceProperties(device).name;
+}
+
+/** Major and minor compute capability, for example `[9, 0]`. */
+export function getDeviceCapability(device: CudaDevice = 0): [number, number] {
+  const { major, minor } = getDeviceProperties(device);
+  return [major, minor];
+}
+
+/** Whether matrix products in float16 run on Tensor Cores: capability 7.0 or higher. */
+export function hasTensorCores(device: CudaDevice = 0): boolean {
+  return getDeviceProperties(device).major >= 7;
+}
+
+/** Whether the device computes in bfloat16: capability 8.0 or higher. */
+export function isBf16Supported(device: CudaDevice = 0): boolean {
+  return getDeviceProperties(device).major >= 8;
+}
+
+/** Waits until the device has done everything that was asked of it. */
+export function synchronize(device: CudaDevice = 0): void {
+  native.cudaSynchronize(indexOf(device));
+}
+
+/** All figures of the device's allocator. */
+export function memoryStats(device: CudaDevice = 0): CudaMemoryStats {
+  return native.cudaMemory(indexOf(device));
+}
+
+/** Bytes in use by tensors. */
+export function memoryAllocated(device: CudaDevice = 0): number {
+  return memoryStats(device).allocatedBytes;
+}
+
+/** Highest {@link memoryAllocated} since the start or the last {@link resetPeakMemoryStats}. */
+export function maxMemoryAllocated(device: CudaDevice = 0): number {
+  return memoryStats(device).peakAllocatedBytes;
+}
+
+/** Bytes held from the device, in use or cached. */
+export function memoryReserved(device: CudaDevice = 0): number {
+  return memoryStats(device).reservedBytes;
+}
+
+/** Highest {@link memoryReserved} since the start or the last {@link resetPeakMemoryStats}. */
+export function maxMemoryReserved(device: CudaDevice = 0): number {
+  return memoryStats(device).peakReservedBytes;
+}
+
+/** Starts the peak figures afresh. */
+export function resetPeakMemoryStats(device: CudaDevice = 0): void {
+  native.cudaResetPeak(indexOf(device));
+}
+
+/** Gives cached memory that no tensor uses back to the device. */
+export function emptyCache(device: CudaDevice = 0): void {
+  native.cudaEmptyCache(indexOf(device));
+}
+
+/** Free and total bytes of the device, as the driver sees them. */
+export function memGetInfo(device: CudaDevice = 0): [number, number] {
+  const { freeMemory, totalMemory } = getDeviceProperties(device);
+  return [freeMemory, totalMemory];
+}
+
+/**
+ * Limits what this process may hold of the device to a share of its memory, above 0 and at most 1;
+ * beyond it allocations fail with ERR_OOM.
+ */
+export function setPerProcessMemoryFraction(fraction: number, device: CudaDevice = 0): void {
+  if (!(fraction > 0 && fraction <= 1)) {
+    throw makeError(
+      'ERR_VALUE',
+      `setPerProcessMemoryFraction: argument 'fraction' must be above 0 and at most 1, got ${fraction}`,
+    );
+  }
+  native.cudaSetFraction(indexOf(device), fraction);
+}
+
+/** The figures of {@link memoryStats} as a text for people. */
+export function memorySummary(device: CudaDevice = 0): string {
+  const s = memoryStats(device);
+  const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1).padStart(10)} MiB`;
+  return [
+    `Memory of cuda:${indexOf(device)} (${getDeviceName(device)})`,
+    `  in use        ${mib(s.allocatedBytes)}   peak ${mib(s.peakAllocatedBytes)}`,
+    `  reserved      ${mib(s.reservedBytes)}   peak ${mib(s.peakReservedBytes)}`,
+    `  free in parts ${mib(s.inactiveSplitBytes)}   in ${s.segments} segments`,
+    `  allocations   ${s.allocations}, of the device ${s.systemAllocations}, retried ${s.retries}, failed ${s.outOfMemory}`,
+  ].join('\n');
+}
