@@ -30,7 +30,6 @@ export * as cuda from './cuda';
 export * as data from './data';
 export * as files from './files';
 export * as linalg from './linalg';
-export { load, loadTorch, type LoadTorchOptions, npy, npz, safetensors, save } from './files';
 export {
   Checkpoint,
   load,

@@ -7,7 +7,6 @@
 #include <sys/mman.h>
 
 #include <algorithm>
-#include <atomic>
 #include <bit>
 #include <cmath>
 #include <cstdlib>
@@ -141,9 +140,6 @@ class CachingCpuAllocator final : public Allocator {
     return stats_;
   }
 
-  void set_limit(uint64_t bytes) override { limit_.store(bytes, std::memory_order_relaxed); }
-  uint64_t limit() const override { return limit_.load(std::memory_order_relaxed); }
-
   void reset_peak_stats() override {
     const std::lock_guard<std::mutex> lock(mutex_);
     stats_.peak_allocated = stats_.allocated;
@@ -220,7 +216,6 @@ class CachingCpuAllocator final : public Allocator {
   size_t chunk_left_ = 0;
   size_t cached_ = 0;
   size_t fading_peak_ = 0;
-  std::atomic<uint64_t> limit_{kNoLimit};
   uint64_t clock_ = 0;
   MemoryStats stats_;
 };

@@ -2,6 +2,7 @@
 // (the Node binding) is asked to collect garbage when memory runs short.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -34,10 +35,13 @@ class Allocator {
   virtual void empty_cache() = 0;
   virtual MemoryStats stats() const = 0;
   virtual void reset_peak_stats() = 0;
-  // The most that may be reserved from the system; blocks under 32 KiB do not ask. kNoLimit: what
-  // the system has.
-  virtual void set_limit(uint64_t bytes) = 0;
-  virtual uint64_t limit() const = 0;
+
+  // The most that may be reserved from the system; kNoLimit: what the system has.
+  void set_limit(uint64_t bytes) { limit_.store(bytes, std::memory_order_relaxed); }
+  uint64_t limit() const { return limit_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<uint64_t> limit_{kNoLimit};
 };
 
 Allocator& cpu_allocator();
