@@ -1219,6 +1219,85 @@ export interface CtcLossOptions {
   readonly zeroInfinity?: boolean | undefined;
 }
 
+/** Options of {@link cov}. */
+export interface CovOptions {
+  readonly correction?: number | undefined;
+  readonly fweights?: Tensor | null | undefined;
+  readonly aweights?: Tensor | null | undefined;
+}
+
+/** Options of {@link diff}. */
+export interface DiffOptions {
+  readonly n?: number | undefined;
+  readonly dim?: number | undefined;
+  readonly prepend?: Tensor | null | undefined;
+  readonly append?: Tensor | null | undefined;
+}
+
+/** Options of {@link trapezoid}. */
+export interface TrapezoidOptions {
+  readonly x?: Tensor | null | undefined;
+  readonly dx?: Scalar | undefined;
+  readonly dim?: number | undefined;
+}
+
+/** Options of {@link cumulativeTrapezoid}. */
+export interface CumulativeTrapezoidOptions {
+  readonly x?: Tensor | null | undefined;
+  readonly dx?: Scalar | undefined;
+  readonly dim?: number | undefined;
+}
+
+/** Options of {@link histogram}. */
+export interface HistogramOptions {
+  readonly bins?: Tensor | Scalar | undefined;
+  readonly range?: number | readonly number[] | null | undefined;
+  readonly weight?: Tensor | null | undefined;
+  readonly density?: boolean | undefined;
+}
+
+/** Options of {@link isin}. */
+export interface IsinOptions {
+  readonly assumeUnique?: boolean | undefined;
+  readonly invert?: boolean | undefined;
+}
+
+/** Options of {@link dist}. */
+export interface DistOptions {
+  readonly p?: Scalar | undefined;
+}
+
+/** Options of {@link cdist}. */
+export interface CdistOptions {
+  readonly p?: number | undefined;
+  readonly computeMode?: string | null | undefined;
+}
+
+/** Options of {@link pdist}. */
+export interface PdistOptions {
+  readonly p?: number | undefined;
+}
+
+/** Options of {@link fillDiagonal_}. */
+export interface FillDiagonal_Options {
+  readonly wrap?: boolean | undefined;
+}
+
+/** Options of {@link scalarTensor}. */
+export interface ScalarTensorOptions {
+  readonly dtype?: DType | null | undefined;
+  readonly device?: Device | null | undefined;
+  readonly requiresGrad?: boolean | undefined;
+}
+
+/** Options of {@link logspace}. */
+export interface LogspaceOptions {
+  readonly base?: number | undefined;
+  readonly dtype?: DType | null | undefined;
+  readonly device?: Device | null | undefined;
+  readonly requiresGrad?: boolean | undefined;
+}
+
 /** Options of {@link subtract}. */
 export interface SubtractOptions {
   readonly alpha?: Scalar | undefined;
@@ -1247,6 +1326,13 @@ export interface ConcatOptions {
 
 /** Options of {@link concatenate}. */
 export interface ConcatenateOptions {
+  readonly dim?: number | undefined;
+}
+
+/** Options of {@link trapz}. */
+export interface TrapzOptions {
+  readonly x?: Tensor | null | undefined;
+  readonly dx?: Scalar | undefined;
   readonly dim?: number | undefined;
 }
 
@@ -2352,6 +2438,46 @@ const op_tripletMarginLoss = opEntry('tripletMarginLoss');
 const fn_tripletMarginLoss = op_tripletMarginLoss.fn;
 const op_ctcLoss = opEntry('ctcLoss');
 const fn_ctcLoss = op_ctcLoss.fn;
+const op_kron = opEntry('kron');
+const fn_kron = op_kron.fn;
+const op_cov = opEntry('cov');
+const fn_cov = op_cov.fn;
+const op_corrcoef = opEntry('corrcoef');
+const fn_corrcoef = op_corrcoef.fn;
+const op_diff = opEntry('diff');
+const fn_diff = op_diff.fn;
+const op_trapezoid = opEntry('trapezoid');
+const fn_trapezoid = op_trapezoid.fn;
+const op_cumulativeTrapezoid = opEntry('cumulativeTrapezoid');
+const fn_cumulativeTrapezoid = op_cumulativeTrapezoid.fn;
+const op_histogram = opEntry('histogram');
+const fn_histogram = op_histogram.fn;
+const names_histogram = ['hist', 'binEdges'];
+const op_isin = opEntry('isin');
+const fn_isin = op_isin.fn;
+const op_unravelIndex = opEntry('unravelIndex');
+const fn_unravelIndex = op_unravelIndex.fn;
+const op_renorm = opEntry('renorm');
+const fn_renorm = op_renorm.fn;
+const op_renorm_ = opEntry('renorm_');
+const fn_renorm_ = op_renorm_.fn;
+const op_dist = opEntry('dist');
+const fn_dist = op_dist.fn;
+const op_cdist = opEntry('cdist');
+const fn_cdist = op_cdist.fn;
+const op_pdist = opEntry('pdist');
+const fn_pdist = op_pdist.fn;
+const op_frexp = opEntry('frexp');
+const fn_frexp = op_frexp.fn;
+const names_frexp = ['mantissa', 'exponent'];
+const op_fill = opEntry('fill');
+const fn_fill = op_fill.fn;
+const op_fillDiagonal_ = opEntry('fillDiagonal_');
+const fn_fillDiagonal_ = op_fillDiagonal_.fn;
+const op_scalarTensor = opEntry('scalarTensor');
+const fn_scalarTensor = op_scalarTensor.fn;
+const op_logspace = opEntry('logspace');
+const fn_logspace = op_logspace.fn;
 const op_absolute = opEntry('absolute');
 const fn_absolute = op_absolute.fn;
 const op_absolute_ = opEntry('absolute_');
@@ -2481,6 +2607,8 @@ const op_matrixExp = opEntry('matrixExp');
 const fn_matrixExp = op_matrixExp.fn;
 const op_orgqr = opEntry('orgqr');
 const fn_orgqr = op_orgqr.fn;
+const op_trapz = opEntry('trapz');
+const fn_trapz = op_trapz.fn;
 
 function method(name: string, fn: (this: Tensor, ...args: never[]) => unknown): void {
   Object.defineProperty(fn, 'name', { value: name });
@@ -4337,6 +4465,104 @@ declare module './tensor' {
       options?: AffineGridOptions,
     ): Tensor;
 
+    /** `kron(Tensor input, Tensor other) -> Tensor` */
+    kron(other: Tensor): Tensor;
+
+    /** `cov(Tensor input, *, int correction=1, Tensor? fweights=None, Tensor? aweights=None) -> Tensor` */
+    cov(options?: CovOptions): Tensor;
+
+    /** `corrcoef(Tensor input) -> Tensor` */
+    corrcoef(): Tensor;
+
+    /** `diff(Tensor input, int n=1, int dim=-1, Tensor? prepend=None, Tensor? append=None) -> Tensor` */
+    diff(options?: DiffOptions): Tensor;
+    diff(
+      n: number | undefined,
+      dim?: number,
+      prepend?: Tensor | null,
+      append?: Tensor | null,
+      options?: DiffOptions,
+    ): Tensor;
+
+    /** `trapezoid(Tensor y, Tensor? x=None, *, Scalar dx=1, int dim=-1) -> Tensor` */
+    trapezoid(options?: TrapezoidOptions): Tensor;
+    trapezoid(x: Tensor | null | undefined, options?: TrapezoidOptions): Tensor;
+
+    /** `cumulativeTrapezoid(Tensor y, Tensor? x=None, *, Scalar dx=1, int dim=-1) -> Tensor` */
+    cumulativeTrapezoid(options?: CumulativeTrapezoidOptions): Tensor;
+    cumulativeTrapezoid(x: Tensor | null | undefined, options?: CumulativeTrapezoidOptions): Tensor;
+
+    /** `histogram(Tensor input, Tensor|Scalar bins=100, *, float[]? range=None, Tensor? weight=None, bool density=False) -> (Tensor hist, Tensor binEdges)` */
+    histogram(
+      options?: HistogramOptions,
+    ): Named<
+      [hist: Tensor, binEdges: Tensor],
+      { readonly hist: Tensor; readonly binEdges: Tensor }
+    >;
+    histogram(
+      bins: Tensor | Scalar | undefined,
+      options?: HistogramOptions,
+    ): Named<
+      [hist: Tensor, binEdges: Tensor],
+      { readonly hist: Tensor; readonly binEdges: Tensor }
+    >;
+
+    /** `isin(Tensor|Scalar elements, Tensor|Scalar testElements, *, bool assumeUnique=False, bool invert=False) -> Tensor` */
+    isin(testElements: Tensor | Scalar, options?: IsinOptions): Tensor;
+
+    /** `unravelIndex(Tensor indices, int[] shape) -> Tensor[]` */
+    unravelIndex(shape: number | readonly number[]): Tensor[];
+    unravelIndex(...shape: number[]): Tensor[];
+
+    /** `renorm(Tensor input, Scalar p, int dim, Scalar maxnorm) -> Tensor` */
+    renorm(p: Scalar, dim: number, maxnorm: Scalar): Tensor;
+
+    /** In-place form of {@link renorm}. */
+    renorm_(p: Scalar, dim: number, maxnorm: Scalar): this;
+
+    /** `dist(Tensor input, Tensor other, Scalar p=2) -> Tensor` */
+    dist(other: Tensor, options?: DistOptions): Tensor;
+    dist(other: Tensor, p: Scalar | undefined, options?: DistOptions): Tensor;
+
+    /** `cdist(Tensor x1, Tensor x2, float p=2.0, str? computeMode=None) -> Tensor` */
+    cdist(x2: Tensor, options?: CdistOptions): Tensor;
+    cdist(
+      x2: Tensor,
+      p: number | undefined,
+      computeMode?: string | null,
+      options?: CdistOptions,
+    ): Tensor;
+
+    /** `pdist(Tensor input, float p=2.0) -> Tensor` */
+    pdist(options?: PdistOptions): Tensor;
+    pdist(p: number | undefined, options?: PdistOptions): Tensor;
+
+    /** `frexp(Tensor input) -> (Tensor mantissa, Tensor exponent)` */
+    frexp(): Named<
+      [mantissa: Tensor, exponent: Tensor],
+      { readonly mantissa: Tensor; readonly exponent: Tensor }
+    >;
+
+    /** `fill(Tensor input, Tensor|Scalar value) -> Tensor` */
+    fill(value: Tensor | Scalar): Tensor;
+
+    /** `fillDiagonal_(Tensor input, Scalar fillValue, bool wrap=False) -> Tensor` */
+    fillDiagonal_(fillValue: Scalar, options?: FillDiagonal_Options): this;
+    fillDiagonal_(
+      fillValue: Scalar,
+      wrap: boolean | undefined,
+      options?: FillDiagonal_Options,
+    ): this;
+
+    /** `logspace(Tensor|Scalar start, Tensor|Scalar end, int steps, float base=10.0, *, ScalarType? dtype=None, Device? device=None) -> Tensor` */
+    logspace(end: Tensor | Scalar, steps: number, options?: LogspaceOptions): Tensor;
+    logspace(
+      end: Tensor | Scalar,
+      steps: number,
+      base: number | undefined,
+      options?: LogspaceOptions,
+    ): Tensor;
+
     /** `abs(Tensor input) -> Tensor` */
     absolute(): Tensor;
 
@@ -4533,6 +4759,10 @@ declare module './tensor' {
 
     /** `linalgHouseholderProduct(Tensor input, Tensor tau) -> Tensor` */
     orgqr(tau: Tensor): Tensor;
+
+    /** `trapezoid(Tensor y, Tensor? x=None, *, Scalar dx=1, int dim=-1) -> Tensor` */
+    trapz(options?: TrapzOptions): Tensor;
+    trapz(x: Tensor | null | undefined, options?: TrapzOptions): Tensor;
   }
 }
 
@@ -9870,6 +10100,272 @@ export function ctcLoss(
   return wrapOne(invoke(op_ctcLoss, [...arguments]), logProbs);
 }
 
+/** `kron(Tensor input, Tensor other) -> Tensor` */
+export function kron(input: Tensor, other: Tensor): Tensor;
+export function kron(input?: unknown, other?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_kron(unwrap(input), unwrap(other)), input);
+  }
+  return wrapOne(invoke(op_kron, [...arguments]), input);
+}
+
+/** `cov(Tensor input, *, int correction=1, Tensor? fweights=None, Tensor? aweights=None) -> Tensor` */
+export function cov(input: Tensor, options?: CovOptions): Tensor;
+export function cov(input?: unknown, _0?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_cov(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_cov, [...arguments]), input);
+}
+
+/** `corrcoef(Tensor input) -> Tensor` */
+export function corrcoef(input: Tensor): Tensor;
+export function corrcoef(input?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_corrcoef(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_corrcoef, [...arguments]), input);
+}
+
+/** `diff(Tensor input, int n=1, int dim=-1, Tensor? prepend=None, Tensor? append=None) -> Tensor` */
+export function diff(input: Tensor, options?: DiffOptions): Tensor;
+export function diff(
+  input: Tensor,
+  n: number | undefined,
+  dim?: number,
+  prepend?: Tensor | null,
+  append?: Tensor | null,
+  options?: DiffOptions,
+): Tensor;
+export function diff(
+  input?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+  _3?: unknown,
+  _4?: unknown,
+): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_diff(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_diff, [...arguments]), input);
+}
+
+/** `trapezoid(Tensor y, Tensor? x=None, *, Scalar dx=1, int dim=-1) -> Tensor` */
+export function trapezoid(y: Tensor, options?: TrapezoidOptions): Tensor;
+export function trapezoid(
+  y: Tensor,
+  x: Tensor | null | undefined,
+  options?: TrapezoidOptions,
+): Tensor;
+export function trapezoid(y?: unknown, _0?: unknown, _1?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_trapezoid(unwrap(y)), y);
+  }
+  return wrapOne(invoke(op_trapezoid, [...arguments]), y);
+}
+
+/** `cumulativeTrapezoid(Tensor y, Tensor? x=None, *, Scalar dx=1, int dim=-1) -> Tensor` */
+export function cumulativeTrapezoid(y: Tensor, options?: CumulativeTrapezoidOptions): Tensor;
+export function cumulativeTrapezoid(
+  y: Tensor,
+  x: Tensor | null | undefined,
+  options?: CumulativeTrapezoidOptions,
+): Tensor;
+export function cumulativeTrapezoid(y?: unknown, _0?: unknown, _1?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_cumulativeTrapezoid(unwrap(y)), y);
+  }
+  return wrapOne(invoke(op_cumulativeTrapezoid, [...arguments]), y);
+}
+
+/** `histogram(Tensor input, Tensor|Scalar bins=100, *, float[]? range=None, Tensor? weight=None, bool density=False) -> (Tensor hist, Tensor binEdges)` */
+export function histogram(
+  input: Tensor,
+  options?: HistogramOptions,
+): Named<[hist: Tensor, binEdges: Tensor], { readonly hist: Tensor; readonly binEdges: Tensor }>;
+export function histogram(
+  input: Tensor,
+  bins: Tensor | Scalar | undefined,
+  options?: HistogramOptions,
+): Named<[hist: Tensor, binEdges: Tensor], { readonly hist: Tensor; readonly binEdges: Tensor }>;
+export function histogram(
+  input?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+): Named<[hist: Tensor, binEdges: Tensor], { readonly hist: Tensor; readonly binEdges: Tensor }> {
+  if (arguments.length === 1) {
+    return wrapNamed(fn_histogram(unwrap(input)), names_histogram);
+  }
+  return wrapNamed(invoke(op_histogram, [...arguments]), names_histogram);
+}
+
+/** `isin(Tensor|Scalar elements, Tensor|Scalar testElements, *, bool assumeUnique=False, bool invert=False) -> Tensor` */
+export function isin(
+  elements: Tensor | Scalar,
+  testElements: Tensor | Scalar,
+  options?: IsinOptions,
+): Tensor;
+export function isin(elements?: unknown, testElements?: unknown, _0?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_isin(unwrap(elements), unwrap(testElements)), elements);
+  }
+  return wrapOne(invoke(op_isin, [...arguments]), elements);
+}
+
+/** `unravelIndex(Tensor indices, int[] shape) -> Tensor[]` */
+export function unravelIndex(indices: Tensor, shape: number | readonly number[]): Tensor[];
+export function unravelIndex(indices: Tensor, ...shape: number[]): Tensor[];
+export function unravelIndex(indices?: unknown, shape?: unknown, ..._more: unknown[]): Tensor[] {
+  return wrapList(invoke(op_unravelIndex, [...arguments]));
+}
+
+/** `renorm(Tensor input, Scalar p, int dim, Scalar maxnorm) -> Tensor` */
+export function renorm(input: Tensor, p: Scalar, dim: number, maxnorm: Scalar): Tensor;
+export function renorm(input?: unknown, p?: unknown, dim?: unknown, maxnorm?: unknown): Tensor {
+  if (arguments.length === 4) {
+    return wrapOne(fn_renorm(unwrap(input), unwrap(p), unwrap(dim), unwrap(maxnorm)), input);
+  }
+  return wrapOne(invoke(op_renorm, [...arguments]), input);
+}
+
+/** `dist(Tensor input, Tensor other, Scalar p=2) -> Tensor` */
+export function dist(input: Tensor, other: Tensor, options?: DistOptions): Tensor;
+export function dist(
+  input: Tensor,
+  other: Tensor,
+  p: Scalar | undefined,
+  options?: DistOptions,
+): Tensor;
+export function dist(input?: unknown, other?: unknown, _0?: unknown, _1?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_dist(unwrap(input), unwrap(other)), input);
+  }
+  return wrapOne(invoke(op_dist, [...arguments]), input);
+}
+
+/** `cdist(Tensor x1, Tensor x2, float p=2.0, str? computeMode=None) -> Tensor` */
+export function cdist(x1: Tensor, x2: Tensor, options?: CdistOptions): Tensor;
+export function cdist(
+  x1: Tensor,
+  x2: Tensor,
+  p: number | undefined,
+  computeMode?: string | null,
+  options?: CdistOptions,
+): Tensor;
+export function cdist(
+  x1?: unknown,
+  x2?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_cdist(unwrap(x1), unwrap(x2)), x1);
+  }
+  return wrapOne(invoke(op_cdist, [...arguments]), x1);
+}
+
+/** `pdist(Tensor input, float p=2.0) -> Tensor` */
+export function pdist(input: Tensor, options?: PdistOptions): Tensor;
+export function pdist(input: Tensor, p: number | undefined, options?: PdistOptions): Tensor;
+export function pdist(input?: unknown, _0?: unknown, _1?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_pdist(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_pdist, [...arguments]), input);
+}
+
+/** `frexp(Tensor input) -> (Tensor mantissa, Tensor exponent)` */
+export function frexp(
+  input: Tensor,
+): Named<
+  [mantissa: Tensor, exponent: Tensor],
+  { readonly mantissa: Tensor; readonly exponent: Tensor }
+>;
+export function frexp(
+  input?: unknown,
+): Named<
+  [mantissa: Tensor, exponent: Tensor],
+  { readonly mantissa: Tensor; readonly exponent: Tensor }
+> {
+  if (arguments.length === 1) {
+    return wrapNamed(fn_frexp(unwrap(input)), names_frexp);
+  }
+  return wrapNamed(invoke(op_frexp, [...arguments]), names_frexp);
+}
+
+/** `fill(Tensor input, Tensor|Scalar value) -> Tensor` */
+export function fill(input: Tensor, value: Tensor | Scalar): Tensor;
+export function fill(input?: unknown, value?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_fill(unwrap(input), unwrap(value)), input);
+  }
+  return wrapOne(invoke(op_fill, [...arguments]), input);
+}
+
+/** `fillDiagonal_(Tensor input, Scalar fillValue, bool wrap=False) -> Tensor` */
+export function fillDiagonal_(
+  input: Tensor,
+  fillValue: Scalar,
+  options?: FillDiagonal_Options,
+): Tensor;
+export function fillDiagonal_(
+  input: Tensor,
+  fillValue: Scalar,
+  wrap: boolean | undefined,
+  options?: FillDiagonal_Options,
+): Tensor;
+export function fillDiagonal_(
+  input?: unknown,
+  fillValue?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+): Tensor {
+  if (arguments.length === 2) {
+    fn_fillDiagonal_(unwrap(input), unwrap(fillValue));
+    return input as Tensor;
+  }
+  invoke(op_fillDiagonal_, [...arguments]);
+  return input as Tensor;
+}
+
+/** `scalarTensor(Scalar s, *, ScalarType? dtype=None, Device? device=None) -> Tensor` */
+export function scalarTensor(s: Scalar, options?: ScalarTensorOptions): Tensor;
+export function scalarTensor(s?: unknown, _0?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_scalarTensor(unwrap(s)), s);
+  }
+  return wrapOne(invoke(op_scalarTensor, [...arguments]), s);
+}
+
+/** `logspace(Tensor|Scalar start, Tensor|Scalar end, int steps, float base=10.0, *, ScalarType? dtype=None, Device? device=None) -> Tensor` */
+export function logspace(
+  start: Tensor | Scalar,
+  end: Tensor | Scalar,
+  steps: number,
+  options?: LogspaceOptions,
+): Tensor;
+export function logspace(
+  start: Tensor | Scalar,
+  end: Tensor | Scalar,
+  steps: number,
+  base: number | undefined,
+  options?: LogspaceOptions,
+): Tensor;
+export function logspace(
+  start?: unknown,
+  end?: unknown,
+  steps?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+): Tensor {
+  if (arguments.length === 3) {
+    return wrapOne(fn_logspace(unwrap(start), unwrap(end), unwrap(steps)), start);
+  }
+  return wrapOne(invoke(op_logspace, [...arguments]), start);
+}
+
 /** `abs(Tensor input) -> Tensor` */
 export function absolute(input: Tensor): Tensor;
 export function absolute(input?: unknown): Tensor {
@@ -10244,6 +10740,16 @@ export function orgqr(input?: unknown, tau?: unknown): Tensor {
     return wrapOne(fn_orgqr(unwrap(input), unwrap(tau)), input);
   }
   return wrapOne(invoke(op_orgqr, [...arguments]), input);
+}
+
+/** `trapezoid(Tensor y, Tensor? x=None, *, Scalar dx=1, int dim=-1) -> Tensor` */
+export function trapz(y: Tensor, options?: TrapzOptions): Tensor;
+export function trapz(y: Tensor, x: Tensor | null | undefined, options?: TrapzOptions): Tensor;
+export function trapz(y?: unknown, _0?: unknown, _1?: unknown): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_trapz(unwrap(y)), y);
+  }
+  return wrapOne(invoke(op_trapz, [...arguments]), y);
 }
 
 method('add', function (this: Tensor, other?: unknown, _0?: unknown) {
@@ -13725,6 +14231,139 @@ method('affineGrid', function (this: Tensor, size?: unknown, _0?: unknown, _1?: 
   return wrapOne(invoke(op_affineGrid, [this, ...arguments]), this);
 });
 
+method('kron', function (this: Tensor, other?: unknown) {
+  if (arguments.length === 1) {
+    return wrapOne(fn_kron(unwrap(this), unwrap(other)), this);
+  }
+  return wrapOne(invoke(op_kron, [this, ...arguments]), this);
+});
+
+method('cov', function (this: Tensor, _0?: unknown) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_cov(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_cov, [this, ...arguments]), this);
+});
+
+method('corrcoef', function (this: Tensor) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_corrcoef(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_corrcoef, [this, ...arguments]), this);
+});
+
+method(
+  'diff',
+  function (this: Tensor, _0?: unknown, _1?: unknown, _2?: unknown, _3?: unknown, _4?: unknown) {
+    if (arguments.length === 0) {
+      return wrapOne(fn_diff(unwrap(this)), this);
+    }
+    return wrapOne(invoke(op_diff, [this, ...arguments]), this);
+  },
+);
+
+method('trapezoid', function (this: Tensor, _0?: unknown, _1?: unknown) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_trapezoid(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_trapezoid, [this, ...arguments]), this);
+});
+
+method('cumulativeTrapezoid', function (this: Tensor, _0?: unknown, _1?: unknown) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_cumulativeTrapezoid(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_cumulativeTrapezoid, [this, ...arguments]), this);
+});
+
+method('histogram', function (this: Tensor, _0?: unknown, _1?: unknown) {
+  if (arguments.length === 0) {
+    return wrapNamed(fn_histogram(unwrap(this)), names_histogram);
+  }
+  return wrapNamed(invoke(op_histogram, [this, ...arguments]), names_histogram);
+});
+
+method('isin', function (this: Tensor, testElements?: unknown, _0?: unknown) {
+  if (arguments.length === 1) {
+    return wrapOne(fn_isin(unwrap(this), unwrap(testElements)), this);
+  }
+  return wrapOne(invoke(op_isin, [this, ...arguments]), this);
+});
+
+method('unravelIndex', function (this: Tensor, shape?: unknown, ..._more: unknown[]) {
+  return wrapList(invoke(op_unravelIndex, [this, ...arguments]));
+});
+
+method('renorm', function (this: Tensor, p?: unknown, dim?: unknown, maxnorm?: unknown) {
+  if (arguments.length === 3) {
+    return wrapOne(fn_renorm(unwrap(this), unwrap(p), unwrap(dim), unwrap(maxnorm)), this);
+  }
+  return wrapOne(invoke(op_renorm, [this, ...arguments]), this);
+});
+
+method('renorm_', function (this: Tensor, p?: unknown, dim?: unknown, maxnorm?: unknown) {
+  if (arguments.length === 3) {
+    fn_renorm_(unwrap(this), unwrap(p), unwrap(dim), unwrap(maxnorm));
+    return this;
+  }
+  invoke(op_renorm_, [this, ...arguments]);
+  return this;
+});
+
+method('dist', function (this: Tensor, other?: unknown, _0?: unknown, _1?: unknown) {
+  if (arguments.length === 1) {
+    return wrapOne(fn_dist(unwrap(this), unwrap(other)), this);
+  }
+  return wrapOne(invoke(op_dist, [this, ...arguments]), this);
+});
+
+method('cdist', function (this: Tensor, x2?: unknown, _0?: unknown, _1?: unknown, _2?: unknown) {
+  if (arguments.length === 1) {
+    return wrapOne(fn_cdist(unwrap(this), unwrap(x2)), this);
+  }
+  return wrapOne(invoke(op_cdist, [this, ...arguments]), this);
+});
+
+method('pdist', function (this: Tensor, _0?: unknown, _1?: unknown) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_pdist(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_pdist, [this, ...arguments]), this);
+});
+
+method('frexp', function (this: Tensor) {
+  if (arguments.length === 0) {
+    return wrapNamed(fn_frexp(unwrap(this)), names_frexp);
+  }
+  return wrapNamed(invoke(op_frexp, [this, ...arguments]), names_frexp);
+});
+
+method('fill', function (this: Tensor, value?: unknown) {
+  if (arguments.length === 1) {
+    return wrapOne(fn_fill(unwrap(this), unwrap(value)), this);
+  }
+  return wrapOne(invoke(op_fill, [this, ...arguments]), this);
+});
+
+method('fillDiagonal_', function (this: Tensor, fillValue?: unknown, _0?: unknown, _1?: unknown) {
+  if (arguments.length === 1) {
+    fn_fillDiagonal_(unwrap(this), unwrap(fillValue));
+    return this;
+  }
+  invoke(op_fillDiagonal_, [this, ...arguments]);
+  return this;
+});
+
+method(
+  'logspace',
+  function (this: Tensor, end?: unknown, steps?: unknown, _0?: unknown, _1?: unknown) {
+    if (arguments.length === 2) {
+      return wrapOne(fn_logspace(unwrap(this), unwrap(end), unwrap(steps)), this);
+    }
+    return wrapOne(invoke(op_logspace, [this, ...arguments]), this);
+  },
+);
+
 method('absolute', function (this: Tensor) {
   if (arguments.length === 0) {
     return wrapOne(fn_absolute(unwrap(this)), this);
@@ -14194,4 +14833,11 @@ method('orgqr', function (this: Tensor, tau?: unknown) {
     return wrapOne(fn_orgqr(unwrap(this), unwrap(tau)), this);
   }
   return wrapOne(invoke(op_orgqr, [this, ...arguments]), this);
+});
+
+method('trapz', function (this: Tensor, _0?: unknown, _1?: unknown) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_trapz(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_trapz, [this, ...arguments]), this);
 });

@@ -71,7 +71,7 @@ export function gradient(input: Tensor, options: GradientOptions = {}): Tensor[]
   }
   const handles = coordinates.map(handleOf);
   return wrapList(
-    native.ops['gradient']?.(handleOf(input), handles, distances, dims, options.edgeOrder ?? 1),
+    native.ops['gradient']?.(handleOf(input), handles, distances, options.edgeOrder ?? 1, dims),
   );
 }
 

@@ -419,19 +419,18 @@ Tensor kron(const Tensor& input, const Tensor& other) {
            static_cast<int64_t>(n), " dimensions have too many of them");
   Dims a;
   Dims b;
-  Dims sizes;
   for (size_t d = 0; d < n; ++d) {
     const size_t skip_a = n - input.ndim();
     const size_t skip_b = n - other.ndim();
-    const int64_t size_a = d < skip_a ? 1 : input.sizes()[d - skip_a];
-    const int64_t size_b = d < skip_b ? 1 : other.sizes()[d - skip_b];
-    a.push_back(size_a);
+    a.push_back(d < skip_a ? 1 : input.sizes()[d - skip_a]);
     a.push_back(1);
     b.push_back(1);
-    b.push_back(size_b);
-    sizes.push_back(size_a * size_b);
+    b.push_back(d < skip_b ? 1 : other.sizes()[d - skip_b]);
   }
-  return ops::reshape(ops::mul(ops::reshape(input, a), ops::reshape(other, b)), sizes);
+  const Tensor product = ops::mul(ops::reshape(input, a), ops::reshape(other, b));
+  Dims sizes;
+  for (size_t d = 0; d < n; ++d) sizes.push_back(a[2 * d] * b[2 * d + 1]);
+  return ops::reshape(product, sizes);
 }
 
 }  // namespace impl

@@ -114,6 +114,7 @@ Tensor cdistBackward(const Tensor& grad, const Tensor& x1, const Tensor& x2, dou
   const Tensor d = as_contiguous(as_dtype(distance, a.dtype()));
   const Tensor out = Tensor::empty(a.sizes(), a.dtype(), a.device());
   if (out.numel() == 0) return out;
+  if (b.numel() == 0) return ops::zerosLike(a);
   DistanceParams q = distance_params(a, b, p);
   q.grad = g.data();
   q.distance = d.data();
@@ -142,7 +143,9 @@ Tensor pdist(const Tensor& input, double p) {
   AG_CHECK(p >= 0, Value, "pdist: only supports non-negative p values, got ", p);
   const int64_t n = input.sizes()[0];
   const Tensor batch = ops::unsqueeze(input, 0);
-  const Tensor all = ops::reshape(ops::cdistForward(batch, batch, p), Dims{n * n});
+  // First the distances: where their number does not fit, they raise.
+  const Tensor square = ops::cdistForward(batch, batch, p);
+  const Tensor all = ops::reshape(square, Dims{n * n});
   const Tensor pairs = ops::triuIndices(n, n, int64_t{1}, std::optional<DType>(DType::Int64),
                                         std::optional<Device>(input.device()));
   const Tensor row = ops::select(pairs, int64_t{0}, int64_t{0});

@@ -234,7 +234,7 @@ Tensor diff(const Tensor& input, int64_t n, int64_t dim, const Tensor& prepend,
 }
 
 TensorList gradient(const Tensor& input, const TensorList& coordinates, const Doubles& spacing,
-                    std::optional<Dims> dim, int64_t edge_order) {
+                    int64_t edge_order, std::optional<Dims> dim) {
   const bool placed = !coordinates.empty();
   const size_t count = placed ? coordinates.size() : spacing.size();
   const Dims dims = gradient_dims(input, dim, count, edge_order);
@@ -280,9 +280,11 @@ Tensor trapezoid(const Tensor& y, const Tensor& x, Scalar dx, int64_t dim) {
 Tensor cumulativeTrapezoid(const Tensor& y, const Tensor& x, Scalar dx, int64_t dim) {
   if (!has_samples(y, dim, "cumulativeTrapezoid")) return ops::zerosLike(y);
   const Samples s = neighbours("cumulativeTrapezoid", y, x, dim);
-  const Tensor areas = s.distances.defined() ? ops::mul(ops::div(s.distances, 2.0), s.sums)
-                                             : ops::mul(s.sums, dx.to_double() / 2);
-  return narrowed(ops::cumsum(areas, s.dim), s.dtype);
+  if (s.distances.defined()) {
+    const Tensor areas = ops::mul(s.distances, s.sums);
+    return narrowed(ops::div(ops::cumsum(areas, s.dim), 2.0), s.dtype);
+  }
+  return narrowed(ops::cumsum(ops::mul(s.sums, dx.to_double() / 2), s.dim), s.dtype);
 }
 
 Tensor cov(const Tensor& input, int64_t correction, const Tensor& fweights,
@@ -290,6 +292,9 @@ Tensor cov(const Tensor& input, int64_t correction, const Tensor& fweights,
   AG_CHECK(input.ndim() <= 2, Shape, "cov: expected input to have two or fewer dimensions but got ",
            "an input with ", static_cast<int64_t>(input.ndim()), " dimensions");
   AG_CHECK(input.dtype() != DType::Bool, DType, "cov: bool dtype is not supported for input");
+  constexpr int64_t kMostCorrection = int64_t{1} << 53;
+  AG_CHECK(correction >= -kMostCorrection && correction <= kMostCorrection, Value,
+           "cov: argument 'correction' must be between -2^53 and 2^53, got ", correction);
   Tensor x = widened(input.ndim() < 2 ? ops::reshape(input, Dims{1, -1}) : input);
   const int64_t observations = x.sizes()[1];
   if (fweights.defined()) check_weights(fweights, "fweights", true, observations);
@@ -312,7 +317,8 @@ Tensor cov(const Tensor& input, int64_t correction, const Tensor& fweights,
   if (weights.defined()) {
     Operand lost = Scalar(correction);
     if (aweights.defined() && correction != 0) {
-      lost = ops::mul(ops::div(ops::sum(ops::mul(weights, widened(aweights))), total), correction);
+      const Tensor spent = ops::sum(ops::mul(weights, widened(aweights)));
+      lost = ops::div(ops::mul(spent, correction), total);
     }
     const Tensor left = ops::sub(total, lost);
     divisor = value_of(left) <= 0 ? Operand(ops::zerosLike(left)) : Operand(left);

@@ -52,7 +52,7 @@ Tensor histogram_edges(const Tensor& x, const Operand& bins, const std::optional
              dtype_name(x.dtype()), " and ", dtype_name(edges.dtype()));
     AG_CHECK(!range.has_value(), Value,
              "histogram: argument 'range' needs a number of bins, not their edges");
-    return ops::clone(edges);
+    return contiguous_copy(edges);
   }
   AG_CHECK(!bins.scalar().is_float() && bins.scalar().to_int() > 0, Value,
            "histogram: argument 'bins' must be a positive integer, got ",
@@ -112,7 +112,8 @@ std::tuple<Tensor, Tensor> histogram(const Tensor& input, const Operand& bins,
   AG_CHECK(!weight.defined() || weight.dtype() == input.dtype(), DType,
            "histogram: if weight tensor is provided, input tensor and weight tensor should have "
            "the same dtype");
-  const Tensor x = ops::reshape(input, Dims{-1});
+  // Handles without gradients: counting has none.
+  const Tensor x = ops::reshape(input.alias(), Dims{-1});
   const Tensor edges = histogram_edges(x, bins, range);
   const int64_t count = edges.numel() - 1;
   // The last bin holds its upper edge too; what is outside, or NaN, goes to one more place.
@@ -122,7 +123,8 @@ std::tuple<Tensor, Tensor> histogram(const Tensor& input, const Operand& bins,
   const Tensor place = ops::where(
       inside, ops::clamp(found, std::nullopt, std::optional<Operand>(Operand(count - 1))),
       Operand(count));
-  const Tensor values = weight.defined() ? ops::reshape(weight, Dims{-1}) : ops::onesLike(x);
+  const Tensor values =
+      weight.defined() ? ops::reshape(weight.alias(), Dims{-1}) : ops::onesLike(x);
   const Tensor zeros =
       ops::zeros(Dims{count + 1}, std::optional<DType>(DType::Float64), x.device());
   const Tensor sums = ops::indexAdd(zeros, int64_t{0}, place,
@@ -168,7 +170,7 @@ TensorList unravelIndex(const Tensor& indices, DimsView shape) {
     AG_CHECK(indices.numel() == 0 || shape[d] != 0, Value,
              "unravelIndex: a shape without elements has no indices, got ", shape);
     if (indices.numel() == 0) {
-      results[d] = rest;
+      results[d] = ops::zerosLike(rest);
       continue;
     }
     results[d] = ops::remainder(rest, Operand(shape[d]));

@@ -66,6 +66,7 @@ const mayAlias = new Set([
   'dropout1d',
   'dropout2d',
   'dropout3d',
+  'einsum',
   'expandAs',
   'featureAlphaDropout',
   'featureDropout',

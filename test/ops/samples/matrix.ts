@@ -1,5 +1,5 @@
 /** Products of vectors and matrices with an added term. */
-import { elementwise, Nd, permuteNd } from '../support/nd';
+import { elementwise, type Nd, permuteNd } from '../support/nd';
 import type { Family, OpSpec, Sample, Source } from '../support/sample';
 import { matmulNd } from './linalg';
 
