@@ -86,13 +86,16 @@ AG_HD AG_INLINE double unscale_bessel(double scaled, double x) {
   const double half = ::exp(::fabs(x) / 2);
   return scaled * half * half;
 }
+// At infinity PyTorch's product of e^x and a vanishing series is NaN.
 AG_HD AG_INLINE double bessel_i0(double x) {
-  return ::fabs(x) == std::numeric_limits<double>::infinity() ? ::fabs(x)
-                                                              : unscale_bessel(bessel_i0e(x), x);
+  return ::fabs(x) == std::numeric_limits<double>::infinity()
+             ? std::numeric_limits<double>::quiet_NaN()
+             : unscale_bessel(bessel_i0e(x), x);
 }
 AG_HD AG_INLINE double bessel_i1(double x) {
-  return ::fabs(x) == std::numeric_limits<double>::infinity() ? x
-                                                              : unscale_bessel(bessel_i1e(x), x);
+  return ::fabs(x) == std::numeric_limits<double>::infinity()
+             ? std::numeric_limits<double>::quiet_NaN()
+             : unscale_bessel(bessel_i1e(x), x);
 }
 
 // e^(x^2) erfc(x). The square is carried in two parts; beyond the range of erfc, its asymptotic

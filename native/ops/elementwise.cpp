@@ -377,6 +377,9 @@ Tensor clampMax(const Tensor& input, const Operand& max) {
 }
 
 Tensor where(const Tensor& condition, const Operand& input, const Operand& other) {
+  // Bytes are PyTorch's older masks.
+  if (condition.dtype() == DType::UInt8)
+    return ops::where(ops::ne(condition, Operand(0)), input, other);
   AG_CHECK(condition.dtype() == DType::Bool, DType,
            "where: argument 'condition' must be a bool tensor, got ", describe(condition));
   const DType compute = compute_dtype(OpId::where, kSame, result_type(input, other));

@@ -243,12 +243,23 @@ Tensor take(const Tensor& input, const Tensor& index) {
                     TensorList{ops::to(index, DType::Int64)});
 }
 
+namespace {
+
+// Positions counted from the end become ordinary ones; what is out of range stays so.
+Tensor from_start(const Tensor& indices, int64_t size) {
+  const Tensor at = ops::to(indices, DType::Int64);
+  return ops::where(ops::lt(at, Operand(0)), ops::add(at, Operand(size)), at);
+}
+
+}  // namespace
+
 Tensor takeAlongDim(const Tensor& input, const Tensor& indices, std::optional<int64_t> dim) {
   AG_CHECK(is_integral(indices.dtype()), DType,
            "takeAlongDim: argument 'indices' must hold integers, got ", describe(indices));
   if (!dim.has_value()) {
     return ops::gather(ops::reshape(input, Dims{input.numel()}), 0,
-                       ops::reshape(indices, Dims{indices.numel()}), false);
+                       from_start(ops::reshape(indices, Dims{indices.numel()}), input.numel()),
+                       false);
   }
   AG_CHECK(input.ndim() == indices.ndim(), Shape,
            "takeAlongDim: input and indices should have the same number of dimensions, but got ",
@@ -264,8 +275,8 @@ Tensor takeAlongDim(const Tensor& input, const Tensor& indices, std::optional<in
     a[d] = input.sizes()[d];
     b[d] = indices.sizes()[d];
   }
-  return ops::gather(ops::expand(input, a), static_cast<int64_t>(d), ops::expand(indices, b),
-                     false);
+  const Tensor at = from_start(indices, input.ndim() == 0 ? 1 : input.sizes()[d]);
+  return ops::gather(ops::expand(input, a), static_cast<int64_t>(d), ops::expand(at, b), false);
 }
 
 Tensor put(const Tensor& input, const Tensor& index, const Tensor& source, bool accumulate) {

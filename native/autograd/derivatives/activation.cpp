@@ -55,8 +55,10 @@ void shrink_backward(Backward& b) {
 }
 void softsign_backward(Backward& b) {
   b.set(0, [&] {
-    const Tensor d = ops::add(ops::abs(b.input(0)), Operand(1));
-    return ops::div(b.grad(), ops::mul(d, d));
+    const Tensor x = b.input(0);
+    const Tensor d = ops::add(ops::abs(x), Operand(1));
+    // At infinity the value is NaN, and so is the slope.
+    return ops::where(ops::isinf(x), Operand(NAN), ops::div(b.grad(), ops::mul(d, d)));
   });
 }
 void tanhshrink_backward(Backward& b) {

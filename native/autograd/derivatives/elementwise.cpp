@@ -113,17 +113,17 @@ void hypot_backward(Backward& b) {
   }
 }
 
-// The side that is chosen gets the gradient; equal sides share it.
+// The side that loses gets nothing; equal sides share; where one is NaN, both get it all.
 template <bool kMax>
 void extreme_backward(Backward& b) {
   const Tensor x = b.input(0);
   const Tensor y = b.input(1);
-  const auto part = [&](const Tensor& wins) {
+  const auto part = [&](const Tensor& loses) {
     const Tensor half = ops::mul(b.grad(), Operand(0.5));
-    return ops::where(ops::eq(x, y), half, ops::where(wins, b.grad(), Operand(0.0)));
+    return ops::where(ops::eq(x, y), half, ops::where(loses, Operand(0.0), b.grad()));
   };
-  b.set(0, [&] { return part(kMax ? ops::gt(x, y) : ops::lt(x, y)); });
-  b.set(1, [&] { return part(kMax ? ops::lt(x, y) : ops::gt(x, y)); });
+  b.set(0, [&] { return part(kMax ? ops::lt(x, y) : ops::gt(x, y)); });
+  b.set(1, [&] { return part(kMax ? ops::gt(x, y) : ops::lt(x, y)); });
 }
 
 // As above, where a NaN never wins against a number.

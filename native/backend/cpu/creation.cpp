@@ -81,18 +81,27 @@ void arange_kernel(const SequenceParams& p, const void*) {
   }
 }
 
-// From both ends, so that the second half meets `end` exactly and the points are symmetric.
+// From both ends, so that the second half meets `end` exactly and the points are symmetric. Half
+// types round every step, as PyTorch does: their points are multiples of a rounded step.
 template <class T>
 void linspace_kernel(const SequenceParams& p, const void*) {
   T* out = static_cast<T*>(p.out);
   const double start = p.start.to_double();
   const double end = p.end.to_double();
   const int64_t n = p.numel;
-  const double step = n > 1 ? (end - start) / static_cast<double>(n - 1) : 0;
+  constexpr bool kHalf = std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>;
+  const auto round = [](double v) {
+    if constexpr (kHalf) return static_cast<double>(to_float(from_double<T>(v)));
+    return v;
+  };
+  const double first = round(start);
+  const double last = round(end);
+  const double step = n > 1 ? round(round(last - first) / static_cast<double>(n - 1)) : 0;
   const int64_t half = n / 2;
   for (int64_t i = 0; i < n; ++i) {
-    const double v = i < half || n == 1 ? start + static_cast<double>(i) * step
-                                        : end - static_cast<double>(n - 1 - i) * step;
+    const double v = i < half || n == 1
+                         ? first + round(round(static_cast<double>(i)) * step)
+                         : last - round(round(static_cast<double>(n - 1 - i)) * step);
     out[i] = from_double<T>(v);
   }
 }
