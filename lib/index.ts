@@ -6,6 +6,14 @@ export * from './anomaly';
 export * from './ops.gen';
 export * from './functions/creation';
 export * from './functions/contraction';
+export {
+  bernoulli,
+  multinomial,
+  type MultinomialOptions,
+  normal,
+  type NormalOptions,
+  randintLike,
+} from './functions/distributions';
 export * from './functions/extrema';
 export * from './functions/numeric';
 export * from './functions/order';
