@@ -64,7 +64,11 @@ function compareTensor(actual: unknown, expected: Tensor, limits: Limits, what: 
   a.forEach((v, i) => {
     const want = e[i] as number;
     if (v === want || (v !== v && want !== want)) return;
-    if (Math.abs(v - want) <= atol + rtol * Math.abs(want) + 2 * limits.noise) return;
+    if (
+      Number.isFinite(want) &&
+      Math.abs(v - want) <= atol + rtol * Math.abs(want) + 2 * limits.noise
+    )
+      return;
     throw new Mismatch(`${what}: element ${String(i)} is ${String(v)}, expected ${String(want)}`);
   });
 }

@@ -46,12 +46,5 @@ export function fold(
 ): Tensor {
   const names = ['outputSize', 'kernelSize', 'dilation', 'padding', 'stride'] as const;
   const read = readArguments('fold', outputSpec, [outputSize, kernelSize, ...args], names);
-  return col2im(
-    input,
-    read.outputSize,
-    read.kernelSize,
-    read.dilation,
-    read.padding,
-    read.stride,
-  );
+  return col2im(input, read.outputSize, read.kernelSize, read.dilation, read.padding, read.stride);
 }
