@@ -103,6 +103,9 @@ inline constexpr DTypeSet kFull = DTypeSet::of(DType::Float32) | DTypeSet::of(DT
 inline constexpr DTypeSet kFloat = kHalf | kFull;
 inline constexpr DTypeSet kIntBool = kInt | kBool;
 inline constexpr DTypeSet kNumeric = kInt | kFloat;
+inline constexpr DTypeSet kFloatByte = kFloat | DTypeSet::of(DType::UInt8);
+inline constexpr DTypeSet kFloatLong = kFloat | DTypeSet::of(DType::Int64);
+inline constexpr DTypeSet kFloatBool = kFloat | kBool;
 inline constexpr DTypeSet kAll = kNumeric | kBool;
 }  // namespace dtypes
 

@@ -1,4 +1,6 @@
 // Activations and their fused derivatives: options become functor attributes here.
+#include <cmath>
+
 #include "ops/launch.h"
 #include "ops/ops.h"
 
@@ -78,6 +80,38 @@ Tensor softshrink(const Tensor& input, double lambd) {
 
 Tensor threshold(const Tensor& input, double threshold, double value) {
   return launch_unary(OpId::threshold, kSame, input, pair_attrs(threshold, value));
+}
+
+Tensor prelu(const Tensor& input, const Tensor& weight) {
+  constexpr const char* kName = "prelu";
+  AG_CHECK(is_floating(input.dtype()), DType, kName, ": not implemented for ",
+           dtype_name(input.dtype()));
+  AG_CHECK(input.dtype() == weight.dtype(), DType, kName,
+           ": arguments 'input' and 'weight' must have the same dtype, got ",
+           dtype_name(input.dtype()), " and ", dtype_name(weight.dtype()));
+  AG_CHECK(weight.ndim() <= 1, Shape, kName,
+           ": argument 'weight' must be a scalar or 1-d tensor, got shape ", weight.sizes());
+  const int64_t channels = input.ndim() > 1 ? input.size(1) : 1;
+  AG_CHECK(weight.numel() == 1 || weight.numel() == channels, Shape, kName,
+           ": argument 'weight' must have 1 element or one for each of ", channels,
+           " channels, got ", weight.numel());
+  Dims shape(input.ndim(), 1);
+  if (weight.numel() != 1) shape[1] = channels;
+  const Tensor slopes = ops::reshape(weight, shape);
+  return ops::where(ops::gt(input, Operand(0)), input, ops::mul(input, slopes));
+}
+
+Tensor rrelu(const Tensor& input, double lower, double upper, bool training) {
+  constexpr const char* kName = "rrelu";
+  AG_CHECK(is_floating(input.dtype()), DType, kName, ": not implemented for ",
+           dtype_name(input.dtype()));
+  AG_CHECK(std::isfinite(lower) && std::isfinite(upper) && lower <= upper, Value, kName,
+           ": arguments 'lower' and 'upper' must be finite and in order, got ", lower, " and ",
+           upper);
+  if (!training) return ops::leakyRelu(input, (lower + upper) / 2);
+  const Tensor slopes = ops::emptyLike(ops::detach(input));
+  impl::uniform_(slopes, lower, upper);
+  return ops::mul(input, ops::where(ops::gt(input, Operand(0)), Operand(1), slopes));
 }
 
 Tensor thresholdBackward(const Tensor& grad, const Tensor& input, double threshold) {

@@ -2,6 +2,7 @@
 // padding), size arithmetic, and the launch of the three bilinear maps they are made of.
 #include "ops/conv_params.h"
 #include "ops/kernels.h"
+#include "ops/launch.h"
 #include "ops/ops.h"
 #include "ops/shape_ops.h"
 
@@ -329,6 +330,7 @@ namespace impl {
   Tensor convTranspose##name(const Tensor& input, const Tensor& weight, const Tensor& bias,     \
                              DimsView stride, DimsView padding, DimsView output_padding,        \
                              int64_t groups, DimsView dilation) {                               \
+    check_declared(OpId::convTranspose##name, input);                                           \
     return conv_transpose_nd("convTranspose" #name, n, input, weight, bias, stride, padding,    \
                              output_padding, groups, dilation);                                 \
   }

@@ -301,4 +301,9 @@ const Tensor* OutputSlot::take(OpId, DimsView sizes, DType natural) {
   return &target_;
 }
 
+void check_declared(OpId op, const Tensor& input) {
+  AG_CHECK(op_def(op).dtypes.has(input.dtype()), DType, op_name(op), ": not implemented for ",
+           dtype_name(input.dtype()));
+}
+
 }  // namespace ampgrad

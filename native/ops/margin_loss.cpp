@@ -2,8 +2,11 @@
 // public ops; integers follow PyTorch's promotion.
 #include <cmath>
 
+#include "ops/kernels.h"
 #include "ops/loss.h"
+#include "ops/margin_params.h"
 #include "ops/ops.h"
+#include "ops/shape_ops.h"
 
 namespace ampgrad {
 
@@ -123,7 +126,6 @@ Tensor multiMarginLoss(const Tensor& input, const Tensor& target, int64_t p, dou
              : reduced;
 }
 
-// Rows of labels end at the first negative one.
 Tensor multilabelMarginLoss(const Tensor& input, const Tensor& target,
                             const std::string& reduction) {
   constexpr const char* kName = "multilabelMarginLoss";
@@ -135,23 +137,59 @@ Tensor multilabelMarginLoss(const Tensor& input, const Tensor& target,
   const int64_t classes = x.size(1);
   AG_CHECK(classes > 0, Shape, kName, ": argument 'input' must have classes, got ",
            describe(input));
-  const Tensor ends = ops::to(ops::lt(y, Operand(0)), DType::Int64);
-  const Tensor first = ops::where(ops::eq(ops::amax(ends, Dims{1}), Operand(1)),
-                                  ops::argmax(ends, 1), Operand(classes));
-  const Tensor order =
-      ops::arange(Scalar(classes), std::nullopt, Scalar(int64_t{1}), DType::Int64, x.device());
-  const Tensor valid = ops::lt(order, ops::unsqueeze(first, 1));
-  const Tensor labels = ops::where(valid, y, Operand(int64_t{0}));
-  const Tensor hits = ops::scatterReduce(ops::zerosLike(labels), 1, labels,
-                                         ops::to(valid, DType::Int64), std::string("amax"), true);
-  const Tensor others = ops::eq(hits, Operand(0));
-  const Tensor gap = ops::rsub(ops::gather(x, 1, labels, false), Operand(1));
-  const Tensor terms = above_zero(ops::add(ops::unsqueeze(gap, 2), ops::unsqueeze(x, 1)));
-  const Tensor counts = ops::logicalAnd(ops::unsqueeze(valid, 2), ops::unsqueeze(others, 1));
-  const Tensor loss = ops::div(ops::sum(where_or_zero(counts, terms), Dims{1, 2}),
-                               Operand(static_cast<double>(classes)));
+  const Tensor loss = ops::multilabelMarginForward(x, y);
   const Tensor reduced = reduce_loss(kName, loss, reduction);
   return input.ndim() <= 1 && reduced.ndim() == 1 ? ops::reshape(reduced, Dims()) : reduced;
+}
+
+namespace {
+
+// The halves are widened: the kernel sees float32 and float64.
+MultilabelMarginParams multilabel_params(const Tensor& x, const Tensor& y) {
+  constexpr const char* kName = "multilabelMarginLoss";
+  check_indices(kName, x, y);
+  AG_CHECK(x.ndim() == 2 && y.sizes() == x.sizes() && y.dtype() == DType::Int64, Shape, kName,
+           ": expected rows of classes and int64 labels of the same shape, got ", describe(x),
+           " and ", describe(y));
+  MultilabelMarginParams p;
+  p.in = x.data();
+  p.target = y.data_as<int64_t>();
+  p.rows = x.size(0);
+  p.classes = x.size(1);
+  for (int64_t i = 0; i < y.numel(); ++i) {
+    AG_CHECK(p.target[i] < p.classes, Range, kName, ": target ", p.target[i],
+             " is out of bounds for ", p.classes, " classes");
+  }
+  return p;
+}
+
+}  // namespace
+
+Tensor multilabelMarginForward(const Tensor& input, const Tensor& target) {
+  const DType work = opmath_dtype(input.dtype());
+  const Tensor x = as_contiguous(as_dtype(input, work));
+  const Tensor y = as_contiguous(target);
+  MultilabelMarginParams p = multilabel_params(x, y);
+  const Tensor out = Tensor::empty(Dims{p.rows}, work, x.device());
+  p.out = out.data();
+  KernelTable::run(OpId::multilabelMarginForward, x.device(), work, p);
+  return as_dtype(out, input.dtype());
+}
+
+Tensor multilabelMarginBackward(const Tensor& grad, const Tensor& input, const Tensor& target) {
+  const DType work = opmath_dtype(input.dtype());
+  const Tensor x = as_contiguous(as_dtype(input, work));
+  const Tensor y = as_contiguous(target);
+  MultilabelMarginParams p = multilabel_params(x, y);
+  AG_CHECK(grad.ndim() == 1 && grad.numel() == p.rows, Shape,
+           "multilabelMarginBackward: argument 'grad' must have ", p.rows, " elements, got ",
+           describe(grad));
+  const Tensor g = as_contiguous(as_dtype(grad, work));
+  const Tensor out = Tensor::empty(x.sizes(), work, x.device());
+  p.grad = g.data();
+  p.out = out.data();
+  KernelTable::run(OpId::multilabelMarginBackward, x.device(), work, p);
+  return as_dtype(out, input.dtype());
 }
 
 Tensor multilabelSoftMarginLoss(const Tensor& input, const Tensor& target, const Tensor& weight,

@@ -274,6 +274,11 @@ std::tuple<Tensor, Tensor, Tensor> groupNormBackward(const Tensor& grad, const T
   return {r.input, r.weight, r.bias};
 }
 
+Tensor normalize(const Tensor& input, double p, int64_t dim, double eps) {
+  const Tensor length = ops::norm(input, Scalar(p), Dims{dim}, true);
+  return ops::div(input, ops::expand(ops::clampMin(length, Operand(eps)), input.sizes()));
+}
+
 }  // namespace impl
 
 }  // namespace ampgrad

@@ -185,8 +185,13 @@ Tensor variance_like(const Tensor& input, const Tensor& var) {
   if (!full.empty() && DimsView(var.sizes()) == DimsView(full.data(), full.size() - 1)) {
     return ops::unsqueeze(var, -1);
   }
-  const bool fits = var.ndim() == input.ndim() && var.ndim() > 0 && var.sizes().back() == 1 &&
-                    can_broadcast_to(var.sizes(), full);
+  // One variance for all along a single dimension, whichever it is.
+  int64_t differing = 0;
+  for (size_t d = 0; d < full.size() && var.ndim() == full.size(); ++d) {
+    if (var.sizes()[d] != full[d]) ++differing;
+  }
+  const bool fits =
+      var.ndim() == input.ndim() && differing == 1 && can_broadcast_to(var.sizes(), full);
   AG_CHECK(fits || var.ndim() == 0, Shape, "gaussianNllLoss: argument 'var' of shape ", var.sizes(),
            " is of incorrect size for an input of shape ", full);
   return var;

@@ -194,6 +194,7 @@ std::tuple<Tensor, Tensor> maxPoolForward(const Tensor& input, DimsView kernel, 
 
 std::tuple<Tensor, Tensor> adaptiveMaxPoolForward(const Tensor& input, DimsView output_size) {
   constexpr const char* kName = "adaptiveMaxPoolForward";
+  check_floating(kName, input);
   check_planes(kName, input, output_size.size());
   const Dims out = expand_list(kName, "output_size", output_size, output_size.size(), 0);
   const Dims in = spatial(input, out.size());

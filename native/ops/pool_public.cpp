@@ -1,5 +1,6 @@
 // The pooling functions of PyTorch's vocabulary, by number of spatial dimensions, made of the rows
 // in pool.cpp.
+#include "ops/launch.h"
 #include "ops/ops.h"
 
 namespace ampgrad {
@@ -111,6 +112,7 @@ namespace impl {
   }                                                                                              \
   std::tuple<Tensor, Tensor> adaptiveMaxPool##nd##WithIndices(const Tensor& input,               \
                                                               DimsView output_size) {            \
+    check_declared(OpId::adaptiveMaxPool##nd, input);                                            \
     check_input("adaptiveMaxPool" #nd, input, n);                                                \
     return ops::adaptiveMaxPoolForward(                                                          \
         input, expand_list("adaptiveMaxPool" #nd, "output_size", output_size, n));               \
@@ -121,6 +123,7 @@ namespace impl {
   Tensor maxUnpool##nd(const Tensor& input, const Tensor& indices, DimsView kernel,              \
                        std::optional<Dims> stride, DimsView padding,                             \
                        std::optional<Dims> output_size) {                                        \
+    check_declared(OpId::maxUnpool##nd, input);                                                  \
     return max_unpool("maxUnpool" #nd, n, input, indices, kernel, stride, padding, output_size); \
   }                                                                                              \
   Tensor lpPool##nd(const Tensor& input, double p, DimsView kernel, std::optional<Dims> stride,  \

@@ -337,8 +337,9 @@ Tensor pad(const Tensor& input, DimsView pad, const std::string& mode,
   const auto n = static_cast<int64_t>(pad.size() / 2);
   const auto d = static_cast<int64_t>(input.ndim());
   AG_CHECK(pad.size() % 2 == 0 && n >= 1 && n <= 3 && (d == n + 1 || d == n + 2), Shape,
-           "pad: Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now; got "
-           "padding ",
+           "pad: mode '", mode,
+           "' pads the last 1, 2 or 3 dimensions of an input with a channel "
+           "and an optional batch dimension before them, got padding ",
            pad, " for shape ", input.sizes());
   return ops::padResample(input, pad, mode);
 }

@@ -2,6 +2,7 @@
 // columns, local response norm. All composites.
 #include <cmath>
 
+#include "ops/launch.h"
 #include "ops/ops.h"
 
 namespace ampgrad {
@@ -133,6 +134,7 @@ namespace impl {
 Tensor interpolate(const Tensor& input, std::optional<Dims> size, std::optional<Doubles> factor,
                    const std::string& mode, std::optional<bool> align_corners,
                    std::optional<bool> recompute, bool antialias) {
+  check_declared(OpId::interpolate, input);
   AG_CHECK(input.ndim() >= 3 && input.ndim() <= 5, Shape,
            "interpolate: Input Error: Only 3D, 4D and 5D input Tensors supported (got ",
            static_cast<int64_t>(input.ndim()),
@@ -224,6 +226,7 @@ Tensor channelShuffle(const Tensor& input, int64_t groups) {
 Tensor im2col(const Tensor& input, DimsView kernel, DimsView dilation, DimsView padding,
               DimsView stride) {
   constexpr const char* kName = "im2col";
+  check_declared(OpId::im2col, input);
   AG_CHECK(input.ndim() == 3 || input.ndim() == 4, Shape, kName,
            ": Expected 3D or 4D (batch mode) tensor for input, but got: ", input.sizes());
   if (input.ndim() == 3) {
@@ -241,7 +244,7 @@ Tensor im2col(const Tensor& input, DimsView kernel, DimsView dilation, DimsView 
 Tensor col2im(const Tensor& input, DimsView output_size, DimsView kernel, DimsView dilation,
               DimsView padding, DimsView stride) {
   constexpr const char* kName = "col2im";
-  check_floating(kName, input);
+  check_declared(OpId::col2im, input);
   AG_CHECK(input.ndim() == 2 || input.ndim() == 3, Shape, kName,
            ": Expected 2D or 3D (batch mode) tensor for input, but got: ", input.sizes());
   if (input.ndim() == 2) {

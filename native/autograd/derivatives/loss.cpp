@@ -97,10 +97,26 @@ void ctc_backward(Backward& b) {
   });
 }
 
+// Linear in the gradient, piecewise constant in the scores.
+void multilabel_margin_backward_backward(Backward& b) {
+  b.set(0, [&] {
+    const Tensor ones = ops::onesLike(b.grad(), b.meta(0).dtype);
+    const Tensor rows = ops::multilabelMarginBackward(
+        ops::squeeze(ops::narrow(ones, 1, 0, 1), Dims{1}), b.input(1), b.input(2));
+    return ops::sum(ops::mul(b.grad(), rows), Dims{1});
+  });
+}
+
 }  // namespace
 
 std::vector<Derivative> loss() {
   return {
+      {OpId::multilabelMarginForward,
+       {in(0), in(1)},
+       [](Backward& b) {
+         b.set(0, [&] { return ops::multilabelMarginBackward(b.grad(), b.input(0), b.input(1)); });
+       }},
+      {OpId::multilabelMarginBackward, {in(1), in(2)}, multilabel_margin_backward_backward},
       {OpId::ctcLossForward, {in(0), in(1)}, ctc_backward},
       {OpId::binaryCrossEntropyTerms, {in(0), in(1).when(0)}, binary_cross_entropy_backward},
       {OpId::nllLossForward, {in(1), in(2), out(1)}, nll_backward},

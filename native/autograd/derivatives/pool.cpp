@@ -23,6 +23,9 @@ std::vector<Derivative> pool() {
       {OpId::adaptiveMaxPoolForward,
        {out(1)},
        [](Backward& b) { max_backward(b, b.attr<Dims>(1).size()); }},
+      {OpId::fractionalMaxPoolForward,
+       {out(1)},
+       [](Backward& b) { max_backward(b, b.attr<Dims>(1).size()); }},
       {OpId::poolScatter,
        {in(1)},
        [](Backward& b) {

@@ -340,6 +340,8 @@ void set_all() {
 void register_pool() {
   KernelTable::set<PlaneIndexParams>(OpId::poolGather, DeviceType::Cpu, DType::Bool,
                                      gather_cell<bool>);
+  KernelTable::set<PlaneIndexParams>(OpId::poolScatter, DeviceType::Cpu, DType::Bool,
+                                     scatter_cell<bool>);
   set_all<uint8_t>();
   set_all<int8_t>();
   set_all<int16_t>();

@@ -30,6 +30,8 @@ void register_cpu_backend() {
     cpu::register_resample();
     cpu::register_grid();
     cpu::register_distance();
+    cpu::register_margin();
+    cpu::register_fractional_pool();
     cpu::register_batch_norm();
     cpu::register_optim_factored();
     cpu::register_multi_tensor();

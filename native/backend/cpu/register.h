@@ -24,6 +24,8 @@ void register_attention();
 void register_resample();
 void register_grid();
 void register_distance();
+void register_margin();
+void register_fractional_pool();
 void register_batch_norm();
 void register_optim_factored();
 void register_multi_tensor();

@@ -9,6 +9,7 @@ import { attention } from './attention';
 import { convolution } from './convolution';
 import { creation } from './creation';
 import { elementary } from './elementary';
+import { functional } from './functional';
 import { grid } from './grid';
 import { indexing } from './indexing';
 import { linalg } from './linalg';
@@ -39,6 +40,7 @@ const families: readonly Family[] = [
   pooling,
   spatial,
   grid,
+  functional,
   creation,
   shapes,
   shapesMore,
