@@ -8,7 +8,24 @@ import { elementwise } from './workloads/elementwise';
 import { gemm } from './workloads/gemm';
 import { mlp, setMnistFolder } from './workloads/mlp';
 import { models } from './workloads/models';
+import { network } from './workloads/network';
+import { optimizers } from './workloads/optimizers';
+import { processes } from './workloads/process';
+import { spatial } from './workloads/spatial';
 
 const settings = readSettings(process.argv.slice(2));
 setMnistFolder(settings.mnist);
-runAll([...gemm, ...elementwise, ...dispatch, ...mlp, ...models], settings);
+runAll(
+  [
+    ...gemm,
+    ...elementwise,
+    ...network,
+    ...spatial,
+    ...dispatch,
+    ...optimizers,
+    ...mlp,
+    ...models,
+    ...processes,
+  ],
+  settings,
+);

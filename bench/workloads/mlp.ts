@@ -2,7 +2,7 @@
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 
-import { data, nn, noGrad, optim, type Tensor, vision } from '../../lib';
+import { amp, data, nn, noGrad, optim, type Tensor, vision } from '../../lib';
 import { uniform } from '../harness/data';
 import {
   type AnyWorkload,
@@ -47,6 +47,21 @@ class Trainer {
   constructor() {
     hashInit(this.model);
     this.optimizer = new optim.SGD(this.model.parameters(), { lr: 0.01 });
+  }
+
+  /** A step in autocast; float16 gradients are scaled. */
+  ampStep(x: Tensor, y: Tensor, dtype: 'float16' | 'bfloat16', scaler: amp.GradScaler): number {
+    this.optimizer.zeroGrad();
+    const loss = amp.autocast('cpu', { dtype }, () => F.nllLoss(this.model.call(x), y));
+    if (dtype === 'bfloat16') {
+      loss.backward();
+      this.optimizer.step();
+    } else {
+      scaler.scale(loss).backward();
+      scaler.step(this.optimizer);
+      scaler.update();
+    }
+    return loss.item();
   }
 
   step(x: Tensor, y: Tensor): number {
@@ -108,25 +123,40 @@ function* endless(): Generator<Batch> {
   for (;;) yield* loader();
 }
 
-function fetchedStep(): Prepared {
+type Step = (x: Tensor, y: Tensor) => number;
+
+function plainStep(): Step {
   const trainer = new Trainer();
+  return (x, y) => trainer.step(x, y);
+}
+
+function ampStep(dtype: 'float16' | 'bfloat16'): () => Step {
+  return () => {
+    const trainer = new Trainer();
+    const scaler = new amp.GradScaler('cpu', { enabled: dtype === 'float16' });
+    return (x, y) => trainer.ampStep(x, y, dtype, scaler);
+  };
+}
+
+function fetchedStep(make: () => Step): Prepared {
+  const step = make();
   const batches = endless();
   return {
     run: () => {
       const [x, y] = batches.next().value as Batch;
-      return trainer.step(x, y);
+      return step(x, y);
     },
   };
 }
 
-function fixedStep(): Prepared {
-  const trainer = new Trainer();
+function fixedStep(make: () => Step): Prepared {
+  const step = make();
   const first = new data.DataLoader(mnist(true), { batchSize: 64 });
   const [x, y] = first[Symbol.iterator]().next().value as unknown as Batch;
   const losses: number[] = [];
   return {
     run: () => {
-      const loss = trainer.step(x, y);
+      const loss = step(x, y);
       if (losses.length < 2) losses.push(loss);
     },
     check: () => losses,
@@ -178,9 +208,18 @@ function loaderPass(settings: Settings): Record<string, unknown> {
   };
 }
 
+function steps(suffix: string, make: () => Step): AnyWorkload[] {
+  const name = `mlp.mnist.step${suffix}`;
+  return [
+    { name, unit: 'us', work: 1, budget: 2, prepare: () => fetchedStep(make) },
+    { name: `${name}.nofetch`, unit: 'us', work: 1, prepare: () => fixedStep(make) },
+  ];
+}
+
 export const mlp: readonly AnyWorkload[] = [
-  { name: 'mlp.mnist.step', unit: 'us', work: 1, budget: 2, prepare: fetchedStep },
-  { name: 'mlp.mnist.step.nofetch', unit: 'us', work: 1, prepare: fixedStep },
+  ...steps('', plainStep),
+  ...steps('.amp_bf16', ampStep('bfloat16')),
+  ...steps('.amp_f16', ampStep('float16')),
   { name: 'mlp.mnist.epoch', custom: epochs },
   { name: 'dataloader.mnist.w0', custom: loaderPass },
 ];

@@ -1,0 +1,62 @@
+/**
+ * Start-up time and peak memory of a process of its own: section 11 of the workloads. The package
+ * as users get it is measured, so `npm run build` comes first.
+ */
+import { spawnSync } from 'node:child_process';
+import { join, resolve } from 'node:path';
+
+import { type AnyWorkload, medianOf, type Settings, significant } from '../harness/runner';
+
+const root = resolve(__dirname, '../..');
+const peakOf = `
+  const peak = /VmHWM:\\s*(\\d+)/.exec(require('fs').readFileSync('/proc/self/status', 'utf8'));
+  console.log(Number(peak[1]) / 1024);`;
+const program = `
+  const { ones } = require(${JSON.stringify(root)});
+  if (ones([2, 2]).matmul(ones([2, 2])).sum().item() !== 8) process.exit(1);`;
+
+function child(args: readonly string[]): string {
+  const result = spawnSync(process.execPath, args, { cwd: root, encoding: 'utf8' });
+  if (result.status !== 0) throw new Error(`a process failed: ${result.stderr.slice(-500)}`);
+  return result.stdout;
+}
+
+function startup(settings: Settings): Record<string, unknown> {
+  child(['-e', program]); // the file cache is warm from here on
+  const times = Array.from({ length: settings.quick ? 3 : 10 }, () => {
+    const start = process.hrtime.bigint();
+    child(['-e', program]);
+    return Number(process.hrtime.bigint() - start) / 1e9;
+  });
+  const best = significant(Math.min(...times));
+  return {
+    unit: 's',
+    value: best,
+    best,
+    median: significant(medianOf(times)),
+    samples: times.length,
+  };
+}
+
+function megabytes(mb: number): Record<string, unknown> {
+  return { unit: 'MB', value: significant(mb), best: significant(mb), median: significant(mb) };
+}
+
+/** One epoch in a process of its own; the peak is read when it has ended. */
+function mnistMemory(settings: Settings): Record<string, unknown> {
+  const args = [join(root, 'node_modules/tsx/dist/cli.mjs'), join(root, 'bench/epochMemory.ts')];
+  return megabytes(
+    Number(
+      child([...args, settings.mnist ?? ''])
+        .trim()
+        .split('\n')
+        .at(-1),
+    ),
+  );
+}
+
+export const processes: readonly AnyWorkload[] = [
+  { name: 'startup', custom: startup },
+  { name: 'rss.import', custom: () => megabytes(Number(child(['-e', program + peakOf]))) },
+  { name: 'rss.mnist', custom: mnistMemory },
+];
