@@ -1,13 +1,13 @@
 /** Entries of a tensor by their numbers: what every batched dataset is made of. */
 import { fromBuffer } from '../functions/creation';
-import { select, stack } from '../ops.gen';
+import { indexSelect } from '../ops.gen';
 import { type Tensor } from '../tensor';
 import { type TypedArray } from '../dtype';
 
 /** The indices of one batch. */
 export type Indices = readonly number[];
 
-/** Moves elements in JavaScript: one pass over a small tensor is cheaper than a view for each entry. */
+/** Moves elements in JavaScript: one pass over a small tensor is cheaper than a tensor of indices. */
 function moveElements(x: Tensor, d: number, indices: Indices): Tensor {
   const { shape, dtype } = x;
   const n = shape[d] as number;
@@ -32,10 +32,8 @@ export function gatherAlong(x: Tensor, dim: number, indices: Indices): Tensor {
   const d = dim < 0 ? dim + x.ndim : dim;
   const isSmall = (x.shape[d] as number) <= 4 * indices.length;
   if (isSmall && x.device === 'cpu' && !x.requiresGrad) return moveElements(x, d, indices);
-  return stack(
-    Array.from(indices, (i) => select(x, d, i)),
-    d,
-  );
+  const index = fromBuffer(Int32Array.from(indices));
+  return indexSelect(x, d, x.device === 'cpu' ? index : index.to(x.device));
 }
 
 /** A copy of the rows `indices` of `x` along its first dimension. */
