@@ -12,8 +12,12 @@ void linear_backward(Backward& b) {
   if (!b.needs(1) && !b.needs(2)) return;
   const Tensor rows = ops::reshape(g, Dims{-1, b.meta(1).sizes[0]});
   b.set(1, [&] {
-    const Tensor x = b.input(0);
-    return ops::mm(ops::t(rows), ops::reshape(x, Dims{-1, b.meta(1).sizes[1]}));
+    const Tensor x = ops::reshape(b.input(0), Dims{-1, b.meta(1).sizes[1]});
+    // The gradient of a transposed view, such as GPT-2's weights, is laid out as the view is: then
+    // that of the weight itself is contiguous.
+    const bool turned =
+        b.needs(0) && !b.input(1).is_contiguous() && ops::t(b.input(1)).is_contiguous();
+    return turned ? ops::t(ops::mm(ops::t(x), rows)) : ops::mm(ops::t(rows), x);
   });
   if (b.is_tensor(2)) b.set(2, [&] { return ops::sum(rows, Dims{0}); });
 }
