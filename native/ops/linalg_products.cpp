@@ -87,6 +87,7 @@ namespace {
 std::vector<std::vector<size_t>> best_splits(const TensorList& chain) {
   const size_t n = chain.size();
   std::vector<double> sizes;
+  sizes.reserve(n + 1);
   for (const Tensor& t : chain) sizes.push_back(static_cast<double>(t.size(0)));
   sizes.push_back(static_cast<double>(chain.back().size(1)));
   std::vector<std::vector<double>> cost(n, std::vector<double>(n, 0));

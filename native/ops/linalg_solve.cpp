@@ -361,7 +361,7 @@ Tensor lu_diagonal(const Tensor& lu) {
 
 Tensor permutation_sign(const LuFactors& f, DType dtype) {
   const int64_t n = f.pivots.size(-1);
-  const Tensor order = f.pivots;
+  const Tensor& order = f.pivots;
   const Tensor out = Tensor::empty(batch_sizes(f.pivots, 1), DType::Float64, f.lu.device());
   for (int64_t i = 0; i < out.numel(); ++i) {
     int64_t swaps = 0;

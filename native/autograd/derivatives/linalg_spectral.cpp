@@ -189,6 +189,8 @@ void householder_backward(Backward& b) {
   Tensor head = b.grad();
   TensorList gv;
   TensorList gtau;
+  gv.reserve(static_cast<size_t>(k) + 1);
+  gtau.reserve(static_cast<size_t>(k));
   for (int64_t i = 0; i < k; ++i) {
     const Tensor v = reflector(input, i);
     const Tensor& r = tails[static_cast<size_t>(i)];

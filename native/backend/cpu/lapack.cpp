@@ -4,6 +4,7 @@
 #include "backend/cpu/lapack.h"
 
 #include <string>
+#include <type_traits>
 
 #include "core/error.h"
 
