@@ -1,480 +1,254 @@
-/** Activation modules: elementwise functions as layers. */
+/** Activation modules: elementwise functions as layers, whose options are fields. */
 import { makeError } from '../errors';
-import {
-  empty,
-  hardshrink,
-  gelu,
-  logSigmoid,
-  sigmoid,
-  softplus,
-  softshrink,
-  softsign,
-  tanh,
-  tanhshrink,
-  threshold as thresholdOp,
-} from '../ops.gen';
+import { empty } from '../ops.gen';
 import type { Tensor } from '../tensor';
 import * as F from './functional/activation';
 import { constant_ } from './init';
 import { Module } from './module';
 import {
   bool,
+  type Check,
   choice,
   factory,
   type FactoryOptions,
   int,
   num,
   optionalInt,
+  type Read,
   readArguments,
   requiredNum,
+  type Spec,
 } from './options';
 import { Parameter } from './parameter';
 
-export interface InplaceOptions {
-  /** Write the result over the input. Default false. */
-  readonly inplace?: boolean | undefined;
+/** The options of a spec as fields that may change. */
+type Fields<S extends Spec> = { -readonly [K in keyof S]: ReturnType<S[K]> };
+
+type Options<S extends Spec> = { readonly [K in keyof S]?: ReturnType<S[K]> | undefined };
+
+interface TensorFunction {
+  forward(input: Tensor): Tensor;
+}
+
+/** A layer made from options, of which the first may be given by position. */
+type ActivationClass<S extends Spec, P extends readonly unknown[]> = new (
+  ...args: [options?: Options<S>] | [...P, options?: Options<S>]
+) => Module & TensorFunction & Fields<S>;
+
+/**
+ * The class of a function with the options of `spec`; those in `positional` may be given by
+ * position. It prints every option, `inplace` only when set.
+ */
+function activationOf<S extends Spec, P extends readonly unknown[] = []>(
+  spec: S,
+  positional: readonly (keyof S & string)[],
+  run: (input: Tensor, options: Read<S>, training: boolean) => Tensor,
+): ActivationClass<S, P> {
+  class Activation extends Module {
+    constructor(...args: unknown[]) {
+      super();
+      Object.assign(this, readArguments(new.target.name, spec, args, positional));
+    }
+
+    override forward(input: Tensor): Tensor {
+      return run(input, this as unknown as Read<S>, this.training);
+    }
+
+    override extraRepr(): string {
+      const entries = Object.keys(spec).map((name) => {
+        const value = (this as Record<string, unknown>)[name];
+        if (name === 'inplace') return value === true ? 'inplace=true' : '';
+        return `${name}=${typeof value === 'string' ? `'${value}'` : String(value)}`;
+      });
+      return entries.filter((text) => text !== '').join(', ');
+    }
+  }
+  return Activation as never;
+}
+
+/** A function without options. */
+function plainOf(run: (input: Tensor) => Tensor): new () => Module & TensorFunction {
+  return class extends Module {
+    override forward(input: Tensor): Tensor {
+      return run(input);
+    }
+  };
 }
 
 const inplaceSpec = { inplace: bool(false) };
 
-type InplaceArguments = [options?: InplaceOptions] | [inplace: boolean];
+type InplaceSpec = typeof inplaceSpec;
 
-/** Base of activations whose only option is to work in place. */
-abstract class InplaceActivation extends Module {
-  inplace: boolean;
-
-  constructor(...args: InplaceArguments) {
-    super();
-    this.inplace = readArguments(new.target.name, inplaceSpec, args, ['inplace']).inplace;
-  }
-
-  abstract override forward(input: Tensor): Tensor;
-
-  override extraRepr(): string {
-    return this.inplace ? 'inplace=true' : '';
-  }
+/** A function whose only option is to work in place. */
+function inplaceOf(
+  run: (input: Tensor, options: F.InplaceOptions) => Tensor,
+): ActivationClass<InplaceSpec, [inplace: boolean]> {
+  return activationOf<InplaceSpec, [inplace: boolean]>(
+    inplaceSpec,
+    ['inplace'],
+    (input, { inplace }) => run(input, { inplace }),
+  );
 }
 
 /** max(0, x) */
-export class ReLU extends InplaceActivation {
-  override forward(input: Tensor): Tensor {
-    return this.inplace ? input.relu_() : F.relu(input);
-  }
-}
+export class ReLU extends inplaceOf(F.relu) {}
 
 /** min(max(0, x), 6) */
-export class ReLU6 extends InplaceActivation {
-  override forward(input: Tensor): Tensor {
-    return this.inplace ? input.relu6_() : F.relu6(input);
-  }
-}
+export class ReLU6 extends inplaceOf(F.relu6) {}
 
 /** Scaled ELU (Klambauer et al. 2017). */
-export class SELU extends InplaceActivation {
-  override forward(input: Tensor): Tensor {
-    return this.inplace ? input.selu_() : F.selu(input);
-  }
-}
+export class SELU extends inplaceOf(F.selu) {}
 
 /** x * sigmoid(x) */
-export class SiLU extends InplaceActivation {
-  override forward(input: Tensor): Tensor {
-    return this.inplace ? input.silu_() : F.silu(input);
-  }
-}
+export class SiLU extends inplaceOf(F.silu) {}
 
 /** x * tanh(softplus(x)) */
-export class Mish extends InplaceActivation {
-  override forward(input: Tensor): Tensor {
-    return this.inplace ? input.mish_() : F.mish(input);
-  }
-}
+export class Mish extends inplaceOf(F.mish) {}
 
 /** x * relu6(x + 3) / 6 */
-export class Hardswish extends InplaceActivation {
-  override forward(input: Tensor): Tensor {
-    return this.inplace ? input.hardswish_() : F.hardswish(input);
-  }
-}
+export class Hardswish extends inplaceOf(F.hardswish) {}
 
 /** relu6(x + 3) / 6 */
-export class Hardsigmoid extends InplaceActivation {
-  override forward(input: Tensor): Tensor {
-    return this.inplace ? input.hardsigmoid_() : F.hardsigmoid(input);
-  }
-}
+export class Hardsigmoid extends inplaceOf(F.hardsigmoid) {}
 
 /** 1 / (1 + exp(-x)) */
-export class Sigmoid extends Module {
-  override forward(input: Tensor): Tensor {
-    return sigmoid(input);
-  }
-}
+export class Sigmoid extends plainOf(F.sigmoid) {}
 
 /** tanh(x) */
-export class Tanh extends Module {
-  override forward(input: Tensor): Tensor {
-    return tanh(input);
-  }
-}
+export class Tanh extends plainOf(F.tanh) {}
 
 /** log(sigmoid(x)) */
-export class LogSigmoid extends Module {
-  override forward(input: Tensor): Tensor {
-    return logSigmoid(input);
-  }
-}
+export class LogSigmoid extends plainOf(F.logSigmoid) {}
 
 /** x / (1 + |x|) */
-export class Softsign extends Module {
-  override forward(input: Tensor): Tensor {
-    return softsign(input);
-  }
-}
+export class Softsign extends plainOf(F.softsign) {}
 
 /** x - tanh(x) */
-export class Tanhshrink extends Module {
-  override forward(input: Tensor): Tensor {
-    return tanhshrink(input);
-  }
-}
+export class Tanhshrink extends plainOf(F.tanhshrink) {}
 
-export interface LeakyReLUOptions extends InplaceOptions {
-  readonly negativeSlope?: number | undefined;
-}
+const leaky = { negativeSlope: num(0.01), ...inplaceSpec };
 
 /** x where positive, else negativeSlope * x; the slope is 0.01 by default. */
-export class LeakyReLU extends Module {
-  negativeSlope: number;
-  inplace: boolean;
+export class LeakyReLU extends activationOf<typeof leaky, [negativeSlope: number]>(
+  leaky,
+  ['negativeSlope'],
+  (input, { negativeSlope, inplace }) => F.leakyRelu(input, negativeSlope, { inplace }),
+) {}
 
-  constructor(
-    ...args: [options?: LeakyReLUOptions] | [negativeSlope: number, options?: InplaceOptions]
-  ) {
-    super();
-    const spec = { negativeSlope: num(0.01), ...inplaceSpec };
-    const read = readArguments(new.target.name, spec, args, ['negativeSlope']);
-    this.negativeSlope = read.negativeSlope;
-    this.inplace = read.inplace;
-  }
-
-  override forward(input: Tensor): Tensor {
-    return F.leakyRelu(input, this.negativeSlope, { inplace: this.inplace });
-  }
-
-  override extraRepr(): string {
-    return `negativeSlope=${this.negativeSlope}` + (this.inplace ? ', inplace=true' : '');
-  }
-}
-
-export interface ELUOptions extends InplaceOptions {
-  readonly alpha?: number | undefined;
-}
+const alphas = { alpha: num(1), ...inplaceSpec };
 
 /** x where positive, else alpha * (exp(x) - 1); alpha is 1 by default. */
-export class ELU extends Module {
-  alpha: number;
-  inplace: boolean;
-
-  constructor(...args: [options?: ELUOptions] | [alpha: number, options?: InplaceOptions]) {
-    super();
-    const spec = { alpha: num(1), ...inplaceSpec };
-    const read = readArguments(new.target.name, spec, args, ['alpha']);
-    this.alpha = read.alpha;
-    this.inplace = read.inplace;
-  }
-
-  override forward(input: Tensor): Tensor {
-    return F.elu(input, this.alpha, { inplace: this.inplace });
-  }
-
-  override extraRepr(): string {
-    return `alpha=${this.alpha}` + (this.inplace ? ', inplace=true' : '');
-  }
-}
-
-export interface CELUOptions extends InplaceOptions {
-  readonly alpha?: number | undefined;
-}
+export class ELU extends activationOf<typeof alphas, [alpha: number]>(
+  alphas,
+  ['alpha'],
+  (input, { alpha, inplace }) => F.elu(input, alpha, { inplace }),
+) {}
 
 /** max(0, x) + min(0, alpha * (exp(x / alpha) - 1)); alpha is 1 by default. */
-export class CELU extends Module {
-  alpha: number;
-  inplace: boolean;
+export class CELU extends activationOf<typeof alphas, [alpha: number]>(
+  alphas,
+  ['alpha'],
+  (input, { alpha, inplace }) => F.celu(input, alpha, { inplace }),
+) {}
 
-  constructor(...args: [options?: CELUOptions] | [alpha: number, options?: InplaceOptions]) {
-    super();
-    const spec = { alpha: num(1), ...inplaceSpec };
-    const read = readArguments(new.target.name, spec, args, ['alpha']);
-    this.alpha = read.alpha;
-    this.inplace = read.inplace;
-  }
-
-  override forward(input: Tensor): Tensor {
-    return F.celu(input, this.alpha, { inplace: this.inplace });
-  }
-
-  override extraRepr(): string {
-    return `alpha=${this.alpha}` + (this.inplace ? ', inplace=true' : '');
-  }
-}
-
-export interface HardtanhOptions extends InplaceOptions {
-  readonly minVal?: number | undefined;
-  readonly maxVal?: number | undefined;
-}
+const bounds = { minVal: num(-1), maxVal: num(1), ...inplaceSpec };
 
 /** x limited to [minVal, maxVal], [-1, 1] by default. */
-export class Hardtanh extends Module {
-  minVal: number;
-  maxVal: number;
-  inplace: boolean;
+export class Hardtanh extends activationOf<typeof bounds, [minVal: number, maxVal?: number]>(
+  bounds,
+  ['minVal', 'maxVal'],
+  (input, { minVal, maxVal, inplace }) => F.hardtanh(input, minVal, maxVal, { inplace }),
+) {}
 
-  constructor(
-    ...args:
-      [options?: HardtanhOptions] | [minVal: number, maxVal?: number, options?: InplaceOptions]
-  ) {
-    super();
-    const spec = { minVal: num(-1), maxVal: num(1), ...inplaceSpec };
-    const read = readArguments(new.target.name, spec, args, ['minVal', 'maxVal']);
-    this.minVal = read.minVal;
-    this.maxVal = read.maxVal;
-    this.inplace = read.inplace;
-  }
-
-  override forward(input: Tensor): Tensor {
-    return F.hardtanh(input, this.minVal, this.maxVal, { inplace: this.inplace });
-  }
-
-  override extraRepr(): string {
-    return `minVal=${this.minVal}, maxVal=${this.maxVal}` + (this.inplace ? ', inplace=true' : '');
-  }
-}
-
-export interface SoftplusOptions {
-  readonly beta?: number | undefined;
-  readonly threshold?: number | undefined;
-}
+const soft = { beta: num(1), threshold: num(20) };
 
 /** log(1 + exp(beta * x)) / beta; linear above threshold. Defaults: beta 1, threshold 20. */
-export class Softplus extends Module {
-  beta: number;
-  threshold: number;
+export class Softplus extends activationOf<typeof soft, [beta: number, threshold?: number]>(
+  soft,
+  ['beta', 'threshold'],
+  (input, { beta, threshold }) => F.softplus(input, beta, threshold),
+) {}
 
-  constructor(...args: [options?: SoftplusOptions] | [beta: number, threshold?: number]) {
-    super();
-    const spec = { beta: num(1), threshold: num(20) };
-    const read = readArguments(new.target.name, spec, args, ['beta', 'threshold']);
-    this.beta = read.beta;
-    this.threshold = read.threshold;
-  }
-
-  override forward(input: Tensor): Tensor {
-    return softplus(input, this.beta, this.threshold);
-  }
-
-  override extraRepr(): string {
-    return `beta=${this.beta}, threshold=${this.threshold}`;
-  }
-}
-
-export interface HardshrinkOptions {
-  readonly lambd?: number | undefined;
-}
+const shrink = { lambd: num(0.5) };
 
 /** x outside [-lambd, lambd], else 0; lambd is 0.5 by default. */
-export class Hardshrink extends Module {
-  lambd: number;
-
-  constructor(...args: [options?: HardshrinkOptions] | [lambd: number]) {
-    super();
-    const spec = { lambd: num(0.5) };
-    const read = readArguments(new.target.name, spec, args, ['lambd']);
-    this.lambd = read.lambd;
-  }
-
-  override forward(input: Tensor): Tensor {
-    return hardshrink(input, this.lambd);
-  }
-
+export class Hardshrink extends activationOf<typeof shrink, [lambd: number]>(
+  shrink,
+  ['lambd'],
+  (input, { lambd }) => F.hardshrink(input, lambd),
+) {
   override extraRepr(): string {
     return `${this.lambd}`;
   }
-}
-
-export interface SoftshrinkOptions {
-  readonly lambd?: number | undefined;
 }
 
 /** x moved towards 0 by lambd (0.5 by default), 0 inside [-lambd, lambd]. */
-export class Softshrink extends Module {
-  lambd: number;
-
-  constructor(...args: [options?: SoftshrinkOptions] | [lambd: number]) {
-    super();
-    const spec = { lambd: num(0.5) };
-    const read = readArguments(new.target.name, spec, args, ['lambd']);
-    this.lambd = read.lambd;
-  }
-
-  override forward(input: Tensor): Tensor {
-    return softshrink(input, this.lambd);
-  }
-
+export class Softshrink extends activationOf<typeof shrink, [lambd: number]>(
+  shrink,
+  ['lambd'],
+  (input, { lambd }) => F.softshrink(input, lambd),
+) {
   override extraRepr(): string {
     return `${this.lambd}`;
   }
 }
 
-export interface RReLUOptions extends InplaceOptions {
-  readonly lower?: number | undefined;
-  readonly upper?: number | undefined;
-}
+const randomSlope = { lower: num(1 / 8), upper: num(1 / 3), ...inplaceSpec };
 
 /** Leaky ReLU whose slope is drawn from U(lower, upper) in training, else their mean. */
-export class RReLU extends Module {
-  lower: number;
-  upper: number;
-  inplace: boolean;
+export class RReLU extends activationOf<typeof randomSlope, [lower: number, upper?: number]>(
+  randomSlope,
+  ['lower', 'upper'],
+  (input, { lower, upper, inplace }, training) =>
+    F.rrelu(input, { lower, upper, training, inplace }),
+) {}
 
-  constructor(
-    ...args: [options?: RReLUOptions] | [lower: number, upper?: number, options?: InplaceOptions]
-  ) {
-    super();
-    const spec = { lower: num(1 / 8), upper: num(1 / 3), ...inplaceSpec };
-    const read = readArguments(new.target.name, spec, args, ['lower', 'upper']);
-    this.lower = read.lower;
-    this.upper = read.upper;
-    this.inplace = read.inplace;
-  }
-
-  override forward(input: Tensor): Tensor {
-    return F.rrelu(input, {
-      lower: this.lower,
-      upper: this.upper,
-      training: this.training,
-      inplace: this.inplace,
-    });
-  }
-
-  override extraRepr(): string {
-    return `lower=${this.lower}, upper=${this.upper}` + (this.inplace ? ', inplace=true' : '');
-  }
-}
+const limit = { threshold: requiredNum, value: requiredNum, ...inplaceSpec };
 
 /** x where x > threshold, else value. */
-export class Threshold extends Module {
-  threshold: number;
-  value: number;
-  inplace: boolean;
+export class Threshold extends activationOf<typeof limit, [threshold: number, value: number]>(
+  limit,
+  ['threshold', 'value'],
+  (input, { threshold, value, inplace }) => F.threshold(input, threshold, value, { inplace }),
+) {}
 
-  constructor(threshold: number, value: number, options: InplaceOptions = {}) {
-    super();
-    const name = new.target.name;
-    this.threshold = requiredNum(name, 'threshold', threshold);
-    this.value = requiredNum(name, 'value', value);
-    this.inplace = readArguments(name, inplaceSpec, [options]).inplace;
-  }
+const approximation = { approximate: choice(['none', 'tanh'], 'none') };
 
-  override forward(input: Tensor): Tensor {
-    return this.inplace
-      ? input.threshold_(this.threshold, this.value)
-      : thresholdOp(input, this.threshold, this.value);
-  }
+/** x * P(X <= x) for a standard normal X, or its approximation by tanh (Hendrycks & Gimpel 2016). */
+export class GELU extends activationOf(approximation, [], (input, { approximate }) =>
+  F.gelu(input, { approximate }),
+) {}
 
-  override extraRepr(): string {
-    const { threshold, value } = this;
-    return `threshold=${threshold}, value=${value}${this.inplace ? ', inplace=true' : ''}`;
-  }
-}
-
-export interface GELUOptions {
-  /** 'tanh' for the approximation by tanh. Default 'none'. */
-  readonly approximate?: 'none' | 'tanh' | undefined;
-}
-
-/** x * P(X <= x) for a standard normal X (Hendrycks & Gimpel 2016). */
-export class GELU extends Module {
-  approximate: 'none' | 'tanh';
-
-  constructor(options: GELUOptions = {}) {
-    super();
-    const spec = { approximate: choice(['none', 'tanh'], 'none') };
-    this.approximate = readArguments(new.target.name, spec, [options]).approximate;
-  }
-
-  override forward(input: Tensor): Tensor {
-    return gelu(input, { approximate: this.approximate });
-  }
-
-  override extraRepr(): string {
-    return `approximate='${this.approximate}'`;
-  }
-}
-
-type DimArguments = [options?: { readonly dim?: number | null | undefined }] | [dim: number];
+const halved = { dim: int(-1, -Infinity) };
 
 /** a * sigmoid(b) with a, b the halves of the input along `dim`, the last by default. */
-export class GLU extends Module {
-  dim: number;
+export class GLU extends activationOf<typeof halved, [dim: number]>(
+  halved,
+  ['dim'],
+  (input, { dim }) => F.glu(input, dim),
+) {}
 
-  constructor(...args: DimArguments) {
-    super();
-    const spec = { dim: int(-1, -Infinity) };
-    this.dim = readArguments(new.target.name, spec, args, ['dim']).dim;
-  }
+const dimension: { dim: Check<number | null> } = { dim: optionalInt(null, -Infinity) };
 
-  override forward(input: Tensor): Tensor {
-    return F.glu(input, this.dim);
-  }
-
-  override extraRepr(): string {
-    return `dim=${this.dim}`;
-  }
-}
-
-/** Base of functions that normalise over one dimension. */
-abstract class AlongDim extends Module {
-  dim: number | null;
-
-  constructor(...args: DimArguments) {
-    super();
-    const spec = { dim: optionalInt(null, -Infinity) };
-    this.dim = readArguments(new.target.name, spec, args, ['dim']).dim;
-  }
-
-  /** PyTorch's rule where no dimension was given: 0 for 0, 1 and 3 dimensions, else 1. */
-  protected dimOf(input: Tensor): number {
-    return this.dim ?? ([0, 1, 3].includes(input.ndim) ? 0 : 1);
-  }
-
-  abstract override forward(input: Tensor): Tensor;
-
-  override extraRepr(): string {
-    return `dim=${String(this.dim)}`;
-  }
+/** A function over one dimension; by PyTorch's rule 0 for 0, 1 and 3 dimensions, else 1. */
+function alongDim(
+  run: (input: Tensor, dim: number) => Tensor,
+): ActivationClass<typeof dimension, [dim: number | null]> {
+  return activationOf<typeof dimension, [dim: number | null]>(
+    dimension,
+    ['dim'],
+    (input, { dim }) => run(input, dim ?? ([0, 1, 3].includes(input.ndim) ? 0 : 1)),
+  );
 }
 
 /** exp(x) / sum(exp(x)) over `dim`. */
-export class Softmax extends AlongDim {
-  override forward(input: Tensor): Tensor {
-    return F.softmax(input, this.dimOf(input));
-  }
-}
+export class Softmax extends alongDim(F.softmax) {}
 
 /** softmax(-x) over `dim`. */
-export class Softmin extends AlongDim {
-  override forward(input: Tensor): Tensor {
-    return F.softmin(input, this.dimOf(input));
-  }
-}
+export class Softmin extends alongDim(F.softmin) {}
 
 /** log(softmax(x)) over `dim`. */
-export class LogSoftmax extends AlongDim {
-  override forward(input: Tensor): Tensor {
-    return F.logSoftmax(input, this.dimOf(input));
-  }
-}
+export class LogSoftmax extends alongDim(F.logSoftmax) {}
 
 /** Softmax over the channels of [N, C, H, W] or [C, H, W]. */
 export class Softmax2d extends Module {

@@ -2,7 +2,7 @@
 import { makeError } from '../errors';
 import { empty } from '../ops.gen';
 import { Tensor } from '../tensor';
-import { multiHeadAttention } from './functional/attention';
+import { multiHeadAttentionForward } from './functional/attention';
 import { constant_, xavierNormal_, xavierUniform_ } from './init';
 import { Linear } from './linear';
 import { type FieldNames, Module } from './module';
@@ -167,46 +167,35 @@ export class MultiheadAttention extends Module {
     const arrange = (t: Tensor): Tensor => {
       let out = seen.get(t);
       if (out === undefined) {
-        out = !batched ? t.unsqueeze(1) : this.batchFirst ? t.transpose(0, 1) : t;
+        out = batched && this.batchFirst ? t.transpose(0, 1) : t;
         seen.set(t, out);
       }
       return out;
     };
-    const padding = read.keyPaddingMask;
-    const [output, weights] = multiHeadAttention(
+    const { inProjWeight, outProj } = this;
+    const [output, weights] = multiHeadAttentionForward(
       arrange(query),
       arrange(key),
       arrange(value),
-      this.weights(),
+      this.embedDim,
+      this.numHeads,
+      inProjWeight,
+      this.inProjBias,
+      this.biasK,
+      this.biasV,
+      this.addZeroAttn,
+      this.dropout,
+      outProj.weight,
+      outProj.bias,
       {
-        numHeads: this.numHeads,
-        addZeroAttn: this.addZeroAttn,
-        dropoutP: this.dropout,
+        ...read,
         training: this.training,
-        keyPaddingMask: padding !== null && !batched ? padding.unsqueeze(0) : padding,
-        attnMask: read.attnMask,
-        needWeights: read.needWeights,
-        averageWeights: read.averageAttnWeights,
-        isCausal: read.isCausal,
+        useSeparateProjWeight: inProjWeight === null,
+        qProjWeight: this.qProjWeight,
+        kProjWeight: this.kProjWeight,
+        vProjWeight: this.vProjWeight,
       },
     );
-    if (!batched) return [output.squeeze(1), weights?.squeeze(0) ?? null];
-    return [this.batchFirst ? output.transpose(0, 1) : output, weights];
-  }
-
-  private weights(): Parameters<typeof multiHeadAttention>[3] {
-    const { inProjWeight, qProjWeight, kProjWeight, vProjWeight } = this;
-    return {
-      inProj: inProjWeight,
-      qkv:
-        inProjWeight === null
-          ? [qProjWeight as Parameter, kProjWeight as Parameter, vProjWeight as Parameter]
-          : null,
-      inBias: this.inProjBias,
-      outWeight: this.outProj.weight,
-      outBias: this.outProj.bias,
-      biasK: this.biasK,
-      biasV: this.biasV,
-    };
+    return [batched && this.batchFirst ? output.transpose(0, 1) : output, weights];
   }
 }

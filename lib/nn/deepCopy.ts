@@ -18,11 +18,17 @@ function copyTensor(t: Tensor): Tensor {
   return t.detach().clone().requiresGrad_(t.requiresGrad);
 }
 
-function copyHooks(hooks: Hooks): Hooks {
-  const out = newHooks();
-  for (const kind of Object.keys(out) as (keyof Hooks)[]) {
-    (out[kind] as unknown[]).push(...hooks[kind]);
+function copyLists<T extends object>(from: T, to: T): T {
+  for (const kind of Object.keys(to) as (keyof T)[]) {
+    const list: unknown = from[kind];
+    if (Array.isArray(list)) (to[kind] as unknown[]).push(...(list as unknown[]));
   }
+  return to;
+}
+
+function copyHooks(hooks: Hooks): Hooks {
+  const out = copyLists(hooks, newHooks());
+  copyLists(hooks.state, out.state);
   return out;
 }
 

@@ -1,6 +1,6 @@
 /** Functions of layers without state. PyTorch: `torch.nn.functional`. */
 export * from './functional/activation';
-export { type AttentionOptions, scaledDotProductAttention } from './functional/attention';
+export * from './functional/attention';
 export * from './functional/conv';
 export * from './functional/distance';
 export * from './functional/dropout';

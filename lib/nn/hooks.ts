@@ -7,6 +7,7 @@ import { makeError } from '../errors';
 import { type RemovableHandle, Tensor } from '../tensor';
 import { checkNames, show } from './options';
 import type { Module } from './module';
+import type { LoadResult, StateDict } from './stateDict';
 
 export type GradTuple = readonly (Tensor | null)[];
 
@@ -25,12 +26,22 @@ export interface Hooks {
   readonly forward: PostHook[];
   readonly backwardPre: BackwardPreHook[];
   readonly backward: BackwardHook[];
+  readonly state: StateHooks;
 }
 
-export type HookKind = keyof Hooks;
+export type HookKind = Exclude<keyof Hooks, 'state'>;
+
+/** Hooks of saving and loading; they do not wrap `forward`. */
+export interface StateHooks {
+  readonly savePre: ((module: Module, prefix: string, keepVars: boolean) => void)[];
+  readonly savePost: ((module: Module, state: StateDict, prefix: string) => unknown)[];
+  readonly loadPre: ((module: Module, state: StateDict, prefix: string) => void)[];
+  readonly loadPost: ((module: Module, result: LoadResult) => void)[];
+}
 
 export function newHooks(): Hooks {
-  return { forwardPre: [], forward: [], backwardPre: [], backward: [] };
+  const state: StateHooks = { savePre: [], savePost: [], loadPre: [], loadPost: [] };
+  return { forwardPre: [], forward: [], backwardPre: [], backward: [], state };
 }
 
 type Forward = (this: Module, ...args: unknown[]) => unknown;
@@ -38,7 +49,7 @@ type Forward = (this: Module, ...args: unknown[]) => unknown;
 const wrappers = new WeakMap<Module, PropertyDescriptor | null>();
 
 function isEmpty(hooks: Hooks): boolean {
-  return Object.values(hooks).every((list: unknown[]) => list.length === 0);
+  return Object.values(hooks).every((list: unknown) => !Array.isArray(list) || list.length === 0);
 }
 
 /** Puts the wrapper in front of `forward`. */
@@ -71,37 +82,96 @@ export function addHook(
   options: HookOptions,
 ): RemovableHandle {
   const where = `${module.constructor.name}: ${kind} hook`;
-  if (typeof hook !== 'function') {
-    throw makeError('ERR_TYPE', `${where} must be a function, got ${show(hook)}`);
-  }
-  checkNames(where, options, ['prepend']);
-  const list = hooks[kind] as unknown[];
-  // An entry of its own, so that one function can be registered twice.
-  const entry: unknown = (...args: unknown[]) => (hook as (...a: unknown[]) => unknown)(...args);
-  if (options.prepend === true) list.unshift(entry);
-  else list.push(entry);
+  const handle = addEntry(where, hooks[kind], hook, options);
   installHooks(module, hooks);
   return {
     remove: () => {
-      const at = list.indexOf(entry);
-      if (at >= 0) list.splice(at, 1);
+      handle.remove();
       if (isEmpty(hooks)) uninstallHooks(module);
     },
   };
 }
 
-function runHooked(module: Module, hooks: Hooks, given: unknown[]): unknown {
+/** Adds a hook to a list and returns what removes it. */
+export function addEntry(
+  where: string,
+  list: unknown[],
+  hook: unknown,
+  options: HookOptions = {},
+): RemovableHandle {
+  if (typeof hook !== 'function') {
+    throw makeError('ERR_TYPE', `${where} must be a function, got ${show(hook)}`);
+  }
+  checkNames(where, options, ['prepend']);
+  // An entry of its own, so that one function can be registered twice.
+  const entry: unknown = (...args: unknown[]) => (hook as (...a: unknown[]) => unknown)(...args);
+  if (options.prepend === true) list.unshift(entry);
+  else list.push(entry);
+  return {
+    remove: () => {
+      const at = list.indexOf(entry);
+      if (at >= 0) list.splice(at, 1);
+    },
+  };
+}
+
+/** Hooks of every module; they run before a module's own. */
+const everywhere = newHooks();
+
+/** Whether there are any hooks of every module. */
+export function hasGlobalHooks(): boolean {
+  return !isEmpty(everywhere);
+}
+
+/** Runs a module without hooks of its own under those of every module. */
+export function runGlobalHooks(module: Module, args: unknown[]): unknown {
+  // A module with hooks has the wrapper, which runs these too.
+  if (wrappers.has(module)) return (module.forward as (...a: unknown[]) => unknown)(...args);
+  return runHooked(module, newHooks(), args);
+}
+
+/**
+ * Calls `hook(module, args)` before the forward of every module that is called. PyTorch:
+ * `torch.nn.modules.module.register_module_forward_pre_hook`.
+ */
+export function registerModuleForwardPreHook(hook: PreHook): RemovableHandle {
+  return addEntry('registerModuleForwardPreHook: hook', everywhere.forwardPre, hook);
+}
+
+/** Calls `hook(module, args, output)` after the forward of every module that is called. */
+export function registerModuleForwardHook(hook: PostHook): RemovableHandle {
+  return addEntry('registerModuleForwardHook: hook', everywhere.forward, hook);
+}
+
+/** Calls `hook(module, gradOutput)` in the backward pass of every module that is called. */
+export function registerModuleFullBackwardPreHook(hook: BackwardPreHook): RemovableHandle {
+  return addEntry('registerModuleFullBackwardPreHook: hook', everywhere.backwardPre, hook);
+}
+
+/** Calls `hook(module, gradInput, gradOutput)` in the backward pass of every called module. */
+export function registerModuleFullBackwardHook(hook: BackwardHook): RemovableHandle {
+  return addEntry('registerModuleFullBackwardHook: hook', everywhere.backward, hook);
+}
+
+function runHooked(module: Module, own: Hooks, given: unknown[]): unknown {
+  const hooks: Hooks = {
+    forwardPre: [...everywhere.forwardPre, ...own.forwardPre],
+    forward: [...everywhere.forward, ...own.forward],
+    backwardPre: [...everywhere.backwardPre, ...own.backwardPre],
+    backward: [...everywhere.backward, ...own.backward],
+    state: own.state,
+  };
   let args = given;
-  for (const hook of [...hooks.forwardPre]) {
+  for (const hook of hooks.forwardPre) {
     const result = hook(module, args);
     if (result !== undefined && result !== null) args = Array.isArray(result) ? result : [result];
   }
-  const own = wrappers.get(module);
-  const forward = (own?.value ??
+  const wrapped = wrappers.get(module);
+  const forward = (wrapped?.value ??
     (Object.getPrototypeOf(module) as { forward: unknown }).forward) as Forward;
   const run = (input: unknown[]): unknown => {
     let output = forward.apply(module, input);
-    for (const hook of [...hooks.forward]) {
+    for (const hook of hooks.forward) {
       const result = hook(module, input, output);
       if (result !== undefined && result !== null) output = result;
     }

@@ -1,6 +1,7 @@
 /** Layers and models. PyTorch: `torch.nn`. */
 export * from './activation';
 export * from './attention';
+export * from './adaptiveSoftmax';
 export * from './avgPool';
 export * from './batchnorm';
 export { ModuleList, ParameterList, type TensorModule } from './container';
@@ -14,6 +15,8 @@ export * as init from './init';
 export * from './linear';
 export * from './norm';
 export {
+  BCELoss,
+  BCEWithLogitsLoss,
   CrossEntropyLoss,
   type CrossEntropyLossOptions,
   Loss,
@@ -32,8 +35,15 @@ export * from './rnn';
 export * from './rnnCell';
 export * from './vision';
 export * from './lossMargin';
+export * from './fractionalPool';
 export * from './maxPool';
-export { type FieldNames, Module, type NamedOptions, type StateDictOptions } from './module';
+export {
+  registerModuleForwardHook,
+  registerModuleForwardPreHook,
+  registerModuleFullBackwardHook,
+  registerModuleFullBackwardPreHook,
+} from './hooks';
+export { type FieldNames, Module, type NamedOptions } from './module';
 export type { FactoryOptions } from './options';
 export * from './parameter';
 export * from './sequential';
@@ -46,7 +56,7 @@ export {
   TransformerEncoderLayer,
   type TransformerLayerOptions,
 } from './transformerLayers';
-export type { LoadOptions, LoadResult, StateDict } from './stateDict';
+export type { LoadOptions, LoadResult, StateDict, StateDictOptions } from './stateDict';
 export * as utils from './utils';
 export { functionalCall } from './utils/functionalCall';
 export * from './upsample';

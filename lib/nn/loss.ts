@@ -1,9 +1,8 @@
-/** Losses as modules. */
-import { crossEntropy, mseLoss, nllLoss } from '../ops.gen';
+/** Losses as modules: their options are fields, their weights buffers. */
 import type { Tensor } from '../tensor';
-import { type LossOptions, reduction, type Reduction } from './functional/loss';
+import * as F from './functional/loss';
 import { type FieldNames, Module } from './module';
-import { int, num, optionalTensor, readOptions } from './options';
+import { int, num, optionalTensor, type Read, readOptions, type Spec } from './options';
 
 export type { LossOptions, Reduction } from './functional/loss';
 
@@ -12,86 +11,82 @@ export abstract class Loss extends Module {
   abstract readonly reduction: string;
 }
 
-/** Base of losses with a weight for each class or element, a buffer. */
-export abstract class WeightedLoss extends Loss {
-  static override readonly fieldNames: FieldNames = 'snake';
+/** The options of a spec, none required. */
+export type Given<S extends Spec> = { readonly [K in keyof S]?: ReturnType<S[K]> | undefined };
 
-  weight: Tensor | null = null;
+/** A module that keeps the options of `S` and calls a function with tensors `A` and them. */
+export type LossModule<A extends readonly unknown[], S extends Spec> = new (
+  options?: Given<S>,
+) => Loss & Read<S> & { forward(...args: A): Tensor };
 
-  constructor(weight: Tensor | null) {
-    super();
-    this.registerBuffer('weight', weight);
+/**
+ * For this package: the class of a loss of `torch.nn.functional`. Tensors among its options are
+ * buffers.
+ */
+export function lossOf<A extends readonly unknown[], S extends Spec>(
+  spec: S,
+  run: (...args: [...A, options: Read<S>]) => Tensor,
+): LossModule<A, S> {
+  class FunctionLoss extends Loss {
+    static override readonly fieldNames: FieldNames = 'snake';
+
+    declare readonly reduction: string;
+
+    constructor(options: Given<S> = {}) {
+      super();
+      const read = readOptions(new.target.name, spec, options);
+      for (const [name, value] of Object.entries(read)) {
+        if (spec[name] === optionalTensor) this.registerBuffer(name, value as Tensor | null);
+        else Object.assign(this, { [name]: value });
+      }
+    }
+
+    override forward(...args: A): Tensor {
+      const fields = this as unknown as Read<S>;
+      const options: Partial<Record<keyof S, unknown>> = {};
+      for (const name of Object.keys(spec) as (keyof S)[]) options[name] = fields[name];
+      return run(...args, options as Read<S>);
+    }
   }
+  return FunctionLoss as never;
 }
 
-export interface NLLLossOptions extends LossOptions {
-  /** One weight for each class. */
-  readonly weight?: Tensor | null | undefined;
-  /** Targets of this value are left out. Default -100. */
-  readonly ignoreIndex?: number | undefined;
-}
+type Pair = [input: Tensor, target: Tensor];
 
-const nllSpec = { weight: optionalTensor, ignoreIndex: int(-100, -Infinity), reduction };
+export const weighted = { weight: optionalTensor, reduction: F.reduction };
+
+const classes = { ...weighted, ignoreIndex: int(-100, -Infinity) };
 
 /**
  * Negative log-likelihood of classes: input [N, C, ...] of log-probabilities, target [N, ...] of
  * class indices.
  */
-export class NLLLoss extends WeightedLoss {
-  readonly ignoreIndex: number;
-  readonly reduction: Reduction;
+export class NLLLoss extends lossOf<Pair, typeof classes>(classes, F.nllLoss) {}
 
-  constructor(options: NLLLossOptions = {}) {
-    const read = readOptions(new.target.name, nllSpec, options);
-    super(read.weight);
-    this.ignoreIndex = read.ignoreIndex;
-    this.reduction = read.reduction;
-  }
+export type NLLLossOptions = Given<typeof classes>;
 
-  override forward(input: Tensor, target: Tensor): Tensor {
-    const { weight, ignoreIndex, reduction } = this;
-    return nllLoss(input, target, { weight, ignoreIndex, reduction });
-  }
-}
-
-export interface CrossEntropyLossOptions extends NLLLossOptions {
-  /** Share of the target's probability spread over all classes. Default 0. */
-  readonly labelSmoothing?: number | undefined;
-}
+const smoothed = { ...classes, labelSmoothing: num(0) };
 
 /**
  * Cross entropy of logits: input [N, C, ...], target [N, ...] of class indices or [N, C, ...] of
  * probabilities.
  */
-export class CrossEntropyLoss extends WeightedLoss {
-  readonly ignoreIndex: number;
-  readonly reduction: Reduction;
-  readonly labelSmoothing: number;
+export class CrossEntropyLoss extends lossOf<Pair, typeof smoothed>(smoothed, F.crossEntropy) {}
 
-  constructor(options: CrossEntropyLossOptions = {}) {
-    const read = readOptions(new.target.name, { ...nllSpec, labelSmoothing: num(0) }, options);
-    super(read.weight);
-    this.ignoreIndex = read.ignoreIndex;
-    this.reduction = read.reduction;
-    this.labelSmoothing = read.labelSmoothing;
-  }
+export type CrossEntropyLossOptions = Given<typeof smoothed>;
 
-  override forward(input: Tensor, target: Tensor): Tensor {
-    const { weight, ignoreIndex, reduction, labelSmoothing } = this;
-    return crossEntropy(input, target, { weight, ignoreIndex, reduction, labelSmoothing });
-  }
-}
+const plain = { reduction: F.reduction };
 
 /** Squared difference. */
-export class MSELoss extends Loss {
-  readonly reduction: Reduction;
+export class MSELoss extends lossOf<Pair, typeof plain>(plain, F.mseLoss) {}
 
-  constructor(options: LossOptions = {}) {
-    super();
-    this.reduction = readOptions(new.target.name, { reduction }, options).reduction;
-  }
+/** Binary cross entropy of probabilities. */
+export class BCELoss extends lossOf<Pair, typeof weighted>(weighted, F.binaryCrossEntropy) {}
 
-  override forward(input: Tensor, target: Tensor): Tensor {
-    return mseLoss(input, target, { reduction: this.reduction });
-  }
-}
+const positive = { ...weighted, posWeight: optionalTensor };
+
+/** Binary cross entropy of logits. */
+export class BCEWithLogitsLoss extends lossOf<Pair, typeof positive>(
+  positive,
+  F.binaryCrossEntropyWithLogits,
+) {}

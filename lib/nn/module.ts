@@ -19,12 +19,23 @@ import {
   type HookKind,
   type HookOptions,
   type Hooks,
+  hasGlobalHooks,
   newHooks,
+  runGlobalHooks,
+  type StateHooks,
 } from './hooks';
 import { bool, checkNames, readOptions, show } from './options';
 import { Parameter } from './parameter';
 import { formatModule } from './repr';
-import { type LoadOptions, type LoadResult, loadState, type StateDict } from './stateDict';
+import {
+  addStateHook,
+  collectState,
+  type LoadOptions,
+  type LoadResult,
+  loadState,
+  type StateDict,
+  type StateDictOptions,
+} from './stateDict';
 
 export interface NamedOptions {
   /** Text in front of every name. Default none. */
@@ -33,12 +44,6 @@ export interface NamedOptions {
   readonly recurse?: boolean | undefined;
   /** List what is shared only once. Default true. */
   readonly removeDuplicate?: boolean | undefined;
-}
-
-export interface StateDictOptions {
-  readonly prefix?: string | undefined;
-  /** Keep the tensors attached to the graph. Default false. */
-  readonly keepVars?: boolean | undefined;
 }
 
 /** How field names become the names in `stateDict()`. */
@@ -120,6 +125,7 @@ export class Module {
 
   /** Runs the module, with its hooks. PyTorch: `module(...)`. */
   call(...args: Args<this>): Result<this> {
+    if (hasGlobalHooks()) return runGlobalHooks(this, args) as Result<this>;
     return (this.forward as (...a: unknown[]) => unknown)(...args) as Result<this>;
   }
 
@@ -386,24 +392,7 @@ export class Module {
    * with the module and are detached from the graph.
    */
   stateDict(options: StateDictOptions = {}): StateDict {
-    checkNames('stateDict', options, ['prefix', 'keepVars']);
-    const { prefix = '', keepVars = false } = options;
-    const out: StateDict = {};
-    const add = (name: string, t: Tensor): void => {
-      out[name] = keepVars ? t : t.detach();
-    };
-    const visit = (start: string, module: Module): void => {
-      const { parameters, buffers, children } = module.members();
-      for (const [name, p] of parameters) if (p !== null) add(start + name, p);
-      for (const [name, b, persistent] of buffers) {
-        if (b !== null && persistent) add(start + name, b);
-      }
-      for (const [name, child] of children) {
-        if (child !== null) visit(`${start}${name}.`, child);
-      }
-    };
-    visit(prefix, this);
-    return out;
+    return collectState(this, options);
   }
 
   /**
@@ -561,6 +550,31 @@ export class Module {
     options: HookOptions = {},
   ): RemovableHandle {
     return this.#addHook('backwardPre', hook as BackwardPreHook, options);
+  }
+
+  #addStateHook(kind: keyof StateHooks, hook: unknown): RemovableHandle {
+    const state = this.#state();
+    return addStateHook(this, (state.hooks ??= newHooks()).state, kind, hook);
+  }
+
+  /** Calls `hook(module, prefix, keepVars)` before the entries of this module are collected. */
+  registerStateDictPreHook(hook: StateHooks['savePre'][number]): RemovableHandle {
+    return this.#addStateHook('savePre', hook);
+  }
+
+  /** Calls `hook(module, state, prefix)` after; what it returns replaces the state dict. */
+  registerStateDictPostHook(hook: StateHooks['savePost'][number]): RemovableHandle {
+    return this.#addStateHook('savePost', hook);
+  }
+
+  /** Calls `hook(module, state, prefix)` before loading, with a copy of the dict to change. */
+  registerLoadStateDictPreHook(hook: StateHooks['loadPre'][number]): RemovableHandle {
+    return this.#addStateHook('loadPre', hook);
+  }
+
+  /** Calls `hook(module, result)` after loading; it may take keys off the lists of `result`. */
+  registerLoadStateDictPostHook(hook: StateHooks['loadPost'][number]): RemovableHandle {
+    return this.#addStateHook('loadPost', hook);
   }
 
   // --- Text

@@ -1,8 +1,7 @@
 /** Normalisation over features: LayerNorm, RMSNorm, GroupNorm, LocalResponseNorm. */
 import { makeError } from '../errors';
-import { empty, groupNorm, layerNorm, rmsNorm } from '../ops.gen';
+import { empty, groupNorm, layerNorm, localResponseNorm, rmsNorm } from '../ops.gen';
 import type { Tensor } from '../tensor';
-import { localResponseNorm, type LocalResponseNormOptions } from './functional/norm';
 import { ones_, zeros_ } from './init';
 import { Module } from './module';
 import {
@@ -169,6 +168,15 @@ export class GroupNorm extends Module {
   override extraRepr(): string {
     return `${this.numGroups}, ${this.numChannels}, eps=${this.eps}, affine=${this.affine}`;
   }
+}
+
+export interface LocalResponseNormOptions {
+  /** Default 1e-4. */
+  readonly alpha?: number | undefined;
+  /** Default 0.75. */
+  readonly beta?: number | undefined;
+  /** Default 1. */
+  readonly k?: number | undefined;
 }
 
 /** Normalisation over `size` neighbouring channels. */

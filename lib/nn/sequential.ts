@@ -124,10 +124,10 @@ export class Sequential<In = Tensor, Out = Tensor> extends Module {
 
   override forward(input: In): Out {
     const keys = this[itemKeys];
-    const fields = this as unknown as Record<Key, { forward(x: unknown): unknown }>;
+    const fields = this as unknown as Record<Key, { call(x: unknown): unknown }>;
     let x: unknown = input;
     for (let i = 0; i < keys.length; ++i) {
-      x = (fields[keys[i] as Key] as { forward(x: unknown): unknown }).forward(x);
+      x = fields[keys[i] as Key].call(x);
     }
     return x as Out;
   }

@@ -1,9 +1,10 @@
 /** Loading of state dicts: what fits is copied, what does not is listed in one error. */
 import { noGrad } from '../autograd';
 import { makeError } from '../errors';
-import { Tensor } from '../tensor';
-import type { Module } from './module';
-import { bool, readOptions, show } from './options';
+import { type RemovableHandle, Tensor } from '../tensor';
+import { addEntry, type StateHooks } from './hooks';
+import { type Module, moduleState } from './module';
+import { bool, checkNames, readOptions, show } from './options';
 
 /** Parameters and buffers by dotted name. */
 export type StateDict = Record<string, Tensor>;
@@ -20,6 +21,55 @@ export interface LoadResult {
   readonly unexpectedKeys: string[];
 }
 
+export interface StateDictOptions {
+  /** Put before every name. Default ''. */
+  readonly prefix?: string | undefined;
+  /** The tensors themselves instead of detached ones. Default false. */
+  readonly keepVars?: boolean | undefined;
+}
+
+/** What {@link Module.stateDict} returns. */
+export function collectState(top: Module, options: StateDictOptions): StateDict {
+  checkNames('stateDict', options, ['prefix', 'keepVars']);
+  const { prefix = '', keepVars = false } = options;
+  let out: StateDict = {};
+  const add = (name: string, t: Tensor): void => {
+    out[name] = keepVars ? t : t.detach();
+  };
+  const visit = (start: string, module: Module): void => {
+    const hooks = stateHooks(module);
+    for (const hook of [...(hooks?.savePre ?? [])]) hook(module, start, keepVars);
+    const { parameters, buffers, children } = module.members();
+    for (const [name, p] of parameters) if (p !== null) add(start + name, p);
+    for (const [name, b, persistent] of buffers) {
+      if (b !== null && persistent) add(start + name, b);
+    }
+    for (const [name, child] of children) {
+      if (child !== null) visit(`${start}${name}.`, child);
+    }
+    for (const hook of [...(hooks?.savePost ?? [])]) {
+      const replaced = hook(module, out, start);
+      if (replaced !== undefined && replaced !== null) out = replaced as StateDict;
+    }
+  };
+  visit(prefix, top);
+  return out;
+}
+
+function stateHooks(module: Module): StateHooks | undefined {
+  return module[moduleState]?.hooks?.state;
+}
+
+/** Adds a hook of saving or loading. */
+export function addStateHook(
+  module: Module,
+  hooks: StateHooks,
+  kind: keyof StateHooks,
+  hook: unknown,
+): RemovableHandle {
+  return addEntry(`${module.constructor.name}: ${kind} hook`, hooks[kind], hook);
+}
+
 function quote(keys: readonly string[]): string {
   return keys.map((k) => `"${k}"`).join(', ');
 }
@@ -32,6 +82,7 @@ function sizes(t: Tensor): string {
 function targets(module: Module, state: StateDict): Map<string, Tensor> {
   const out = new Map<string, Tensor>();
   const visit = (prefix: string, m: Module): void => {
+    for (const hook of [...(stateHooks(m)?.loadPre ?? [])]) hook(m, state, prefix);
     m.upgradeStateDict(state, prefix);
     const { parameters, buffers, children } = m.members();
     for (const [name, p] of parameters) if (p !== null) out.set(prefix + name, p);
@@ -55,6 +106,14 @@ function sameShape(a: Tensor, b: Tensor): boolean {
   return a.ndim === b.ndim && a.shape.every((n, i) => n === b.shape[i]);
 }
 
+function checkGiven(given: unknown): void {
+  if (typeof given === 'object' && given !== null && !(given instanceof Tensor)) return;
+  throw makeError(
+    'ERR_TYPE',
+    `loadStateDict: argument 'stateDict' must be an object of Tensors, got ${show(given)}`,
+  );
+}
+
 export function loadState(
   module: Module,
   given: Readonly<StateDict>,
@@ -65,12 +124,7 @@ export function loadState(
     { strict: bool(true), assign: bool(false) },
     options,
   );
-  if (typeof given !== 'object' || given === null || given instanceof Tensor) {
-    throw makeError(
-      'ERR_TYPE',
-      `loadStateDict: argument 'stateDict' must be an object of Tensors, got ${show(given)}`,
-    );
-  }
+  checkGiven(given);
   const state = { ...given };
   const wanted = targets(module, state);
   const missingKeys: string[] = [];
@@ -97,14 +151,24 @@ export function loadState(
     }
   }
   const unexpectedKeys = Object.keys(state).filter((key) => !wanted.has(key));
-  throwProblems(module, problems, strict ? missingKeys : [], strict ? unexpectedKeys : []);
+  const result = { missingKeys, unexpectedKeys };
+  const check = (): void =>
+    throwProblems(module, problems, strict ? missingKeys : [], strict ? unexpectedKeys : []);
+  const post = module.modules().reverse();
+  const hasPost = post.some((m) => (stateHooks(m)?.loadPost.length ?? 0) > 0);
+  // Hooks see the loaded values and may forgive missing and unexpected keys, but not problems.
+  if (!hasPost || problems.length > 0) check();
   noGrad(() => {
     for (const [target, source] of copies) {
       if (assign) target.setData(source);
       else target.copy_(source);
     }
   });
-  return { missingKeys, unexpectedKeys };
+  for (const m of post) {
+    for (const hook of [...(stateHooks(m)?.loadPost ?? [])]) hook(m, result);
+  }
+  check();
+  return result;
 }
 
 function throwProblems(

@@ -79,8 +79,8 @@ export class TransformerEncoder extends Module {
     const read = readOptions(this.constructor.name, encoderSpec, options);
     const { mask: srcMask, srcKeyPaddingMask, isCausal } = read;
     let x = src;
-    for (const layer of this.layers) x = layer.forward(x, { srcMask, srcKeyPaddingMask, isCausal });
-    return this.norm === null ? x : this.norm.forward(x);
+    for (const layer of this.layers) x = layer.call(x, { srcMask, srcKeyPaddingMask, isCausal });
+    return this.norm === null ? x : this.norm.call(x);
   }
 }
 
@@ -105,8 +105,8 @@ export class TransformerDecoder extends Module {
   override forward(tgt: Tensor, memory: Tensor, options: DecoderLayerCallOptions = {}): Tensor {
     const read = readOptions(this.constructor.name, decoderCallSpec, options);
     let x = tgt;
-    for (const layer of this.layers) x = layer.forward(x, memory, read);
-    return this.norm === null ? x : this.norm.forward(x);
+    for (const layer of this.layers) x = layer.call(x, memory, read);
+    return this.norm === null ? x : this.norm.call(x);
   }
 }
 
@@ -218,7 +218,7 @@ export class Transformer extends Module {
       );
     }
     const { srcMask: mask, srcKeyPaddingMask, srcIsCausal: isCausal, ...decoder } = read;
-    const memory = this.encoder.forward(src, { mask, srcKeyPaddingMask, isCausal });
-    return this.decoder.forward(tgt, memory, decoder);
+    const memory = this.encoder.call(src, { mask, srcKeyPaddingMask, isCausal });
+    return this.decoder.call(tgt, memory, decoder);
   }
 }

@@ -162,8 +162,8 @@ export class TransformerEncoderLayer extends Module {
   override forward(src: Tensor, options: EncoderLayerCallOptions = {}): Tensor {
     const read = readOptions(this.constructor.name, encoderCallSpec, options);
     const attend = (x: Tensor): Tensor =>
-      this.dropout1.forward(
-        this.selfAttn.forward(x, x, x, {
+      this.dropout1.call(
+        this.selfAttn.call(x, x, x, {
           attnMask: read.srcMask,
           keyPaddingMask: read.srcKeyPaddingMask,
           isCausal: read.isCausal,
@@ -171,16 +171,16 @@ export class TransformerEncoderLayer extends Module {
         })[0],
       );
     if (this.normFirst) {
-      const x = src.add(attend(this.norm1.forward(src)));
-      return x.add(this.feedForward(this.norm2.forward(x)));
+      const x = src.add(attend(this.norm1.call(src)));
+      return x.add(this.feedForward(this.norm2.call(x)));
     }
-    const x = this.norm1.forward(src.add(attend(src)));
-    return this.norm2.forward(x.add(this.feedForward(x)));
+    const x = this.norm1.call(src.add(attend(src)));
+    return this.norm2.call(x.add(this.feedForward(x)));
   }
 
   private feedForward(x: Tensor): Tensor {
-    const inner = this.dropout.forward(this.activation(this.linear1.forward(x)));
-    return this.dropout2.forward(this.linear2.forward(inner));
+    const inner = this.dropout.call(this.activation(this.linear1.call(x)));
+    return this.dropout2.call(this.linear2.call(inner));
   }
 }
 
@@ -244,8 +244,8 @@ export class TransformerDecoderLayer extends Module {
   override forward(tgt: Tensor, memory: Tensor, options: DecoderLayerCallOptions = {}): Tensor {
     const read = readOptions(this.constructor.name, decoderCallSpec, options);
     const toSelf = (x: Tensor): Tensor =>
-      this.dropout1.forward(
-        this.selfAttn.forward(x, x, x, {
+      this.dropout1.call(
+        this.selfAttn.call(x, x, x, {
           attnMask: read.tgtMask,
           keyPaddingMask: read.tgtKeyPaddingMask,
           isCausal: read.tgtIsCausal,
@@ -253,8 +253,8 @@ export class TransformerDecoderLayer extends Module {
         })[0],
       );
     const toMemory = (x: Tensor): Tensor =>
-      this.dropout2.forward(
-        this.multiheadAttn.forward(x, memory, memory, {
+      this.dropout2.call(
+        this.multiheadAttn.call(x, memory, memory, {
           attnMask: read.memoryMask,
           keyPaddingMask: read.memoryKeyPaddingMask,
           isCausal: read.memoryIsCausal,
@@ -262,17 +262,17 @@ export class TransformerDecoderLayer extends Module {
         })[0],
       );
     if (this.normFirst) {
-      let x = tgt.add(toSelf(this.norm1.forward(tgt)));
-      x = x.add(toMemory(this.norm2.forward(x)));
-      return x.add(this.feedForward(this.norm3.forward(x)));
+      let x = tgt.add(toSelf(this.norm1.call(tgt)));
+      x = x.add(toMemory(this.norm2.call(x)));
+      return x.add(this.feedForward(this.norm3.call(x)));
     }
-    let x = this.norm1.forward(tgt.add(toSelf(tgt)));
-    x = this.norm2.forward(x.add(toMemory(x)));
-    return this.norm3.forward(x.add(this.feedForward(x)));
+    let x = this.norm1.call(tgt.add(toSelf(tgt)));
+    x = this.norm2.call(x.add(toMemory(x)));
+    return this.norm3.call(x.add(this.feedForward(x)));
   }
 
   private feedForward(x: Tensor): Tensor {
-    const inner = this.dropout.forward(this.activation(this.linear1.forward(x)));
-    return this.dropout3.forward(this.linear2.forward(inner));
+    const inner = this.dropout.call(this.activation(this.linear1.call(x)));
+    return this.dropout3.call(this.linear2.call(inner));
   }
 }

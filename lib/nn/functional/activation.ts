@@ -1,10 +1,7 @@
 /** Activation functions. Rows of the op table under PyTorch's names, and what is made of them. */
-import { makeError } from '../../errors';
 import {
   celu as celuOp,
   elu as eluOp,
-  emptyLike,
-  ge,
   hardsigmoid as hardsigmoidOp,
   hardswish as hardswishOp,
   hardtanh as hardtanhOp,
@@ -13,6 +10,7 @@ import {
   relu as reluOp,
   relu6 as relu6Op,
   rand,
+  rrelu as rreluOp,
   selu as seluOp,
   silu as siluOp,
   softmax,
@@ -27,9 +25,12 @@ import { bool, int, num, readArguments, requiredNum } from '../options';
 
 export {
   gelu,
+  glu,
   hardshrink,
   logSigmoid,
+  logsigmoid,
   logSoftmax,
+  prelu,
   sigmoid,
   softmax,
   softplus,
@@ -129,12 +130,6 @@ export function hardtanh(
 ): Tensor {
   const spec = { minVal: num(-1), maxVal: num(1), ...inplaceOnly };
   const { minVal, maxVal, inplace } = readArguments('hardtanh', spec, args, ['minVal', 'maxVal']);
-  if (minVal > maxVal) {
-    throw makeError(
-      'ERR_VALUE',
-      `hardtanh: argument 'minVal' must not exceed 'maxVal', got ${minVal} and ${maxVal}`,
-    );
-  }
   return inplace ? input.hardtanh_(minVal, maxVal) : hardtanhOp(input, minVal, maxVal);
 }
 
@@ -163,51 +158,40 @@ export interface RreluOptions extends InplaceOptions {
 export function rrelu(input: Tensor, options: RreluOptions = {}): Tensor {
   const spec = { lower: num(1 / 8), upper: num(1 / 3), training: bool(false), ...inplaceOnly };
   const { lower, upper, training, inplace } = readArguments('rrelu', spec, [options]);
-  if (lower > upper) {
-    throw makeError(
-      'ERR_VALUE',
-      `rrelu: argument 'lower' must not exceed 'upper', got ${lower} and ${upper}`,
-    );
-  }
-  if (!training) return leakyRelu(input, (lower + upper) / 2, { inplace });
-  const slopes = noGrad(() =>
-    where(ge(input, 0), 1, emptyLike(input).uniform_(lower, upper)).to(input.dtype),
-  );
-  return inplace ? input.mul_(slopes) : input.mul(slopes);
+  return inplace ? input.rrelu_(lower, upper, training) : rreluOp(input, lower, upper, training);
 }
 
-/** a * sigmoid(b) with a, b the halves of the input along `dim`. */
-export function glu(input: Tensor, dim: number | { dim?: number } = -1): Tensor {
-  const at = readArguments('glu', { dim: int(-1, -Infinity) }, [dim], ['dim']).dim;
-  if (input.size(at) % 2 !== 0) {
-    throw makeError(
-      'ERR_SHAPE',
-      `glu: halving dimension must be even, but dimension ${at} is size ${input.size(at)}`,
-    );
-  }
-  const [a, b] = input.chunk(2, at) as [Tensor, Tensor];
-  return a.mul(b.sigmoid());
-}
+/** relu in place. */
+export const relu_ = (input: Tensor): Tensor => input.relu_();
+
+/** selu in place. */
+export const selu_ = (input: Tensor): Tensor => input.selu_();
+
+/** elu in place. */
+export const elu_ = (input: Tensor, alpha = 1): Tensor => input.elu_(alpha);
+
+/** celu in place. */
+export const celu_ = (input: Tensor, alpha = 1): Tensor => input.celu_(alpha);
+
+/** leakyRelu in place. */
+export const leakyRelu_ = (input: Tensor, negativeSlope = 0.01): Tensor =>
+  input.leakyRelu_(negativeSlope);
+
+/** hardtanh in place. */
+export const hardtanh_ = (input: Tensor, minVal = -1, maxVal = 1): Tensor =>
+  input.hardtanh_(minVal, maxVal);
+
+/** threshold in place. */
+export const threshold_ = (input: Tensor, limit: number, value: number): Tensor =>
+  input.threshold_(limit, value);
+
+/** rrelu in place. */
+export const rrelu_ = (input: Tensor, options: Omit<RreluOptions, 'inplace'> = {}): Tensor =>
+  rrelu(input, { ...options, inplace: true });
 
 /** softmax(-x) */
 export function softmin(input: Tensor, dim: number, options?: SoftmaxOptions): Tensor {
   return softmax(input.neg(), dim, options);
-}
-
-/** x where positive, else weight * x, with one weight for all or one for each channel (dim 1). */
-export function prelu(input: Tensor, weight: Tensor): Tensor {
-  const channels = weight.numel();
-  const perChannel = channels !== 1;
-  if (weight.ndim > 1 || (perChannel && (input.ndim < 2 || input.size(1) !== channels))) {
-    throw makeError(
-      'ERR_SHAPE',
-      `prelu: argument 'weight' must have 1 element or one for each channel, got shape ` +
-        `[${weight.shape.join(', ')}] for input of shape [${input.shape.join(', ')}]`,
-    );
-  }
-  const shape = input.shape.map((_, i) => (i === 1 && perChannel ? channels : 1));
-  const slopes = weight.reshape(shape);
-  return where(input.gt(0), input, input.mul(slopes));
 }
 
 export interface GumbelSoftmaxOptions {

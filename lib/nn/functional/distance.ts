@@ -68,29 +68,6 @@ export function pairwiseDistance(
   return vectorNorm(apart, { ord: read.p, dim: -1, keepdim: read.keepdim });
 }
 
-export interface NormalizeOptions {
-  /** Order of the norm. Default 2. */
-  readonly p?: number | undefined;
-  /** Default 1. */
-  readonly dim?: number | undefined;
-  /** Least norm to divide by. Default 1e-12. */
-  readonly eps?: number | undefined;
-}
-
-/** x / max(|x|_p, eps) along `dim`. */
-export function normalize(
-  input: Tensor,
-  p?: number | NormalizeOptions,
-  dim?: number | NormalizeOptions,
-  eps?: number | NormalizeOptions,
-): Tensor {
-  const spec = { p: num(2), dim: int(1, -Infinity), eps: num(1e-12) };
-  const read = readArguments('normalize', spec, [p, dim, eps], ['p', 'dim', 'eps']);
-  if (!(input instanceof Tensor)) throw badArgument('normalize', 'input', 'a Tensor', input);
-  const length = vectorNorm(input, { ord: read.p, dim: read.dim, keepdim: true });
-  return input.div(length.clampMin(read.eps));
-}
-
 export interface PdistOptions {
   /** Order of the norm. Default 2. */
   readonly p?: number | undefined;

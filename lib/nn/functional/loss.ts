@@ -1,17 +1,15 @@
-/** Losses: rows of the op table under PyTorch's names, and what takes a function as argument. */
-import { makeError } from '../../errors';
-import type { Tensor } from '../../tensor';
-import { badArgument, bool, choice, num, readOptions } from '../options';
+/** Losses. Rows of the op table under PyTorch's names, and what is made of other rows. */
+import { tensor } from '../../functions/creation';
+import { ctcLoss as ctcLossOp } from '../../ops.gen';
+import { Tensor } from '../../tensor';
+import { badArgument, bool, choice, int, num, optionalTensor, readOptions } from '../options';
 import { pairwiseDistance } from './distance';
 
 export {
   binaryCrossEntropy,
-  type BinaryCrossEntropyOptions,
   binaryCrossEntropyWithLogits,
-  type BinaryCrossEntropyWithLogitsOptions,
   cosineEmbeddingLoss,
   crossEntropy,
-  ctcLoss,
   gaussianNllLoss,
   hingeEmbeddingLoss,
   huberLoss,
@@ -19,9 +17,9 @@ export {
   l1Loss,
   marginRankingLoss,
   mseLoss,
-  multiMarginLoss,
   multilabelMarginLoss,
   multilabelSoftMarginLoss,
+  multiMarginLoss,
   nllLoss,
   poissonNllLoss,
   smoothL1Loss,
@@ -35,6 +33,15 @@ export type Reduction = 'none' | 'mean' | 'sum';
 /** For this package: the check of `reduction`. */
 export const reduction = choice<Reduction>(['none', 'mean', 'sum'], 'mean');
 
+/** For this package: the check of klDiv's `reduction`. */
+export const klReduction = choice<Reduction | 'batchmean'>(
+  ['none', 'mean', 'sum', 'batchmean'],
+  'mean',
+);
+
+/** For this package: the check of `weight`. */
+export const weight = optionalTensor;
+
 export interface LossOptions {
   /** Mean or sum of the elements' losses, or all of them. Default 'mean'. */
   readonly reduction?: Reduction | undefined;
@@ -45,80 +52,53 @@ export interface WeightedLossOptions extends LossOptions {
   readonly weight?: Tensor | null | undefined;
 }
 
-export interface MarginLossOptions extends LossOptions {
-  readonly margin?: number | undefined;
+export interface CtcLossOptions extends LossOptions {
+  /** The class that stands for no label. Default 0. */
+  readonly blank?: number | undefined;
+  /** Infinite losses, of inputs shorter than their labels, become 0. Default false. */
+  readonly zeroInfinity?: boolean | undefined;
 }
 
-export interface SmoothL1LossOptions extends LossOptions {
-  /** Where the square turns into the absolute value. Default 1. */
-  readonly beta?: number | undefined;
+function lengths(name: string, value: Tensor | number | readonly number[]): Tensor {
+  if (value instanceof Tensor) return value;
+  const list = typeof value === 'number' ? [value] : value;
+  if (!Array.isArray(list) || !list.every(Number.isSafeInteger)) {
+    throw badArgument('ctcLoss', name, 'a Tensor or a list of integers', value);
+  }
+  return tensor([...(list as readonly number[])], { dtype: 'int64' });
 }
 
-export interface HuberLossOptions extends WeightedLossOptions {
-  /** Where the square turns into a line. Default 1. */
-  readonly delta?: number | undefined;
-}
-
-export interface BCEWithLogitsOptions extends WeightedLossOptions {
-  /** Weight of positive examples, one for each class. */
-  readonly posWeight?: Tensor | null | undefined;
-}
-
-export interface KLDivLossOptions {
-  /** 'batchmean' divides the sum by the number of rows. Default 'mean'. */
-  readonly reduction?: Reduction | 'batchmean' | undefined;
-  /** The target holds log-probabilities too. Default false. */
-  readonly logTarget?: boolean | undefined;
-}
-
-export interface TripletMarginOptions extends LossOptions {
-  /** Default 1. */
-  readonly margin?: number | undefined;
-  /** Order of the norm. Default 2. */
-  readonly p?: number | undefined;
-  /** Default 1e-6. */
-  readonly eps?: number | undefined;
-  /** Use the distance of positive and negative where it is smaller. Default false. */
-  readonly swap?: boolean | undefined;
-}
-
-export interface GaussianNLLOptions extends LossOptions {
-  /** Add the constant term. Default false. */
-  readonly full?: boolean | undefined;
-  /** Least variance. Default 1e-6. */
-  readonly eps?: number | undefined;
-}
-
-export interface PoissonNLLOptions extends LossOptions {
-  /** The input is the logarithm of the rate. Default true. */
-  readonly logInput?: boolean | undefined;
-  /** Add Stirling's approximation of log(y!). Default false. */
-  readonly full?: boolean | undefined;
-  /** Added to the rate before the logarithm. Default 1e-8. */
-  readonly eps?: number | undefined;
-}
-
-/** For this package: the check of klDiv's `reduction`. */
-export const klReduction = choice<Reduction | 'batchmean'>(
-  ['none', 'mean', 'sum', 'batchmean'],
-  'mean',
-);
-
-const plain = { reduction };
-
-function reduce(losses: Tensor, how: Reduction): Tensor {
-  if (how === 'none') return losses;
-  return how === 'mean' ? losses.mean() : losses.sum();
+/**
+ * Connectionist temporal classification: logProbs [T, N, C] (or [T, C]), targets [N, S] or all
+ * targets in a row, lengths [N]. Graves et al. 2006.
+ */
+export function ctcLoss(
+  logProbs: Tensor,
+  targets: Tensor,
+  inputLengths: Tensor | number | readonly number[],
+  targetLengths: Tensor | number | readonly number[],
+  options: CtcLossOptions = {},
+): Tensor {
+  const spec = { blank: int(0), reduction, zeroInfinity: bool(false) };
+  return ctcLossOp(
+    logProbs,
+    targets,
+    lengths('inputLengths', inputLengths),
+    lengths('targetLengths', targetLengths),
+    readOptions('ctcLoss', spec, options),
+  );
 }
 
 export interface TripletDistanceOptions extends LossOptions {
   /** Default the Euclidean distance. */
   readonly distanceFunction?: ((a: Tensor, b: Tensor) => Tensor) | null | undefined;
+  /** Default 1. */
   readonly margin?: number | undefined;
+  /** Use the distance of positive and negative where it is smaller. Default false. */
   readonly swap?: boolean | undefined;
 }
 
-/** As {@link tripletMarginLoss}, with any distance. */
+/** max(0, d(anchor, positive) - d(anchor, negative) + margin) with any distance. */
 export function tripletMarginWithDistanceLoss(
   anchor: Tensor,
   positive: Tensor,
@@ -127,21 +107,17 @@ export function tripletMarginWithDistanceLoss(
 ): Tensor {
   const name = 'tripletMarginWithDistanceLoss';
   const { distanceFunction, ...rest } = options;
-  const spec = { ...plain, margin: num(1), swap: bool(false) };
+  const spec = { reduction, margin: num(1), swap: bool(false) };
   const { margin, swap, reduction: how } = readOptions(name, spec, rest);
+  if (!(margin > 0)) throw badArgument(name, 'margin', 'positive', margin, 'ERR_VALUE');
   const distance = distanceFunction ?? pairwiseDistance;
   if (typeof distance !== 'function') {
     throw badArgument(name, 'distanceFunction', 'a function', distance);
   }
-  if (anchor.ndim !== positive.ndim || anchor.ndim !== negative.ndim) {
-    throw makeError(
-      'ERR_SHAPE',
-      `${name}: all arguments must have the same number of dimensions, got ` +
-        [anchor, positive, negative].map((t) => `[${t.shape.join(', ')}]`).join(', '),
-    );
-  }
   const near = distance(anchor, positive);
   let far = distance(anchor, negative);
   if (swap) far = far.minimum(distance(positive, negative));
-  return reduce(near.sub(far).add(margin).clampMin(0), how);
+  const losses = near.sub(far).add(margin).clampMin(0);
+  if (how === 'none') return losses;
+  return how === 'mean' ? losses.mean() : losses.sum();
 }

@@ -6,5 +6,6 @@ export {
   layerNorm,
   localResponseNorm,
   type LocalResponseNormOptions,
+  normalize,
   rmsNorm,
 } from '../../ops.gen';

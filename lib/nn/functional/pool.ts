@@ -12,6 +12,11 @@ import {
   adaptiveMaxPool2dWithIndices,
   adaptiveMaxPool3d as adaptiveMaxPool3dOp,
   adaptiveMaxPool3dWithIndices,
+  fractionalMaxPool2d as pool2d,
+  fractionalMaxPool2dWithIndices as fractional2d,
+  fractionalMaxPool3d as pool3d,
+  fractionalMaxPool3dWithIndices as fractional3d,
+  interpolate,
   maxPool1d as maxPool1dOp,
   maxPool1dWithIndices,
   maxPool2d as maxPool2dOp,
@@ -20,7 +25,14 @@ import {
   maxPool3dWithIndices,
 } from '../../ops.gen';
 import { Tensor } from '../../tensor';
-import { badArgument, bool, type Check, readArguments } from '../options';
+import {
+  badArgument,
+  bool,
+  type Check,
+  optionalTensor,
+  readArguments,
+  readOptions,
+} from '../options';
 import { outputSize as readOutputSize, type OutputSize } from '../poolSizes';
 import type { Size } from './sizes';
 
@@ -174,3 +186,89 @@ export const adaptiveAvgPool1d = adaptiveAvgPool('adaptiveAvgPool1d', 1, adaptiv
 export const adaptiveAvgPool2d = adaptiveAvgPool('adaptiveAvgPool2d', 2, adaptiveAvgPool2dOp);
 /** As {@link adaptiveAvgPool1d}, over the last three dimensions. */
 export const adaptiveAvgPool3d = adaptiveAvgPool('adaptiveAvgPool3d', 3, adaptiveAvgPool3dOp);
+
+type Sizes = number | readonly number[] | null | undefined;
+
+export interface UpsampleOptions {
+  readonly size?: Sizes;
+  readonly scaleFactor?: Sizes;
+  readonly mode?: string | undefined;
+  readonly alignCorners?: boolean | null | undefined;
+}
+
+/** PyTorch's older name of {@link interpolate}. */
+export function upsample(input: Tensor, options: UpsampleOptions = {}): Tensor {
+  return interpolate(input, options);
+}
+
+/** Upsamples by the nearest neighbour. */
+export function upsampleNearest(
+  input: Tensor,
+  options: Pick<UpsampleOptions, 'size' | 'scaleFactor'> = {},
+): Tensor {
+  return interpolate(input, { ...options, mode: 'nearest' });
+}
+
+/** Upsamples bilinearly, with aligned corners. */
+export function upsampleBilinear(
+  input: Tensor,
+  options: Pick<UpsampleOptions, 'size' | 'scaleFactor'> = {},
+): Tensor {
+  return interpolate(input, { ...options, mode: 'bilinear', alignCorners: true });
+}
+
+export interface FractionalPoolOptions {
+  /** Size of the result; this or outputRatio. */
+  readonly outputSize?: number | readonly number[] | null | undefined;
+  /** Size of the result by size of the input, between 0 and 1. */
+  readonly outputRatio?: number | readonly number[] | null | undefined;
+  /** Return [output, indices]. Default false. */
+  readonly returnIndices?: boolean | undefined;
+  /** Numbers in [0, 1) that place the windows, [N, C, dimensions]. Default drawn at random. */
+  readonly _randomSamples?: Tensor | null | undefined;
+}
+
+const given: Check<number | readonly number[] | null> = (_layer, _name, value) =>
+  (value ?? null) as number | readonly number[] | null;
+
+const fractional = {
+  outputSize: given,
+  outputRatio: given,
+  returnIndices: bool(false),
+  _randomSamples: optionalTensor,
+};
+
+function fractionalOf(
+  name: string,
+  pool: typeof pool2d,
+  withIndices: typeof fractional2d,
+): (
+  input: Tensor,
+  kernelSize: number | readonly number[],
+  options: FractionalPoolOptions,
+) => Tensor {
+  return (input, kernelSize, options) => {
+    const read = readOptions(name, fractional, options);
+    const sizes = {
+      outputSize: read.outputSize,
+      outputRatio: read.outputRatio,
+      randomSamples: read._randomSamples,
+    };
+    if (!read.returnIndices) return pool(input, kernelSize, sizes);
+    const both = withIndices(input, kernelSize, sizes);
+    // The type of the usual case; with returnIndices the caller knows that it is a pair.
+    return [both[0], both[1]] as unknown as Tensor;
+  };
+}
+
+/** Maxima over windows that a pseudo-random sequence places. Graham 2014. */
+export const fractionalMaxPool2d = fractionalOf('fractionalMaxPool2d', pool2d, fractional2d);
+
+/** Maxima over windows that a pseudo-random sequence places, in three dimensions. */
+export const fractionalMaxPool3d = fractionalOf('fractionalMaxPool3d', pool3d, fractional3d);
+
+/** As {@link fractionalMaxPool2d}, always with the indices. */
+export const fractionalMaxPool2dWithIndices = fractional2d;
+
+/** As {@link fractionalMaxPool3d}, always with the indices. */
+export const fractionalMaxPool3dWithIndices = fractional3d;

@@ -6,28 +6,61 @@ import type { Tensor } from '../../tensor';
 import type { BatchNormBase } from '../batchnorm';
 import type { ConvBase } from '../conv';
 import type { Linear } from '../linear';
+import { bool, readOptions } from '../options';
 import { Parameter } from '../parameter';
 
-interface Affine {
-  readonly weight: Parameter;
-  readonly bias: Parameter;
+/** Statistics and parameters of a batch normalisation. */
+export interface BatchNormValues {
+  readonly mean: Tensor;
+  readonly variance: Tensor;
+  readonly eps: number;
+  readonly weight: Tensor | null;
+  readonly bias: Tensor | null;
 }
 
-/** Weight and bias of the layer with the normalisation applied to its outputs. */
-function fuse(weight: Tensor, bias: Tensor | null, bn: BatchNormBase, outputDim: number): Affine {
-  const { runningMean: mean, runningVar: variance } = bn;
+type Affine = readonly [weight: Parameter, bias: Parameter];
+
+/** Weight and bias of a layer with the normalisation applied to its outputs. */
+function fuse(weight: Tensor, bias: Tensor | null, bn: BatchNormValues, outputDim: number): Affine {
+  return noGrad(() => {
+    const { mean } = bn;
+    const scale = (bn.weight ?? onesLike(mean)).mul(bn.variance.add(bn.eps).rsqrt());
+    const shape = weight.shape.map((_, i) => (i === outputDim ? -1 : 1));
+    const shifted = (bias ?? zerosLike(mean)).sub(mean).mul(scale);
+    const moved = bn.bias === null ? shifted : shifted.add(bn.bias);
+    return [
+      new Parameter(weight.mul(scale.reshape(shape)).to(weight.dtype)),
+      new Parameter(moved.to(bias?.dtype ?? weight.dtype)),
+    ];
+  });
+}
+
+/** Weight and bias of a convolution that also does what a batch normalisation behind it does. */
+export function fuseConvBnWeights(
+  weight: Tensor,
+  bias: Tensor | null,
+  bn: BatchNormValues,
+  options: { readonly transpose?: boolean | undefined } = {},
+): Affine {
+  const { transpose } = readOptions('fuseConvBnWeights', { transpose: bool(false) }, options);
+  return fuse(weight, bias, bn, transpose ? 1 : 0);
+}
+
+/** Weight and bias of a linear layer that also does what a batch normalisation behind it does. */
+export function fuseLinearBnWeights(
+  weight: Tensor,
+  bias: Tensor | null,
+  bn: BatchNormValues,
+): Affine {
+  return fuse(weight, bias, bn, 0);
+}
+
+function valuesOf(bn: BatchNormBase): BatchNormValues {
+  const { runningMean: mean, runningVar: variance, eps, weight, bias } = bn;
   if (mean === null || variance === null) {
     throw makeError('ERR_VALUE', 'fuse: the normalisation keeps no running statistics');
   }
-  return noGrad(() => {
-    const scale = (bn.weight ?? onesLike(mean)).mul(variance.add(bn.eps).rsqrt());
-    const shape = weight.shape.map((_, i) => (i === outputDim ? -1 : 1));
-    const shifted = (bias ?? zerosLike(mean)).sub(mean).mul(scale);
-    return {
-      weight: new Parameter(weight.mul(scale.reshape(shape)).to(weight.dtype)),
-      bias: new Parameter((bn.bias === null ? shifted : shifted.add(bn.bias)).to(weight.dtype)),
-    };
-  });
+  return { mean, variance, eps, weight, bias };
 }
 
 function checkEval(name: string, layer: { training: boolean }, bn: BatchNormBase): void {
@@ -46,12 +79,21 @@ export function fuseConvBnEval<C extends ConvBase>(conv: C, bn: BatchNormBase): 
       'fuseConvBnEval: transposed convolutions in groups are not supported',
     );
   }
-  const out = conv.deepCopy();
-  return Object.assign(out, fuse(conv.weight, conv.bias, bn, transposed ? 1 : 0));
+  const [weight, bias] = fuse(conv.weight, conv.bias, valuesOf(bn), transposed ? 1 : 0);
+  return Object.assign(conv.deepCopy(), { weight, bias });
 }
 
 /** A copy of a linear layer that also does what the batch normalisation behind it does. */
 export function fuseLinearBnEval(linear: Linear, bn: BatchNormBase): Linear {
   checkEval('fuseLinearBnEval', linear, bn);
-  return Object.assign(linear.deepCopy(), fuse(linear.weight, linear.bias, bn, 0));
+  const features = bn.runningMean?.numel() ?? linear.outFeatures;
+  if (features !== linear.outFeatures && features !== 1) {
+    throw makeError(
+      'ERR_VALUE',
+      `fuseLinearBnEval: the normalisation must have ${linear.outFeatures} features or 1, got ` +
+        String(features),
+    );
+  }
+  const [weight, bias] = fuse(linear.weight, linear.bias, valuesOf(bn), 0);
+  return Object.assign(linear.deepCopy(), { weight, bias });
 }

@@ -1,14 +1,13 @@
 /** Ready parametrizations. PyTorch: `torch.nn.utils.parametrizations`. */
 import { noGrad } from '../../autograd';
-import { randn, vectorNorm } from '../../ops.gen';
+import { normalize, randn, vectorNorm } from '../../ops.gen';
 import type { Tensor } from '../../tensor';
-import { normalize } from '../functional/distance';
 import { Module } from '../module';
 import { int, num, optionalInt, readArguments } from '../options';
 import { registerParametrization } from './parametrize';
 
-/** Norms over all dimensions but `dim`, kept for broadcasting; null: over all. */
-function normExcept(v: Tensor, dim: number | null): Tensor {
+/** For this package: norms over all dimensions but `dim`, kept for broadcasting; null: over all. */
+export function normExcept(v: Tensor, dim: number | null): Tensor {
   if (dim === null) return vectorNorm(v);
   const at = dim < 0 ? dim + v.ndim : dim;
   const rows = v.transpose(0, at).reshape([v.size(at), -1]);
@@ -33,6 +32,33 @@ export class WeightNorm extends Module {
   }
 }
 
+/** For this package: a weight as a matrix, `dim` its rows. */
+export function asMatrix(weight: Tensor, dim: number): Tensor {
+  if (dim === 0) return weight.reshape([weight.size(0), -1]);
+  const order = [dim, ...weight.shape.keys()].filter((d, i) => i === 0 || d !== dim);
+  return weight.permute(order).reshape([weight.size(dim), -1]);
+}
+
+/** For this package: moves u and v towards the singular vectors of the largest singular value. */
+export function powerIteration(
+  matrix: Tensor,
+  u: Tensor,
+  v: Tensor,
+  count: number,
+  eps: number,
+  order: 'uv' | 'vu' = 'vu',
+): void {
+  const options = { dim: 0, eps };
+  const stepU = (): void => {
+    u.copy_(normalize(matrix.matmul(v.unsqueeze(1)).squeeze(1), options));
+  };
+  for (let i = 0; i < count; ++i) {
+    if (order === 'uv') stepU();
+    v.copy_(normalize(matrix.t().matmul(u.unsqueeze(1)).squeeze(1), options));
+    if (order === 'vu') stepU();
+  }
+}
+
 /** w / sigma(w), sigma the largest singular value by power iteration. Miyato et al. 2018. */
 export class SpectralNorm extends Module {
   readonly dim: number;
@@ -47,7 +73,7 @@ export class SpectralNorm extends Module {
     this.eps = eps;
     this.nPowerIterations = nPowerIterations;
     if (weight.ndim <= 1) return;
-    const matrix = this.asMatrix(weight);
+    const matrix = asMatrix(weight, this.dim);
     const { dtype, device } = weight;
     const unit = (n: number): Tensor => normalize(randn([n], { dtype, device }), { dim: 0, eps });
     this.registerBuffer('_u', unit(matrix.size(0)));
@@ -55,25 +81,13 @@ export class SpectralNorm extends Module {
     noGrad(() => this.iterate(matrix, 15));
   }
 
-  private asMatrix(weight: Tensor): Tensor {
-    const rows = this.dim === 0 ? weight : weight.transpose(0, this.dim);
-    if (this.dim === 0 || weight.ndim === 2) return rows.reshape([rows.size(0), -1]);
-    const order = [this.dim, ...weight.shape.keys()].filter((d, i) => i === 0 || d !== this.dim);
-    return weight.permute(order).reshape([weight.size(this.dim), -1]);
-  }
-
   private iterate(matrix: Tensor, count: number): void {
-    const [u, v] = [this._u as Tensor, this._v as Tensor];
-    const options = { dim: 0, eps: this.eps };
-    for (let i = 0; i < count; ++i) {
-      u.copy_(normalize(matrix.matmul(v.unsqueeze(1)).squeeze(1), options));
-      v.copy_(normalize(matrix.t().matmul(u.unsqueeze(1)).squeeze(1), options));
-    }
+    powerIteration(matrix, this._u as Tensor, this._v as Tensor, count, this.eps, 'uv');
   }
 
   override forward(weight: Tensor): Tensor {
     if (this._u === null) return normalize(weight, { dim: 0, eps: this.eps });
-    const matrix = this.asMatrix(weight);
+    const matrix = asMatrix(weight, this.dim);
     if (this.training) noGrad(() => this.iterate(matrix, this.nPowerIterations));
     // Copies: the next iteration overwrites the vectors that the gradient of this one needs.
     const [u, v] = [this._u.clone(), (this._v as Tensor).clone()];
