@@ -13,9 +13,6 @@ const dropped = new Set(['layout', 'memory_format', 'pin_memory']);
 /** Methods written by hand: they take PyTorch's positions. */
 const byHand = new Set(['to']);
 
-/** Functions written in TypeScript whose operands PyTorch's samples give by name. */
-const positionalNames: Readonly<Record<string, readonly string[]>> = { prelu: ['weight'] };
-
 function lookUp(path: readonly string[]): Callable | undefined {
   let at: unknown = ampgrad;
   for (const name of path) at = (at as Record<string, unknown> | undefined)?.[name];
@@ -44,11 +41,6 @@ function place(
   options: Record<string, unknown>,
   row = true,
 ): unknown[] {
-  for (const key of positionalNames[name] ?? []) {
-    if (!(key in options)) continue;
-    args.push(options[key]);
-    Reflect.deleteProperty(options, key);
-  }
   const schema = schemas.get(name);
   if (schema === undefined) return args;
   const limit = schema.args.filter((a) => !a.keywordOnly).length;

@@ -41,12 +41,17 @@ const defaults: Readonly<Record<string, readonly [number, number]>> = {
 
 export class Mismatch extends Error {}
 
-interface Limits {
+export interface Limits {
   readonly noise: number;
   readonly override: { rtol?: number; atol?: number } | undefined;
 }
 
-function compareTensor(actual: unknown, expected: Tensor, limits: Limits, what: string): void {
+export function compareTensor(
+  actual: unknown,
+  expected: Tensor,
+  limits: Limits,
+  what: string,
+): void {
   if (!(actual instanceof Tensor))
     throw new Mismatch(`${what}: got ${typeof actual}, expected a Tensor`);
   if (actual.dtype !== expected.dtype) {
