@@ -1,7 +1,5 @@
 // Sampling at the points of a grid, and the grids of affine maps. Halves are widened once for the
 // kernel, which sees float32 and float64.
-#include "math/grid.h"
-
 #include <tuple>
 
 #include "ops/creation.h"
@@ -24,12 +22,12 @@ GridMode parse_mode(const std::string& mode) {
   return GridMode::Cubic;
 }
 
-math::GridPadding parse_padding(const std::string& mode) {
-  if (mode == "zeros") return math::GridPadding::Zeros;
-  if (mode == "border") return math::GridPadding::Border;
+GridBorder parse_padding(const std::string& mode) {
+  if (mode == "zeros") return GridBorder::Zeros;
+  if (mode == "border") return GridBorder::Border;
   AG_CHECK(mode == "reflection", Value, kName,
            ": argument 'paddingMode' must be 'zeros', 'border' or 'reflection', got '", mode, "'");
-  return math::GridPadding::Reflection;
+  return GridBorder::Reflection;
 }
 
 void check_shapes(const Tensor& input, const Tensor& grid, GridMode mode) {
@@ -69,7 +67,7 @@ GridCall make_call(const Tensor& input, const Tensor& grid, const std::string& m
   GridCall call;
   GridParams& p = call.params;
   p.mode = parse_mode(mode);
-  p.padding = static_cast<uint8_t>(parse_padding(padding));
+  p.padding = parse_padding(padding);
   p.align_corners = align_corners.value_or(false);
   check_shapes(input, grid, p.mode);
   call.work = opmath_dtype(input.dtype());

@@ -8,6 +8,8 @@
 namespace ampgrad {
 
 enum class GridMode : uint8_t { Nearest, Linear, Cubic };
+// In the order of math::GridPadding.
+enum class GridBorder : uint8_t { Zeros, Border, Reflection };
 
 // Input [batch, channels, in_size...], grid [batch, points, dims] (last dimension first), output
 // [batch, channels, points], all contiguous, float32 or float64. Backward reads `grad` (shape of
@@ -23,7 +25,7 @@ struct GridParams {
   int dims = 2;
   int64_t in_size[3] = {1, 1, 1};  // outermost first
   GridMode mode = GridMode::Linear;
-  uint8_t padding = 0;  // math::GridPadding
+  GridBorder padding = GridBorder::Zeros;
   bool align_corners = false;
 };
 
