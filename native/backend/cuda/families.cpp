@@ -8,6 +8,7 @@ void register_families(const CudaHost& host) {
   register_fill(host);
   register_reduce(host);
   register_gemm(host);
+  register_optim(host);
 }
 
 }  // namespace ampgrad::cuda

@@ -13,5 +13,6 @@ void register_copy(const CudaHost& host);
 void register_fill(const CudaHost& host);
 void register_reduce(const CudaHost& host);
 void register_gemm(const CudaHost& host);
+void register_optim(const CudaHost& host);
 
 }  // namespace ampgrad::cuda
