@@ -168,28 +168,35 @@ void CachingAllocator::release(void* data, size_t) noexcept {
   if (b->pending_events == 0) give_back(b);
 }
 
-void CachingAllocator::give_back(Block* b) {
-  if (poison_) cudaMemsetAsync(b->data, 0xff, b->size, b->stream);
-  if (b->previous != nullptr) b = join(b, b->previous);
-  if (b->next != nullptr) b = join(b, b->next);
-  if (!caching_ && b->previous == nullptr && b->next == nullptr) {
-    drop(b);
-    return;
-  }
-  pool_of(b).insert(b);
+bool CachingAllocator::is_free(const Block* b) {
+  return b != nullptr && !b->used && b->pending_events == 0;
 }
 
-// The block that both have become, or `b` when the neighbour is in use.
-CachingAllocator::Block* CachingAllocator::join(Block* b, Block* neighbour) {
-  if (neighbour->used || neighbour->pending_events != 0) return b;
-  pool_of(neighbour).erase(neighbour);
-  Block* first = neighbour == b->previous ? neighbour : b;
-  Block* second = first == b ? neighbour : b;
-  first->size += second->size;
-  first->next = second->next;
-  if (second->next != nullptr) second->next->previous = first;
-  delete second;
-  return first;
+void CachingAllocator::give_back(Block* freed) {
+  if (poison_) cudaMemsetAsync(freed->data, 0xff, freed->size, freed->stream);
+  Block* b = freed;
+  if (is_free(b->next)) {
+    pool_of(b->next).erase(b->next);
+    absorb_next(b);
+  }
+  if (is_free(b->previous)) {
+    b = b->previous;
+    pool_of(b).erase(b);
+    absorb_next(b);
+  }
+  if (!caching_ && b->previous == nullptr && b->next == nullptr) {
+    drop(b);
+  } else {
+    pool_of(b).insert(b);
+  }
+}
+
+void CachingAllocator::absorb_next(Block* b) {
+  Block* gone = b->next;
+  b->size += gone->size;
+  b->next = gone->next;
+  if (gone->next != nullptr) gone->next->previous = b;
+  delete gone;
 }
 
 void CachingAllocator::process_events(bool wait) {

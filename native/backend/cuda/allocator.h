@@ -81,8 +81,9 @@ class CachingAllocator final : public Allocator {
   Block* new_segment(size_t rounded, bool small, cudaStream_t stream);
   void* system_allocate(size_t bytes);
   void split(Block* b, size_t rounded);
-  void give_back(Block* b);
-  Block* join(Block* b, Block* neighbour);
+  static bool is_free(const Block* b);
+  void give_back(Block* freed);
+  static void absorb_next(Block* b);
   void process_events(bool wait);
   void release_cached();
   void drop(Block* b);
