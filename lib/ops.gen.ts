@@ -1087,6 +1087,48 @@ export interface AffineGridOptions {
   readonly alignCorners?: boolean | null | undefined;
 }
 
+/** Options of {@link fractionalMaxPool2d}. */
+export interface FractionalMaxPool2dOptions {
+  readonly outputSize?: number | readonly number[] | null | undefined;
+  readonly outputRatio?: number | readonly number[] | null | undefined;
+  readonly randomSamples?: Tensor | null | undefined;
+}
+
+/** Options of {@link fractionalMaxPool2dWithIndices}. */
+export interface FractionalMaxPool2dWithIndicesOptions {
+  readonly outputSize?: number | readonly number[] | null | undefined;
+  readonly outputRatio?: number | readonly number[] | null | undefined;
+  readonly randomSamples?: Tensor | null | undefined;
+}
+
+/** Options of {@link fractionalMaxPool3d}. */
+export interface FractionalMaxPool3dOptions {
+  readonly outputSize?: number | readonly number[] | null | undefined;
+  readonly outputRatio?: number | readonly number[] | null | undefined;
+  readonly randomSamples?: Tensor | null | undefined;
+}
+
+/** Options of {@link fractionalMaxPool3dWithIndices}. */
+export interface FractionalMaxPool3dWithIndicesOptions {
+  readonly outputSize?: number | readonly number[] | null | undefined;
+  readonly outputRatio?: number | readonly number[] | null | undefined;
+  readonly randomSamples?: Tensor | null | undefined;
+}
+
+/** Options of {@link rrelu}. */
+export interface RreluOptions {
+  readonly lower?: number | undefined;
+  readonly upper?: number | undefined;
+  readonly training?: boolean | undefined;
+}
+
+/** Options of {@link normalize}. */
+export interface NormalizeOptions {
+  readonly p?: number | undefined;
+  readonly dim?: number | undefined;
+  readonly eps?: number | undefined;
+}
+
 /** Options of {@link nllLoss}. */
 export interface NllLossOptions {
   readonly weight?: Tensor | null | undefined;
@@ -2398,6 +2440,24 @@ const op_gridSample = opEntry('gridSample');
 const fn_gridSample = op_gridSample.fn;
 const op_affineGrid = opEntry('affineGrid');
 const fn_affineGrid = op_affineGrid.fn;
+const op_fractionalMaxPool2d = opEntry('fractionalMaxPool2d');
+const fn_fractionalMaxPool2d = op_fractionalMaxPool2d.fn;
+const op_fractionalMaxPool2dWithIndices = opEntry('fractionalMaxPool2dWithIndices');
+const fn_fractionalMaxPool2dWithIndices = op_fractionalMaxPool2dWithIndices.fn;
+const names_fractionalMaxPool2dWithIndices = ['output', 'indices'];
+const op_fractionalMaxPool3d = opEntry('fractionalMaxPool3d');
+const fn_fractionalMaxPool3d = op_fractionalMaxPool3d.fn;
+const op_fractionalMaxPool3dWithIndices = opEntry('fractionalMaxPool3dWithIndices');
+const fn_fractionalMaxPool3dWithIndices = op_fractionalMaxPool3dWithIndices.fn;
+const names_fractionalMaxPool3dWithIndices = ['output', 'indices'];
+const op_prelu = opEntry('prelu');
+const fn_prelu = op_prelu.fn;
+const op_rrelu = opEntry('rrelu');
+const fn_rrelu = op_rrelu.fn;
+const op_rrelu_ = opEntry('rrelu_');
+const fn_rrelu_ = op_rrelu_.fn;
+const op_normalize = opEntry('normalize');
+const fn_normalize = op_normalize.fn;
 const op_nllLoss = opEntry('nllLoss');
 const fn_nllLoss = op_nllLoss.fn;
 const op_crossEntropy = opEntry('crossEntropy');
@@ -4463,6 +4523,36 @@ declare module './tensor' {
       size: number | readonly number[],
       alignCorners: boolean | null | undefined,
       options?: AffineGridOptions,
+    ): Tensor;
+
+    /** `prelu(Tensor input, Tensor weight) -> Tensor` */
+    prelu(weight: Tensor): Tensor;
+
+    /** `rrelu(Tensor input, float lower=0.125, float upper=0.3333333333333333, bool training=False) -> Tensor` */
+    rrelu(options?: RreluOptions): Tensor;
+    rrelu(
+      lower: number | undefined,
+      upper?: number,
+      training?: boolean,
+      options?: RreluOptions,
+    ): Tensor;
+
+    /** In-place form of {@link rrelu}. */
+    rrelu_(options?: RreluOptions): this;
+    rrelu_(
+      lower: number | undefined,
+      upper?: number,
+      training?: boolean,
+      options?: RreluOptions,
+    ): this;
+
+    /** `normalize(Tensor input, float p=2.0, int dim=1, float eps=1e-12) -> Tensor` */
+    normalize(options?: NormalizeOptions): Tensor;
+    normalize(
+      p: number | undefined,
+      dim?: number,
+      eps?: number,
+      options?: NormalizeOptions,
     ): Tensor;
 
     /** `kron(Tensor input, Tensor other) -> Tensor` */
@@ -9826,6 +9916,157 @@ export function affineGrid(theta?: unknown, size?: unknown, _0?: unknown, _1?: u
   return wrapOne(invoke(op_affineGrid, [...arguments]), theta);
 }
 
+/** `fractionalMaxPool2d(Tensor input, int[] kernelSize, int[]? outputSize=None, float[]? outputRatio=None, *, Tensor? randomSamples=None) -> Tensor` */
+export function fractionalMaxPool2d(
+  input: Tensor,
+  kernelSize: number | readonly number[],
+  options?: FractionalMaxPool2dOptions,
+): Tensor;
+export function fractionalMaxPool2d(
+  input: Tensor,
+  kernelSize: number | readonly number[],
+  outputSize: number | readonly number[] | null | undefined,
+  outputRatio?: number | readonly number[] | null,
+  options?: FractionalMaxPool2dOptions,
+): Tensor;
+export function fractionalMaxPool2d(
+  input?: unknown,
+  kernelSize?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+): Tensor {
+  return wrapOne(invoke(op_fractionalMaxPool2d, [...arguments]), input);
+}
+
+/** `fractionalMaxPool2dWithIndices(Tensor input, int[] kernelSize, int[]? outputSize=None, float[]? outputRatio=None, *, Tensor? randomSamples=None) -> (Tensor output, Tensor indices)` */
+export function fractionalMaxPool2dWithIndices(
+  input: Tensor,
+  kernelSize: number | readonly number[],
+  options?: FractionalMaxPool2dWithIndicesOptions,
+): Named<[output: Tensor, indices: Tensor], { readonly output: Tensor; readonly indices: Tensor }>;
+export function fractionalMaxPool2dWithIndices(
+  input: Tensor,
+  kernelSize: number | readonly number[],
+  outputSize: number | readonly number[] | null | undefined,
+  outputRatio?: number | readonly number[] | null,
+  options?: FractionalMaxPool2dWithIndicesOptions,
+): Named<[output: Tensor, indices: Tensor], { readonly output: Tensor; readonly indices: Tensor }>;
+export function fractionalMaxPool2dWithIndices(
+  input?: unknown,
+  kernelSize?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+): Named<[output: Tensor, indices: Tensor], { readonly output: Tensor; readonly indices: Tensor }> {
+  return wrapNamed(
+    invoke(op_fractionalMaxPool2dWithIndices, [...arguments]),
+    names_fractionalMaxPool2dWithIndices,
+  );
+}
+
+/** `fractionalMaxPool3d(Tensor input, int[] kernelSize, int[]? outputSize=None, float[]? outputRatio=None, *, Tensor? randomSamples=None) -> Tensor` */
+export function fractionalMaxPool3d(
+  input: Tensor,
+  kernelSize: number | readonly number[],
+  options?: FractionalMaxPool3dOptions,
+): Tensor;
+export function fractionalMaxPool3d(
+  input: Tensor,
+  kernelSize: number | readonly number[],
+  outputSize: number | readonly number[] | null | undefined,
+  outputRatio?: number | readonly number[] | null,
+  options?: FractionalMaxPool3dOptions,
+): Tensor;
+export function fractionalMaxPool3d(
+  input?: unknown,
+  kernelSize?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+): Tensor {
+  return wrapOne(invoke(op_fractionalMaxPool3d, [...arguments]), input);
+}
+
+/** `fractionalMaxPool3dWithIndices(Tensor input, int[] kernelSize, int[]? outputSize=None, float[]? outputRatio=None, *, Tensor? randomSamples=None) -> (Tensor output, Tensor indices)` */
+export function fractionalMaxPool3dWithIndices(
+  input: Tensor,
+  kernelSize: number | readonly number[],
+  options?: FractionalMaxPool3dWithIndicesOptions,
+): Named<[output: Tensor, indices: Tensor], { readonly output: Tensor; readonly indices: Tensor }>;
+export function fractionalMaxPool3dWithIndices(
+  input: Tensor,
+  kernelSize: number | readonly number[],
+  outputSize: number | readonly number[] | null | undefined,
+  outputRatio?: number | readonly number[] | null,
+  options?: FractionalMaxPool3dWithIndicesOptions,
+): Named<[output: Tensor, indices: Tensor], { readonly output: Tensor; readonly indices: Tensor }>;
+export function fractionalMaxPool3dWithIndices(
+  input?: unknown,
+  kernelSize?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+): Named<[output: Tensor, indices: Tensor], { readonly output: Tensor; readonly indices: Tensor }> {
+  return wrapNamed(
+    invoke(op_fractionalMaxPool3dWithIndices, [...arguments]),
+    names_fractionalMaxPool3dWithIndices,
+  );
+}
+
+/** `prelu(Tensor input, Tensor weight) -> Tensor` */
+export function prelu(input: Tensor, weight: Tensor): Tensor;
+export function prelu(input?: unknown, weight?: unknown): Tensor {
+  if (arguments.length === 2) {
+    return wrapOne(fn_prelu(unwrap(input), unwrap(weight)), input);
+  }
+  return wrapOne(invoke(op_prelu, [...arguments]), input);
+}
+
+/** `rrelu(Tensor input, float lower=0.125, float upper=0.3333333333333333, bool training=False) -> Tensor` */
+export function rrelu(input: Tensor, options?: RreluOptions): Tensor;
+export function rrelu(
+  input: Tensor,
+  lower: number | undefined,
+  upper?: number,
+  training?: boolean,
+  options?: RreluOptions,
+): Tensor;
+export function rrelu(
+  input?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+  _3?: unknown,
+): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_rrelu(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_rrelu, [...arguments]), input);
+}
+
+/** `normalize(Tensor input, float p=2.0, int dim=1, float eps=1e-12) -> Tensor` */
+export function normalize(input: Tensor, options?: NormalizeOptions): Tensor;
+export function normalize(
+  input: Tensor,
+  p: number | undefined,
+  dim?: number,
+  eps?: number,
+  options?: NormalizeOptions,
+): Tensor;
+export function normalize(
+  input?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+  _2?: unknown,
+  _3?: unknown,
+): Tensor {
+  if (arguments.length === 1) {
+    return wrapOne(fn_normalize(unwrap(input)), input);
+  }
+  return wrapOne(invoke(op_normalize, [...arguments]), input);
+}
+
 /** `nllLoss(Tensor input, Tensor target, *, Tensor? weight=None, int ignoreIndex=-100, str reduction='mean') -> Tensor` */
 export function nllLoss(input: Tensor, target: Tensor, options?: NllLossOptions): Tensor;
 export function nllLoss(input?: unknown, target?: unknown, _0?: unknown): Tensor {
@@ -14230,6 +14471,39 @@ method(
 method('affineGrid', function (this: Tensor, size?: unknown, _0?: unknown, _1?: unknown) {
   return wrapOne(invoke(op_affineGrid, [this, ...arguments]), this);
 });
+
+method('prelu', function (this: Tensor, weight?: unknown) {
+  if (arguments.length === 1) {
+    return wrapOne(fn_prelu(unwrap(this), unwrap(weight)), this);
+  }
+  return wrapOne(invoke(op_prelu, [this, ...arguments]), this);
+});
+
+method('rrelu', function (this: Tensor, _0?: unknown, _1?: unknown, _2?: unknown, _3?: unknown) {
+  if (arguments.length === 0) {
+    return wrapOne(fn_rrelu(unwrap(this)), this);
+  }
+  return wrapOne(invoke(op_rrelu, [this, ...arguments]), this);
+});
+
+method('rrelu_', function (this: Tensor, _0?: unknown, _1?: unknown, _2?: unknown, _3?: unknown) {
+  if (arguments.length === 0) {
+    fn_rrelu_(unwrap(this));
+    return this;
+  }
+  invoke(op_rrelu_, [this, ...arguments]);
+  return this;
+});
+
+method(
+  'normalize',
+  function (this: Tensor, _0?: unknown, _1?: unknown, _2?: unknown, _3?: unknown) {
+    if (arguments.length === 0) {
+      return wrapOne(fn_normalize(unwrap(this)), this);
+    }
+    return wrapOne(invoke(op_normalize, [this, ...arguments]), this);
+  },
+);
 
 method('kron', function (this: Tensor, other?: unknown) {
   if (arguments.length === 1) {

@@ -25,7 +25,11 @@ test('a request beyond the limit is ERR_OOM with totals and remedies, and nothin
   expect(error.message).toMatch(/tensors may have \d+ MiB by memory.setLimit/);
   expect(error.message).toMatch(/smaller batch/);
   expect(kept.sum().item()).toBe(MiB);
-  expect(zeros([MiB / 4]).sum().item()).toBe(0);
+  expect(
+    zeros([MiB / 4])
+      .sum()
+      .item(),
+  ).toBe(0);
   memory.setLimit(null);
   expect(zeros([16 * MiB]).numel()).toBe(16 * MiB);
 });
