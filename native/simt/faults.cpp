@@ -48,6 +48,7 @@ void send_to_landing(void* context) {
   auto* uc = static_cast<ucontext_t*>(context);
   void (*target)() = &landing;
   stack_overflow = executor().guards_stack(fault_address);
+  lane->fiber->forget_frames();  // what stood on the stack is given up
 #if defined(__x86_64__)
   auto sp = static_cast<uintptr_t>(uc->uc_mcontext.gregs[REG_RSP]);
   if (stack_overflow) sp = executor().running_stack_top();

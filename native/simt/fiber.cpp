@@ -111,9 +111,9 @@ Fiber::~Fiber() {
 
 void Fiber::restart() {
 #if defined(__SANITIZE_ADDRESS__)
-  __asan_unpoison_memory_region(mapping_ + page_size(), bytes_ - page_size());
   fake_stack_ = nullptr;
 #endif
+  forget_frames();
   void (*first)() = &Fiber::start;
   char* top = mapping_ + bytes_;
 #if defined(__x86_64__)
@@ -126,6 +126,12 @@ void Fiber::restart() {
   memcpy(sp + 88, &first, sizeof(first));
 #endif
   sp_ = sp;
+}
+
+void Fiber::forget_frames() {
+#if defined(__SANITIZE_ADDRESS__)
+  __asan_unpoison_memory_region(mapping_ + page_size(), bytes_ - page_size());
+#endif
 }
 
 void Fiber::start() {

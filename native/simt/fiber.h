@@ -25,6 +25,9 @@ class Fiber {
   // Forgets where the fiber stood: the next resume starts `entry` again. Locals are not destroyed.
   void restart();
 
+  // Tells AddressSanitizer that no frame on the stack is in use any more.
+  void forget_frames();
+
   // Whether `address` lies in the guard page below the stack.
   bool guards(const void* address) const;
   uintptr_t top() const { return reinterpret_cast<uintptr_t>(mapping_ + bytes_); }
