@@ -191,7 +191,7 @@ export const rrelu_ = (input: Tensor, options: Omit<RreluOptions, 'inplace'> = {
 
 /** softmax(-x) */
 export function softmin(input: Tensor, dim: number, options?: SoftmaxOptions): Tensor {
-  return softmax(input.neg(), dim, options);
+  return softmax(input.neg(), dim, options ?? {});
 }
 
 export interface GumbelSoftmaxOptions {
