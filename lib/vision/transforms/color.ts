@@ -13,7 +13,7 @@ import { Geometric, readRange } from './geometry';
 import { integerBelow, uniform } from './random';
 import { applyTransform, checkTransform, Transform, type TransformLike } from './transform';
 
-function checkColors(name: string, planes: Tensor, allowed: readonly number[]): number {
+export function checkColors(name: string, planes: Tensor, allowed: readonly number[]): number {
   const channels = planes.ndim < 3 ? 0 : (planes.shape.at(-3) as number);
   if (!allowed.includes(channels)) {
     throw makeError(
@@ -31,7 +31,7 @@ function checkColors(name: string, planes: Tensor, allowed: readonly number[]): 
   return channels;
 }
 
-const floatOf = (x: Tensor): Tensor => (isFloatingDType(x.dtype) ? x : x.to('float32'));
+export const floatOf = (x: Tensor): Tensor => (isFloatingDType(x.dtype) ? x : x.to('float32'));
 
 /** Grey of colour planes, one channel, in the dtype of the input. */
 function grey(planes: Tensor): Tensor {
@@ -42,7 +42,7 @@ function grey(planes: Tensor): Tensor {
 }
 
 /** ratio * a + (1 - ratio) * b, within the range of images. */
-function blend(a: Tensor, b: Tensor, ratio: number): Tensor {
+export function blend(a: Tensor, b: Tensor, ratio: number): Tensor {
   const bound = isFloatingDType(a.dtype) ? 1 : 255;
   const sum = floatOf(a)
     .mul(ratio)
@@ -51,11 +51,11 @@ function blend(a: Tensor, b: Tensor, ratio: number): Tensor {
 }
 
 /** Multiplies intensities by a factor. */
-function brightness(planes: Tensor, factor: number): Tensor {
+export function brightness(planes: Tensor, factor: number): Tensor {
   return blend(planes, zerosLike(planes), factor);
 }
 
-function contrast(planes: Tensor, factor: number): Tensor {
+export function contrast(planes: Tensor, factor: number): Tensor {
   const plain = planes.shape.at(-3) === 3 ? grey(planes) : planes;
   const mean = floatOf(plain).mean([-3, -2, -1], true);
   const bound = isFloatingDType(planes.dtype) ? 1 : 255;
@@ -65,7 +65,7 @@ function contrast(planes: Tensor, factor: number): Tensor {
   return sum.clamp(0, bound).to(planes.dtype);
 }
 
-function saturation(planes: Tensor, factor: number): Tensor {
+export function saturation(planes: Tensor, factor: number): Tensor {
   return planes.shape.at(-3) === 1 ? planes : blend(planes, grey(planes), factor);
 }
 
@@ -230,6 +230,12 @@ function shuffled(n: number): number[] {
   return order;
 }
 
+/** The negative of planes. */
+export function inverted(planes: Tensor): Tensor {
+  const bound = isFloatingDType(planes.dtype) ? 1 : 255;
+  return planes.neg().add(bound).to(planes.dtype);
+}
+
 /** Negative of an image, with probability `p`. */
 export class RandomInvert extends Geometric {
   readonly p: number;
@@ -241,9 +247,7 @@ export class RandomInvert extends Geometric {
 
   protected override apply(planes: Tensor): Tensor {
     checkColors('RandomInvert', planes, [1, 3]);
-    if (uniform() >= this.p) return planes;
-    const bound = isFloatingDType(planes.dtype) ? 1 : 255;
-    return planes.neg().add(bound).to(planes.dtype);
+    return uniform() >= this.p ? planes : inverted(planes);
   }
 
   override constructorArgs(): readonly unknown[] {

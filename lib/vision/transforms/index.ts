@@ -1,5 +1,14 @@
 /** Transforms of images, in torchvision's names. */
 export {
+  type AffineInterpolation,
+  type Fill,
+  RandomAffine,
+  type RandomAffineOptions,
+  RandomRotation,
+  type RandomRotationOptions,
+} from './affine';
+export { RandAugment, type RandAugmentOptions } from './augment';
+export {
   Compose,
   ConvertImageDtype,
   Lambda,
