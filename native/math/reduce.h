@@ -3,10 +3,22 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "core/macros.h"
 
 namespace ampgrad::math {
+
+// A sum's step. Integers wrap around, as in PyTorch: in unsigned arithmetic, because signed
+// overflow is undefined.
+template <class A>
+AG_HD AG_INLINE A wrapping_sum(A a, A b) {
+  if constexpr (std::is_same_v<A, int64_t>) {
+    return static_cast<int64_t>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
+  } else {
+    return a + b;
+  }
+}
 
 // Count, mean and sum of squared deviations. Merge: Chan, Golub and LeVeque, "Updating formulae and
 // a pairwise algorithm for computing sample variances" (1979).

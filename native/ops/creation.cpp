@@ -135,6 +135,7 @@ int64_t arange_length(Scalar start, Scalar end, Scalar step, DType dtype) {
            : static_cast<uint64_t>(start.to_int()) - static_cast<uint64_t>(end.to_int());
     const uint64_t stride = up ? static_cast<uint64_t>(step.to_int())
                                : uint64_t{0} - static_cast<uint64_t>(step.to_int());
+    AG_ASSERT(stride != 0);
     const uint64_t count = distance / stride + (distance % stride != 0 ? 1 : 0);
     AG_CHECK(count <= (uint64_t{1} << 62), Range, "arange: invalid size, possible overflow");
     return static_cast<int64_t>(count);

@@ -42,11 +42,11 @@ Tensor pade13(const Tensor& a) {
   const Tensor a2 = ops::matmul(a, a);
   const Tensor a4 = ops::matmul(a2, a2);
   const Tensor a6 = ops::matmul(a4, a2);
-  const auto& c = kPade;
   const auto half = [&](int odd) {
-    const Tensor high = ops::matmul(a6, sum3(a6, c[12 + odd], a4, c[10 + odd], a2, c[8 + odd]));
-    const Tensor low = sum3(a6, c[6 + odd], a4, c[4 + odd], a2, c[2 + odd]);
-    return ops::add(ops::add(high, low), times(unit, c[odd]));
+    const Tensor high =
+        ops::matmul(a6, sum3(a6, kPade[12 + odd], a4, kPade[10 + odd], a2, kPade[8 + odd]));
+    const Tensor low = sum3(a6, kPade[6 + odd], a4, kPade[4 + odd], a2, kPade[2 + odd]);
+    return ops::add(ops::add(high, low), times(unit, kPade[odd]));
   };
   const Tensor u = ops::matmul(a, half(1));
   const Tensor v = half(0);

@@ -42,14 +42,7 @@ struct Sum {
   }
 
  private:
-  // Integers wrap around, as in PyTorch.
-  static void add(Acc* a, Acc b) {
-    if constexpr (std::is_same_v<Acc, int64_t>) {
-      *a = static_cast<int64_t>(static_cast<uint64_t>(*a) + static_cast<uint64_t>(b));
-    } else {
-      *a += b;
-    }
-  }
+  static void add(Acc* a, Acc b) { *a = math::wrapping_sum(*a, b); }
 };
 
 template <class T, bool kMax>

@@ -6,6 +6,8 @@
 #include <limits>
 #include <type_traits>
 
+#include "math/reduce.h"
+
 #ifndef HWY_DISABLED_TARGETS
 #define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL)
 #endif
@@ -47,7 +49,7 @@ HWY_INLINE SumOf<T> add_lanes(const T* lanes) {
   alignas(64) A last[kWidth];
   hn::StoreU(v[0], d, last);
   for (int64_t width = kWidth / 2; width > 0; width /= 2) {
-    for (int64_t j = 0; j < width; ++j) last[j] += last[j + width];
+    for (int64_t j = 0; j < width; ++j) last[j] = math::wrapping_sum(last[j], last[j + width]);
   }
   return last[0];
 }
@@ -77,7 +79,7 @@ HWY_INLINE SumOf<T> sum_run_of(const T* p, int64_t n) {
   alignas(64) T lanes[kLanes];
   int64_t i =
       fold_groups(p, n, T{0}, lanes, [](auto acc, auto v) HWY_ATTR { return hn::Add(acc, v); });
-  for (int64_t j = 0; i < n; ++i, ++j) lanes[j] += p[i];
+  for (int64_t j = 0; i < n; ++i, ++j) lanes[j] = math::wrapping_sum(lanes[j], p[i]);
   return add_lanes(lanes);
 }
 
