@@ -43,6 +43,7 @@ export {
   RandomVerticalFlip,
   type Size,
 } from './geometry';
+export { CutMix, type MixOptions, MixUp } from './mix';
 export {
   type InterpolationMode,
   RandomResizedCrop,
