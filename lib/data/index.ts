@@ -14,6 +14,7 @@ export {
 export { download, type DownloadOptions, type DownloadProgress } from './download';
 export { type Indices } from './gather';
 export { Generator, type RandomOptions } from './generator';
+export { JsonLines, TextLines, type TextLinesOptions } from './lines';
 export {
   DataLoader,
   type DataLoaderOptions,

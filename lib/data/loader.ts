@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 
 import { makeError } from '../errors';
 import { type RngState } from '../random';
+import { warnOnce } from '../warnings';
 import { type Collated } from './collate';
 import { ArrayDataset, type Dataset, type IterableDataset } from './dataset';
 import { type CollateFn, Fetcher, withBatchStream } from './fetch';
@@ -50,6 +51,11 @@ export interface DataLoaderOptions<S, B> extends RandomOptions {
   readonly persistentWorkers?: boolean | undefined;
   /** Milliseconds to wait for a batch of a worker; 0, the default, for ever. */
   readonly timeout?: number | undefined;
+  /**
+   * Put batches into memory from which copies to a GPU are faster. Without a GPU a warning and nothing
+   * else. Default false.
+   */
+  readonly pinMemory?: boolean | undefined;
   /** Options of the worker threads. */
   readonly workerOptions?: WorkerThreadOptions | undefined;
 }
@@ -82,6 +88,7 @@ const optionNames = [
   'prefetchFactor',
   'persistentWorkers',
   'timeout',
+  'pinMemory',
   'workerOptions',
 ];
 
@@ -176,6 +183,14 @@ function readWorkers(
   };
 }
 
+function readPinMemory(value: unknown): void {
+  if (!checkBoolean('DataLoader', 'pinMemory', value ?? false)) return;
+  warnOnce(
+    'DataLoaderWarning',
+    "DataLoader: option 'pinMemory' has no effect: this build does not pin memory",
+  );
+}
+
 /** One pass over the data. */
 interface Pass {
   readonly seed: bigint;
@@ -251,6 +266,7 @@ export class DataLoader<S, B = Collated<Awaited<S>>> implements Iterable<B>, Asy
     this.batchSize = batchSize === null ? null : checkInteger(where, 'batchSize', batchSize, 1);
     this.dropLast = checkBoolean(where, 'dropLast', options.dropLast ?? false);
     this.#shuffle = checkBoolean(where, 'shuffle', options.shuffle ?? false);
+    readPinMemory(options.pinMemory);
     this.generator = readGenerator(where, options);
     checkIterable('sampler', options.sampler);
     checkIterable('batchSampler', options.batchSampler);
