@@ -34,6 +34,7 @@ export {
   WeightedRandomSampler,
   type WeightedRandomSamplerOptions,
 } from './sampler';
+export { type CsvOptions, type ParquetOptions, readCsv, readParquet, Table } from './table';
 export { getWorkerInfo, type WorkerInfo } from './workers/info';
 export { type WorkerThreadOptions } from './workers/pool';
 export { type WorkerRecipe } from './workers/protocol';
