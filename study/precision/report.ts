@@ -180,7 +180,7 @@ function introduction(c: Circumstances): string {
     [
       '- **float16 AMP**: float32 weights, `autocast`, `GradScaler`. **bfloat16 AMP**: `autocast` alone.',
       '- **pure float16** is the negative control: weights, activations and gradients in float16, no',
-      '  scaling, no master weights. It shows that the study can see a failure.',
+      '  scaling, no master weights. The optimizer still computes and keeps its state in float32.',
       '- AdamW, warm-up, cosine to zero, gradients clipped to norm 1, in every format the same.',
       '- ± is the standard deviation over seeds; differences are paired by seed, with the 95% interval of',
       '  their mean (Student). An interval that holds 0 means: no difference detected with these seeds.',
