@@ -5,6 +5,9 @@
 import { randn, cuda, manualSeed, noGrad, optim, type Tensor, tensor, zeros } from '../../lib';
 
 const suite = process.env['AMPGRAD_CUDA_LIBRARY'] ? describe : describe.skip;
+if (suite === describe.skip) {
+  console.warn('skipped: no CUDA library; npm run test:cuda builds the emulated one and runs this');
+}
 
 const bounds = { float32: 1e-5, float16: 5e-3, bfloat16: 4e-2, float64: 1e-12 } as const;
 type Float = keyof typeof bounds;

@@ -4,12 +4,6 @@ export * from './fuse';
 export * from './functionalCall';
 export * as parametrizations from './parametrizations';
 export * as parametrize from './parametrize';
-export {
-  type OldSpectralNormOptions,
-  removeSpectralNorm,
-  removeWeightNorm,
-  spectralNorm,
-  weightNorm,
-} from './reparametrize';
+export { removeSpectralNorm, removeWeightNorm, spectralNorm, weightNorm } from './reparametrize';
 export * as rnn from './rnn';
 export * from './vector';

@@ -102,7 +102,8 @@ export class SpectralNorm extends Module {
 
 type NameArguments<O> = [options?: O & { readonly name?: string }] | [name: string, options?: O];
 
-const nameSpec = (layer: string, name: string, value: unknown): string =>
+/** For this package: the name of the parameter to norm. */
+export const nameSpec = (layer: string, name: string, value: unknown): string =>
   value === undefined ? 'weight' : String(value);
 
 /**
@@ -129,18 +130,20 @@ export interface SpectralNormOptions {
   readonly dim?: number | null | undefined;
 }
 
+/** For this package: the arguments of both forms of spectral norm. */
+export const spectralNormSpec = {
+  name: nameSpec,
+  nPowerIterations: int(1, 1),
+  eps: num(1e-12),
+  dim: optionalInt(null, -Infinity),
+};
+
 /** Divides a weight by its largest singular value. */
 export function spectralNorm<M extends Module>(
   module: M,
   ...args: NameArguments<SpectralNormOptions>
 ): M {
-  const spec = {
-    name: nameSpec,
-    nPowerIterations: int(1, 1),
-    eps: num(1e-12),
-    dim: optionalInt(null, -Infinity),
-  };
-  const read = readArguments('spectralNorm', spec, args, ['name']);
+  const read = readArguments('spectralNorm', spectralNormSpec, args, ['name']);
   const weight = (module as unknown as Record<string, Tensor>)[read.name] as Tensor;
   const dim = read.dim ?? (module.constructor.name.startsWith('ConvTranspose') ? 1 : 0);
   const norm = new SpectralNorm(weight, read.nPowerIterations, dim, read.eps);

@@ -8,9 +8,16 @@ import { makeError } from '../../errors';
 import { normalize, randn } from '../../ops.gen';
 import { type RemovableHandle, Tensor } from '../../tensor';
 import type { Module } from '../module';
-import { int, num, optionalInt, readArguments } from '../options';
+import { optionalInt, readArguments } from '../options';
 import { Parameter } from '../parameter';
-import { asMatrix, normExcept, powerIteration } from './parametrizations';
+import {
+  asMatrix,
+  nameSpec,
+  normExcept,
+  powerIteration,
+  type SpectralNormOptions,
+  spectralNormSpec,
+} from './parametrizations';
 
 interface Applied {
   readonly kind: 'weightNorm' | 'spectralNorm';
@@ -23,9 +30,6 @@ interface Applied {
 const applied = new WeakMap<Module, Map<string, Applied>>();
 
 type Fields = Record<string, unknown>;
-
-const nameSpec = (_layer: string, _name: string, value: unknown): string =>
-  value === undefined ? 'weight' : String(value);
 
 function tensorOf(name: string, module: Module, field: string): Tensor {
   const value = (module as unknown as Fields)[field];
@@ -105,32 +109,20 @@ export function removeWeightNorm<M extends Module>(module: M, name = 'weight'): 
   return module;
 }
 
-export interface OldSpectralNormOptions {
-  /** Default 1. */
-  readonly nPowerIterations?: number | undefined;
-  /** Default 1e-12. */
-  readonly eps?: number | undefined;
-  /** Dimension of the outputs. Default 0, or 1 for transposed convolutions. */
-  readonly dim?: number | null | undefined;
-}
-
 /**
  * Divides a weight by its largest singular value, which every call in training refines by power
  * iteration. Miyato et al. 2018.
  */
 export function spectralNorm<M extends Module>(
   module: M,
-  ...args: NameArguments<OldSpectralNormOptions>
+  ...args: NameArguments<SpectralNormOptions>
 ): M {
-  const spec = {
-    name: nameSpec,
-    nPowerIterations: int(1, 1),
-    eps: num(1e-12),
-    dim: optionalInt(null, -Infinity),
-  };
-  const { name, nPowerIterations, eps, ...read } = readArguments('spectralNorm', spec, args, [
-    'name',
-  ]);
+  const { name, nPowerIterations, eps, ...read } = readArguments(
+    'spectralNorm',
+    spectralNormSpec,
+    args,
+    ['name'],
+  );
   const dim = read.dim ?? (module.constructor.name.startsWith('ConvTranspose') ? 1 : 0);
   const weight = tensorOf('spectralNorm', module, name);
   const matrix = asMatrix(weight, dim);
