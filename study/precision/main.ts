@@ -1,9 +1,11 @@
 /**
  * `npm run study:precision [-- --quick] [--seeds 3] [--tasks gpt2,bert] [--out docs/precision-study.md]`:
  * trains every task in every number format from every seed, each run in a process of its own, and
- * writes the report. `--one TASK,MODE,SEED` makes one run and prints its record.
+ * writes the report and, beside its charts, the records of all runs. With `--tasks` the records of
+ * the other tasks are those of the last study. `--one TASK,MODE,SEED` makes one run and prints its record.
  */
 import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -11,7 +13,7 @@ import { parseArgs } from 'node:util';
 import { SingleBar } from 'cli-progress';
 
 import { getNumThreads } from '../../lib';
-import { writeReport } from './report';
+import { folderOf, writeReport } from './report';
 import { tasks as allTasks } from './tasks';
 import { train } from './train';
 import { type Mode, modes, type Run, type Task } from './types';
@@ -63,6 +65,16 @@ function runOne(text: string): void {
   console.log(JSON.stringify(train(task, mode as Mode, Number(seed), values.quick)));
 }
 
+/** The records of the last study, one a line, without those of the tasks that run now. */
+function savedRuns(path: string, except: readonly Task[]): Run[] {
+  if (values.tasks === undefined || !existsSync(path)) return [];
+  return readFileSync(path, 'utf8')
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Run)
+    .filter((run) => !except.some((task) => task.name === run.task));
+}
+
 async function study(): Promise<void> {
   const tasks = chosenTasks();
   const seeds = Number(values.seeds);
@@ -71,6 +83,7 @@ async function study(): Promise<void> {
   }
   const bar = new SingleBar({ format: '{bar} {value}/{total} {now}', stream: process.stderr });
   bar.start(tasks.length * modes.length * seeds, 0, { now: '' });
+  const saved = join(folderOf(values.out), 'runs.jsonl');
   const runs: Run[] = [];
   for (const task of tasks) {
     // Formats alternate, so that a slow minute of the machine hits all of them.
@@ -83,13 +96,16 @@ async function study(): Promise<void> {
   }
   bar.stop();
   for (const run of runs) console.log(JSON.stringify(run));
-  await writeReport(values.out, tasks, runs, {
+  const all = [...savedRuns(saved, tasks), ...runs];
+  const reported = allTasks.filter((task) => all.some((run) => run.task === task.name));
+  await writeReport(values.out, reported, all, {
     seeds,
     quick: values.quick,
     cpu: cpus()[0]?.model ?? 'unknown CPU',
     threads: getNumThreads(),
     node: process.versions.node,
   });
+  writeFileSync(saved, all.map((run) => `${JSON.stringify(run)}\n`).join(''));
   console.log(JSON.stringify({ report: values.out, runs: runs.length }));
 }
 

@@ -190,6 +190,11 @@ function introduction(c: Circumstances): string {
   ].join('\n\n');
 }
 
+/** Where charts and records go. */
+export function folderOf(path: string): string {
+  return join(dirname(path), basename(path, '.md'));
+}
+
 /** Writes the report and, in a folder beside it, its charts. */
 export async function writeReport(
   path: string,
@@ -197,7 +202,7 @@ export async function writeReport(
   runs: readonly Run[],
   circumstances: Circumstances,
 ): Promise<void> {
-  const folder = join(dirname(path), basename(path, '.md'));
+  const folder = folderOf(path);
   const parts = [introduction(circumstances)];
   for (const task of tasks) {
     parts.push(

@@ -1,8 +1,8 @@
-/** MNIST as two tensors, and the two tasks on it: a perceptron and a small ResNet-18. */
+/** MNIST as two tensors, and the tasks on it: a perceptron, a small ResNet-18, an autoencoder. */
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 
-import { nn, type Tensor, tensor, vision } from '../../../lib';
+import { nn, noGrad, type Tensor, tensor, vision } from '../../../lib';
 import type { Task, TaskRun } from '../types';
 import { accuracy, batchOrder } from './support';
 
@@ -71,6 +71,62 @@ export const mlp: Task = {
       quick
         ? { trainCount: 2048, testCount: 500, batchSize: 64, steps: 32, lr: 1e-3 }
         : { trainCount: 60000, testCount: 10000, batchSize: 64, steps: 1874, lr: 1e-3 },
+    ),
+};
+
+/** Wide layers around a code of 32 numbers; pixels come out between 0 and 1. */
+function autoencoderModel(): nn.Sequential {
+  return new nn.Sequential(
+    new nn.Flatten(),
+    new nn.Linear(784, 256),
+    new nn.ReLU(),
+    new nn.Linear(256, 32),
+    new nn.ReLU(),
+    new nn.Linear(32, 256),
+    new nn.ReLU(),
+    new nn.Linear(256, 784),
+    new nn.Sigmoid(),
+  );
+}
+
+/** Mean squared error over all pixels of a batch, hence gradients as small as a batch is large. */
+function reconstruct(model: nn.Module, s: Setting): TaskRun {
+  const pixels = (train: boolean, count: number): Tensor =>
+    loadDigits(train, count).images.mul(0.3081).add(0.1307);
+  const train = pixels(true, s.trainCount);
+  const test = pixels(false, s.testCount);
+  const order = batchOrder(s.trainCount, s.batchSize, s.steps);
+  const output = (images: Tensor): Tensor =>
+    model.call(images.to([...model.parameters()][0]!.dtype)) as Tensor;
+  const error = (images: Tensor): Tensor => {
+    const made = output(images);
+    return nn.functional.mseLoss(made, images.flatten(1).to(made.dtype));
+  };
+  return {
+    model,
+    lr: s.lr,
+    weightDecay: 0.01,
+    steps: s.steps,
+    warmup: Math.ceil(s.steps / 20),
+    loss: (step) => error(train.indexSelect(0, order[step]!)),
+    evaluate: () =>
+      noGrad(() => nn.functional.mseLoss(output(test).float(), test.flatten(1)).item()),
+  };
+}
+
+export const autoencoder: Task = {
+  name: 'mnist-autoencoder',
+  description:
+    'An autoencoder 784-256-32-256-784 on the 60,000 digits of MNIST, batch 2,048, 30 epochs. The loss is ' +
+    'the mean over 1.6 million pixels, so that the gradient of one is below a millionth: the hardest case here.',
+  metric: 'test error (mean square of a pixel)',
+  higherIsBetter: false,
+  prepare: (_, quick) =>
+    reconstruct(
+      autoencoderModel(),
+      quick
+        ? { trainCount: 2048, testCount: 500, batchSize: 256, steps: 16, lr: 1e-3 }
+        : { trainCount: 60000, testCount: 10000, batchSize: 2048, steps: 870, lr: 1e-3 },
     ),
 };
 

@@ -1,7 +1,7 @@
 /** The tasks of the study. */
 import type { Task } from '../types';
-import { mlp, resnet } from './digits';
+import { autoencoder, mlp, resnet } from './digits';
 import { bert } from './mails';
 import { gpt2 } from './novel';
 
-export const tasks: readonly Task[] = [mlp, resnet, bert, gpt2];
+export const tasks: readonly Task[] = [mlp, resnet, bert, gpt2, autoencoder];
