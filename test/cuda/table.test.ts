@@ -1,0 +1,196 @@
+/**
+ * The samples of every row of the op table on device 'cuda' against the CPU: values in every dtype
+ * and in strided layouts, and gradients. `missing.json` lists the rows without kernels there: such a
+ * row must say so, and a row that works must not be listed.
+ */
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { type DType, dtypes, grad, manualSeed, Tensor, TensorError, zeros } from '../../lib';
+import { describeSample, opCases, runsIn, type OpCase } from '../ops/support/cases';
+import { expectClose, type Tolerance, toleranceOf } from '../ops/support/compare';
+import { cotangents } from '../ops/support/gradient';
+import {
+  build,
+  isFloat,
+  mapArgs,
+  mapOptions,
+  run,
+  sliceDim,
+  toNd,
+  type Layout,
+  type Output,
+} from '../ops/support/run';
+import type { Input, Sample } from '../ops/support/sample';
+
+const suite = process.env['AMPGRAD_CUDA_LIBRARY'] ? describe : describe.skip;
+if (suite === describe.skip) {
+  console.warn('skipped: no CUDA library; npm run test:cuda builds the emulated one and runs this');
+}
+
+const listPath = join(__dirname, 'missing.json');
+const listed = new Set(JSON.parse(readFileSync(listPath, 'utf8')) as string[]);
+/** A file that gets the name of each row before it runs: the emulator ends the process on a fault. */
+const trace = process.env['AMPGRAD_CUDA_TRACE'];
+const update = process.env['AMPGRAD_CUDA_UPDATE'] === '1';
+
+/** Sums in another order: amp-cuda.md bounds the difference by the length; samples are short. */
+const looser: Partial<Record<DType, Tolerance>> = {
+  float16: [4e-3, 1e-3],
+  bfloat16: [3e-2, 8e-3],
+  float32: [1e-5, 2e-5],
+  float64: [1e-7, 1e-7],
+};
+
+type Device = 'cpu' | 'cuda';
+
+/** A tensor on a device, strided there as the layout says. */
+function place(input: Input, dtype: DType, layout: Layout, device: Device): Tensor {
+  const x = build(input, dtype, 'contiguous');
+  if (device === 'cpu') return x;
+  const there = x.to('cuda');
+  const rank = there.shape.length;
+  if (layout === 'transposed' && rank >= 2) {
+    return there.transpose(0, -1).contiguous().transpose(0, -1);
+  }
+  if (layout === 'sliced' && rank >= 1) {
+    const wide = there.shape.map((n, d) => (d === rank - 1 ? 2 * n + 1 : n));
+    const view = sliceDim(zeros(wide, { dtype: there.dtype, device }), rank - 1, 1, 2);
+    return view.copy_(there);
+  }
+  return there;
+}
+
+function call(c: OpCase, sample: Sample, to: (i: Input) => Tensor, device: Device): Output[] {
+  manualSeed(7);
+  const options = mapOptions(sample, to);
+  const makes = c.schema.args.some((a) => a.name === 'device');
+  const takes = sample.args.some((a) => a instanceof Object && 'floats' in a);
+  if (makes && !takes && device === 'cuda') options['device'] = 'cuda';
+  return run(c.name, mapArgs(sample, to), options);
+}
+
+function compare(c: OpCase, got: readonly Output[], want: readonly Output[], what: string): void {
+  expect(got.length).toBe(want.length);
+  got.forEach((out, i) => {
+    const other = want[i];
+    if (!(out instanceof Tensor) || !(other instanceof Tensor)) {
+      expect(out).toEqual(other);
+      return;
+    }
+    expect(`${what}: ${out.dtype}`).toBe(`${what}: ${other.dtype}`);
+    if (c.spec.uninitialised === true) {
+      expect(out.shape).toEqual(other.shape);
+      return;
+    }
+    const own = c.spec.tolerance?.[out.dtype];
+    const bound = looser[out.dtype];
+    const tolerance =
+      bound === undefined ? toleranceOf(out.dtype) : pickLooser(own ?? bound, bound);
+    expectClose(toNd(out.cpu()), toNd(other), tolerance, what);
+  });
+}
+
+function pickLooser(a: Tolerance, b: Tolerance): Tolerance {
+  return [Math.max(a[0], b[0]), Math.max(a[1], b[1])];
+}
+
+/** Strides do not depend on the dtype: one of each compute type, to save time. */
+const strided: readonly DType[] = ['float32', 'bfloat16', 'int64'];
+
+function checkValues(c: OpCase, layout: Layout, among: readonly DType[]): void {
+  for (const dtype of among) {
+    if (!c.schema.dtypes.includes(dtype)) continue;
+    for (const sample of c.samples) {
+      if (!runsIn(sample, dtype)) continue;
+      const what = `${c.name}(${describeSample(sample)}) in ${dtype}, ${layout}`;
+      const on = (device: Device): Output[] =>
+        call(c, sample, (i) => place(i, dtype, layout, device), device);
+      compare(c, on('cuda'), on('cpu'), what);
+    }
+  }
+}
+
+function gradientsOn(c: OpCase, sample: Sample, dtype: DType, device: Device): Tensor[] {
+  const leaves: Tensor[] = [];
+  const to = (input: Input): Tensor => {
+    const t = place(input, dtype, 'contiguous', device);
+    if (!input.grad || input.dtype !== undefined) return t;
+    leaves.push(t.detach().requiresGrad_());
+    return leaves[leaves.length - 1] as Tensor;
+  };
+  const outputs = call(c, sample, to, device).filter(
+    (t): t is Tensor => t instanceof Tensor && t.requiresGrad && isFloat(t.dtype),
+  );
+  if (outputs.length === 0) return [];
+  const weights = cotangents(
+    outputs.map((t) => t.detach().cpu()),
+    31,
+  ).map((w) => w.to(device));
+  return grad(outputs, leaves, { gradOutputs: weights, allowUnused: true }).map(
+    (g) => g ?? zeros([0]),
+  );
+}
+
+function checkGradients(c: OpCase): void {
+  if (c.schema.differentiable === 'no' || c.spec.skip?.gradient !== undefined) return;
+  for (const dtype of ['float32', 'bfloat16'] as const) {
+    if (!c.schema.dtypes.includes(dtype)) continue;
+    for (const sample of c.samples) {
+      if (sample.smooth === false || !runsIn(sample, dtype)) continue;
+      const what = `gradient of ${c.name}(${describeSample(sample)}) in ${dtype}`;
+      compare(c, gradientsOn(c, sample, dtype, 'cuda'), gradientsOn(c, sample, dtype, 'cpu'), what);
+    }
+  }
+}
+
+/** Rows that still read device memory on the host, at which the emulator ends the process. */
+const faulty = new Set([
+  'maxUnpool1d',
+  'maxUnpool2d',
+  'maxUnpool3d',
+  'poolScatter',
+  'poolGather',
+  'im2col',
+  'col2im',
+  'multilabelMarginLoss',
+  'histogram',
+]);
+
+const found: string[] = [];
+
+/** Runs a check; a row without a kernel must be listed and say so. */
+function expectOrMissing(name: string, check: () => void): void {
+  let missing = false;
+  if (trace !== undefined) appendFileSync(trace, `${name}\n`);
+  try {
+    check();
+  } catch (error) {
+    if (!(error instanceof TensorError) || error.code !== 'ERR_NOT_IMPLEMENTED') throw error;
+    if (!listed.has(name) && !update) throw error;
+    missing = true;
+  }
+  if (missing) {
+    found.push(name);
+    if (trace !== undefined) appendFileSync(trace, `${name}: missing\n`);
+  } else if (listed.has(name) && !update) {
+    throw new Error(`'${name}' works on 'cuda': take it off test/cuda/missing.json`);
+  }
+}
+
+suite('device cuda, op table', () => {
+  const cases = opCases().filter((c) => !faulty.has(c.name));
+  if (faulty.size > 0) console.warn(`not run: ${[...faulty].join(', ')}`);
+  test.each(cases.map((c) => [c.name, c] as const))('%s', (name, c) => {
+    expectOrMissing(name, () => {
+      checkValues(c, 'contiguous', dtypes);
+      for (const layout of ['transposed', 'sliced'] as const) checkValues(c, layout, strided);
+      checkGradients(c);
+    });
+  });
+
+  afterAll(() => {
+    if (update) writeFileSync(listPath, `${JSON.stringify([...found].sort(), null, 2)}\n`);
+    if (found.length > 0) console.warn(`rows without a kernel on 'cuda': ${found.join(', ')}`);
+  });
+});
