@@ -133,8 +133,8 @@ Tensor plain_attention(const Tensor& q, const Tensor& k, const Tensor& v, const 
   Tensor scores = ops::mul(ops::matmul(q, ops::transpose(k, -2, -1)), scale);
   Tensor added = mask;
   if (causal) {
-    const Tensor rows = ops::unsqueeze(ops::arange(Scalar(q.size(-2))), 1);
-    const Tensor keys = ops::arange(Scalar(k.size(-2)));
+    const Tensor rows = ops::unsqueeze(positions(q.size(-2), q.device()), 1);
+    const Tensor keys = positions(k.size(-2), k.device());
     added = additive_mask(ops::ge(rows, keys), q);
   }
   if (added.defined()) scores = ops::add(scores, added);

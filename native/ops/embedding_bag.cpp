@@ -15,10 +15,6 @@ struct Bags {
   int64_t count = 0;
 };
 
-Tensor positions(int64_t n, Device device) {
-  return ops::arange(Scalar(n), std::nullopt, Scalar(int64_t{1}), DType::Int64, device);
-}
-
 // Bags of one size, the rows of a matrix.
 Bags equal_bags(const Tensor& input) {
   Bags bags;

@@ -117,11 +117,11 @@ LapackParams lapack_params(const Tensor& a) {
 }
 
 int32_t status_at(const Tensor& info, int64_t index) {
-  return as_contiguous(info).data_as<int32_t>()[index];
+  return to_host(as_contiguous(info)).data_as<int32_t>()[index];
 }
 
 int64_t first_failure(const Tensor& info) {
-  const Tensor plain = as_contiguous(info);
+  const Tensor plain = to_host(as_contiguous(info));
   const int32_t* status = plain.data_as<int32_t>();
   for (int64_t i = 0; i < plain.numel(); ++i) {
     if (status[i] != 0) return i;

@@ -72,7 +72,7 @@ Tensor linalgMatrixExp(const Tensor& a) {
   squarings = ops::clamp(squarings, std::optional<Operand>(Operand(0.0)), std::optional<Operand>());
   Tensor result = pade13(ops::mul(x, ops::exp2(ops::neg(squarings))));
   const Tensor last = ops::amax(squarings, std::optional<Dims>(), false);
-  const auto most = static_cast<int64_t>(*last.data_as<double>());
+  const auto most = static_cast<int64_t>(*to_host(last).data_as<double>());
   for (int64_t i = 1; i <= most; ++i) {
     const Tensor wanted = ops::ge(squarings, Operand(static_cast<double>(i)));
     result = ops::where(wanted, ops::matmul(result, result), result);

@@ -253,6 +253,8 @@ Tensor luPermutation(const Tensor& pivots, int64_t m) {
   AG_CHECK(pivots.ndim() >= 1 && pivots.dtype() == DType::Int32 && m >= 0 && pivots.size(-1) <= m,
            Value, "luPermutation: argument 'pivots' must be int32 and no longer than ", m, ", got ",
            describe(pivots));
+  AG_CHECK(pivots.device().is_cpu(), NotImplemented, "luPermutation: not implemented on ",
+           device_type_name(pivots.device().type));
   const Dims batch = batch_sizes(pivots, 1);
   check_sizes("luPermutation", with_vector(batch, m), sizeof(int64_t));
   const Tensor out = Tensor::empty(with_vector(batch, m), DType::Int64, pivots.device());
@@ -295,7 +297,8 @@ Triple luUnpack(const Tensor& data, const Tensor& pivots, bool unpack_data, bool
              pivots.sizes());
     // Row r of A[permutation] is row r of L U: P has a one at (permutation[r], r).
     const Tensor rows = ops::luPermutation(pivots, m);
-    const Tensor all = ops::arange(Scalar(int64_t{0}), std::optional<Scalar>(Scalar(m)));
+    const Tensor all =
+        ops::arange(Scalar(int64_t{0}), Scalar(m), Scalar(int64_t{1}), DType::Int64, data.device());
     const Tensor p = ops::eq(ops::unsqueeze(rows, int64_t{-2}), ops::unsqueeze(all, int64_t{-1}));
     std::get<0>(out) = ops::to(p, data.dtype());
   }
@@ -320,7 +323,8 @@ Tensor luSolveForward(const Tensor& lu, const Tensor& pivots, const Tensor& b, b
            ": the batches of LU, pivots and B must be equal, got shapes ", lu.sizes(), ", ",
            pivots.sizes(), " and ", b.sizes());
   const Tensor order = as_contiguous(pivots);
-  const int32_t* at = order.data_as<int32_t>();
+  const Tensor listed = to_host(order);
+  const int32_t* at = listed.data_as<int32_t>();
   for (int64_t i = 0; i < order.numel(); ++i) {
     AG_CHECK(at[i] >= 1 && at[i] <= lu.size(-1), Value, op,
              ": Pivots given to lu_solve must all be greater or equal to 1 and at most ",
@@ -360,15 +364,11 @@ Tensor lu_diagonal(const Tensor& lu) {
 }
 
 Tensor permutation_sign(const LuFactors& f, DType dtype) {
-  const int64_t n = f.pivots.size(-1);
-  const Tensor& order = f.pivots;
-  const Tensor out = Tensor::empty(batch_sizes(f.pivots, 1), DType::Float64, f.lu.device());
-  for (int64_t i = 0; i < out.numel(); ++i) {
-    int64_t swaps = 0;
-    for (int64_t r = 0; r < n; ++r) swaps += order.data_as<int32_t>()[i * n + r] != r + 1 ? 1 : 0;
-    out.data_as<double>()[i] = swaps % 2 == 0 ? 1 : -1;
-  }
-  return as_dtype(out, dtype);
+  const Tensor rows = ops::arange(Scalar(int64_t{1}), Scalar(f.pivots.size(-1) + 1),
+                                  Scalar(int64_t{1}), DType::Int32, f.pivots.device());
+  const Tensor swaps = ops::sum(ops::ne(f.pivots, rows), Dims{-1}, false);
+  const Tensor odd = ops::remainder(swaps, Scalar(int64_t{2}));
+  return as_dtype(ops::add(ops::mul(odd, Scalar(int64_t{-2})), Scalar(int64_t{1})), dtype);
 }
 
 }  // namespace

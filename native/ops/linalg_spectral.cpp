@@ -404,7 +404,7 @@ Tensor lstsq_residuals(const LeastSquares& x, int64_t m, int64_t n, int driver) 
   const auto none = [&] { return Tensor::empty(Dims{0}, x.solution.dtype(), x.solution.device()); };
   if (m <= n || driver == 1) return none();
   if (driver != 0) {
-    const Tensor ranks = as_contiguous(x.rank);
+    const Tensor ranks = to_host(as_contiguous(x.rank));
     for (int64_t i = 0; i < ranks.numel(); ++i) {
       if (ranks.data_as<int64_t>()[i] != n) return none();
     }

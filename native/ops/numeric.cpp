@@ -4,6 +4,7 @@
 
 #include "ops/elementwise.h"
 #include "ops/ops.h"
+#include "ops/shape_ops.h"
 
 namespace ampgrad {
 
@@ -203,12 +204,12 @@ void check_weights(const Tensor& w, const char* name, bool integers, int64_t obs
   AG_CHECK(w.numel() == observations, Shape, "cov: expected ", name,
            " to have the same numel as there are observations in the input but got ", w.numel(),
            " != ", observations);
-  AG_CHECK(observations == 0 || !(ops::any(ops::lt(w, 0)).data_as<bool>()[0]), Value, "cov: ", name,
-           " cannot be negative");
+  AG_CHECK(observations == 0 || !(to_host(ops::any(ops::lt(w, 0))).data_as<bool>()[0]), Value,
+           "cov: ", name, " cannot be negative");
 }
 
 double value_of(const Tensor& x) {
-  return ops::to(x, std::optional<DType>(DType::Float64)).data_as<double>()[0];
+  return to_host(ops::to(x, std::optional<DType>(DType::Float64))).data_as<double>()[0];
 }
 
 }  // namespace

@@ -37,6 +37,10 @@ void copy_across(const Tensor& out, const Tensor& source) {
 
 }  // namespace
 
+Tensor positions(int64_t n, Device device) {
+  return ops::arange(Scalar(n), std::nullopt, Scalar(int64_t{1}), DType::Int64, device);
+}
+
 Tensor to_device(const Tensor& x, Device device) {
   if (x.device() == device) return x;
   const Tensor out = Tensor::empty(x.sizes(), x.dtype(), device);

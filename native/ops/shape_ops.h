@@ -17,6 +17,8 @@ Tensor as_dtype(const Tensor& x, DType dtype);
 // x itself when it lives there; otherwise a dense copy.
 Tensor to_device(const Tensor& x, Device device);
 inline Tensor to_host(const Tensor& x) { return to_device(x, Device{}); }
+// 0 to n - 1 in int64.
+Tensor positions(int64_t n, Device device);
 // The first element, wherever the tensor lives. T must be its dtype.
 template <class T>
 T first_value(const Tensor& x) {
