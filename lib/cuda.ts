@@ -3,6 +3,7 @@
  * `torch.cuda`. Every function takes a device as `'cuda'`, `'cuda:1'` or an index (default 0), and
  * throws ERR_DEVICE when it does not exist.
  */
+import type { DType } from './dtype';
 import { makeError } from './errors';
 import { type CudaMemoryStats, type DeviceProperties, native } from './native';
 
@@ -53,9 +54,48 @@ export function getDeviceCapability(device: CudaDevice = 0): [number, number] {
   return [major, minor];
 }
 
+/** The lowest capability whose Tensor Cores multiply a dtype; float32 means TF32. */
+const tensorCoreCapability: Readonly<Partial<Record<DType, number>>> = {
+  float16: 7,
+  bfloat16: 8,
+  float32: 8,
+  float64: 8,
+  int8: 7.2,
+};
+
+/** The GTX 16 series has capability 7.5 and no Tensor Cores. */
+function lacksTensorCores({ name }: DeviceProperties): boolean {
+  return /\bGTX 16\d\d/.test(name);
+}
+
 /** Whether matrix products in float16 run on Tensor Cores: capability 7.0 or higher. */
 export function hasTensorCores(device: CudaDevice = 0): boolean {
-  return getDeviceProperties(device).major >= 7;
+  const properties = getDeviceProperties(device);
+  return properties.major >= 7 && !lacksTensorCores(properties);
+}
+
+/**
+ * Whether products of a dtype would run on Tensor Cores there, in one sentence that gives the reason.
+ * Never throws for want of a device.
+ *
+ * @example
+ * cuda.describeTensorCores(0, 'bfloat16');
+ * // 'Tensor Cores: not for bfloat16 on Tesla T4, capability 7.5; it needs 8.0, float16 would use them'
+ */
+export function describeTensorCores(device: CudaDevice = 0, dtype: DType = 'float16'): string {
+  if (!isAvailable()) return `Tensor Cores: no CUDA device (${unavailableReason() ?? 'unknown'})`;
+  const properties = getDeviceProperties(device);
+  const { name, major, minor } = properties;
+  const where = `${name}, capability ${String(major)}.${String(minor)}`;
+  const needed = tensorCoreCapability[dtype];
+  if (needed === undefined) return `Tensor Cores: no GPU multiplies ${dtype} on them`;
+  if (!hasTensorCores(device)) return `Tensor Cores: ${where} has none`;
+  if (major + minor / 10 < needed) {
+    const instead = dtype === 'bfloat16' ? ', float16 would use them' : '';
+    return `Tensor Cores: not for ${dtype} on ${where}; it needs ${needed.toFixed(1)}${instead}`;
+  }
+  const note = dtype === 'float32' ? ', as TF32 and only where that is allowed' : '';
+  return `Tensor Cores: used for products in ${dtype} on ${where}${note}`;
 }
 
 /** Whether the device computes in bfloat16: capability 8.0 or higher. */

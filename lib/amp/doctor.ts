@@ -1,6 +1,7 @@
 /** What autocast would do to a model: dtypes by op, casts, shapes that Tensor Cores dislike. */
 import { type AutocastDeviceType } from '../autocastState';
 import { noGrad } from '../autograd';
+import { describeTensorCores } from '../cuda';
 import { makeError } from '../errors';
 import { native, type TracedCall } from '../native';
 import { type Tensor } from '../tensor';
@@ -41,6 +42,8 @@ export interface DoctorReport {
   readonly casts: { readonly made: number; readonly bytes: number; readonly cached: number };
   /** Share of the products that run in half precision, 0 to 1. */
   readonly lowShare: number;
+  /** Whether the products would run on Tensor Cores of the first GPU, and why (not). */
+  readonly tensorCores: string;
   readonly misaligned: readonly Misalignment[];
   readonly advice: readonly string[];
   toString(): string;
@@ -119,6 +122,7 @@ function formatReport(report: Omit<DoctorReport, 'toString'>): string {
     ...table,
     `casts: ${String(made)} (${String(bytes)} bytes written), ${String(cached)} more from the cache`,
     `products in half precision: ${String(Math.round(report.lowShare * 100))} %`,
+    report.tensorCores,
     ...report.advice,
     ...report.misaligned.map((m) => `  ${m.op}: ${m.operand} has ${m.dims.join(', ')}`),
   ].join('\n');
@@ -163,6 +167,7 @@ export function doctor(
     },
     lowShare: products.length === 0 ? 0 : low.length / products.length,
     misaligned,
+    tensorCores: describeTensorCores(0, options.dtype ?? 'float16'),
     advice: findAdvice(calls, misaligned),
   };
   return { ...report, toString: () => formatReport(report) };

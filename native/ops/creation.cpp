@@ -73,12 +73,17 @@ bool scalar_fits(Scalar value, DType dtype) {
 
 void check_scalar_fits(const char* op, const char* argument, Scalar value, DType dtype) {
   if (scalar_fits(value, dtype)) return;
+  // The usual cause is a mask value such as -1e9 in float16.
+  const std::string advice = is_floating(dtype)
+                                 ? std::string("; for a mask use finfo('") + dtype_name(dtype) +
+                                       "').min, finfo('" + dtype_name(dtype) + "').max or Infinity"
+                                 : std::string();
   if (value.is_float()) {
     AG_FAIL(Value, op, ": argument '", argument, "' has value ", value.to_double(),
-            ", which cannot be converted to type ", dtype_name(dtype), " without overflow");
+            ", which cannot be converted to type ", dtype_name(dtype), " without overflow", advice);
   }
   AG_FAIL(Value, op, ": argument '", argument, "' has value ", value.to_int(),
-          ", which cannot be converted to type ", dtype_name(dtype), " without overflow");
+          ", which cannot be converted to type ", dtype_name(dtype), " without overflow", advice);
 }
 
 void fill_tensor(const Tensor& t, Scalar value) {

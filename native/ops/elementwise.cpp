@@ -383,6 +383,10 @@ Tensor where(const Tensor& condition, const Operand& input, const Operand& other
   AG_CHECK(condition.dtype() == DType::Bool, DType,
            "where: argument 'condition' must be a bool tensor, got ", describe(condition));
   const DType compute = compute_dtype(OpId::where, kSame, result_type(input, other));
+  if (is_floating(compute)) {  // PyTorch lets -1e9 become minus infinity in float16
+    if (!input.is_tensor()) check_scalar_fits("where", "input", input.scalar(), compute);
+    if (!other.is_tensor()) check_scalar_fits("where", "other", other.scalar(), compute);
+  }
   const Operand operands[] = {Operand(condition), input, other};
   return launch_elementwise_as(OpId::where, compute, compute, Span<Operand>(operands, 3));
 }

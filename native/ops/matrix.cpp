@@ -30,6 +30,13 @@ struct Factors {
   Scalar alpha;
 };
 
+// All sizes but the last.
+Dims leading(const Tensor& x) {
+  Dims sizes = x.sizes();
+  sizes.pop_back();
+  return sizes;
+}
+
 void check_input(const char* op, const Tensor& input, DimsView sizes) {
   AG_CHECK(can_broadcast_to(input.sizes(), sizes), Shape, op, ": argument '", kInputName,
            "' of shape ", input.sizes(), " cannot be expanded to the product's shape ", sizes);
@@ -169,6 +176,41 @@ Tensor inner(const Tensor& input, const Tensor& other) {
   const Tensor left = ops::reshape(input, Dims{rows, k});
   const Tensor right = ops::reshape(other, Dims{columns, k});
   return ops::reshape(ops::mm(left, ops::t(right)), sizes);
+}
+
+// y_k = x1^T W_k x2: [rows, in1] x [in1, out * in2], then in2 is contracted with the second input.
+Tensor bilinear(const Tensor& input1, const Tensor& input2, const Tensor& weight,
+                const Tensor& bias) {
+  check_same_kind("bilinear", input1, input2);
+  check_same_kind("bilinear", input1, weight);
+  const bool fits = weight.ndim() == 3 && input1.ndim() >= 1 && input2.ndim() == input1.ndim() &&
+                    leading(input1) == leading(input2) &&
+                    input1.size(-1) == weight.size(1) && input2.size(-1) == weight.size(2);
+  AG_CHECK(fits, Shape, "bilinear: expected shapes [..., in1], [..., in2] and [out, in1, in2], got ",
+           input1.sizes(), ", ", input2.sizes(), " and ", weight.sizes());
+  if (bias.defined()) {
+    check_same_kind("bilinear", input1, bias);
+    AG_CHECK(bias.ndim() == 1 && bias.size(0) == weight.size(0), Shape,
+             "bilinear: argument 'bias' must have shape [", weight.size(0), "], got ",
+             bias.sizes());
+  }
+  const int64_t out = weight.size(0);
+  const int64_t in1 = weight.size(1);
+  const int64_t in2 = weight.size(2);
+  Dims sizes = leading(input1);
+  const int64_t rows = element_count(sizes);
+  sizes.push_back(out);
+  const DType dtype = input1.dtype();
+  const auto wide = [&](const Tensor& x) {  // half types are rounded once
+    return is_low_precision(dtype) ? ops::to(x, std::optional<DType>(DType::Float32)) : x;
+  };
+  const Tensor maps = ops::reshape(ops::transpose(wide(weight), 0, 1), Dims{in1, out * in2});
+  const Tensor left = ops::mm(ops::reshape(wide(input1), Dims{rows, in1}), maps);
+  const Tensor product = ops::bmm(ops::reshape(left, Dims{rows, out, in2}),
+                                  ops::reshape(wide(input2), Dims{rows, in2, 1}));
+  Tensor result = ops::reshape(product, sizes);
+  if (bias.defined()) result = ops::add(result, wide(bias));
+  return is_low_precision(dtype) ? ops::to(result, std::optional<DType>(dtype)) : result;
 }
 
 Tensor addmm(const Tensor& input, const Tensor& a, const Tensor& b, Scalar beta, Scalar alpha) {

@@ -131,6 +131,7 @@ describe('doctor', () => {
     expect(dtypes('cpu')).toBe('float16');
     expect(dtypes('cuda')).toBe('float32');
     expect(amp.doctor(() => 1).advice[0]).toMatch(/changes nothing/);
+    expect(amp.doctor(() => 1).tensorCores).toMatch(/^Tensor Cores: /);
     expect(() => amp.doctor(3 as never)).toThrow(/module or a function/);
     const fail = () => {
       throw new Error('inside');

@@ -19,6 +19,7 @@ import {
   tensor,
   type Tensor,
   zeros,
+  where,
 } from '../../lib';
 import { native } from '../../lib/native';
 import { handleOf } from '../../lib/tensor';
@@ -374,6 +375,20 @@ describe('numbers', () => {
       'RangeError',
       'ERR_RANGE',
       /zeros|overflow/,
+    ],
+    [
+      'a mask value that float16 does not hold',
+      () => where(x().gt(0), x().half(), -1e9),
+      'RangeError',
+      'ERR_VALUE',
+      /where: argument 'other'.*finfo\('float16'\)\.min/,
+    ],
+    [
+      'filling with a mask value that float16 does not hold',
+      () => x().half().maskedFill(x().gt(0), -1e9),
+      'RangeError',
+      'ERR_VALUE',
+      /maskedFill: argument 'value'.*finfo\('float16'\)\.min.*or Infinity/,
     ],
     [
       'a view whose product overflows',

@@ -1,5 +1,5 @@
 /** Products of vectors and matrices with an added term. */
-import { elementwise, type Nd, permuteNd } from '../support/nd';
+import { elementwise, Nd, permuteNd } from '../support/nd';
 import type { Family, OpSpec, Sample, Source } from '../support/sample';
 import { matmulNd } from './linalg';
 
@@ -103,6 +103,29 @@ export const matrix: Family = {
       return product.reshape([...a.shape.slice(0, -1), ...b.shape.slice(0, -1)]);
     },
     special: false,
+  },
+  bilinear: {
+    samples: (s) => [
+      { args: [s.x([3, 2]), s.x([3, 4]), s.x([5, 2, 4]), s.x([5])] },
+      { args: [s.x([2, 3, 2]), s.x([2, 3, 3]), s.x([2, 2, 3])] },
+      { args: [s.x([2]), s.x([3]), s.x([4, 2, 3]), s.x([4])] },
+      { args: [s.x([0, 2]), s.x([0, 3]), s.x([4, 2, 3]), s.x([4])] },
+    ],
+    reference: (a: Nd, b: Nd, w: Nd, bias?: Nd) => {
+      const [out = 0, in1 = 0, in2 = 0] = w.shape;
+      return Nd.from([...a.shape.slice(0, -1), out], (index) => {
+        const k = index[index.length - 1] as number;
+        const row = index.slice(0, -1);
+        let sum = bias instanceof Nd ? bias.at([k]) : 0;
+        for (let i = 0; i < in1; ++i) {
+          for (let j = 0; j < in2; ++j)
+            sum += a.at([...row, i]) * w.at([k, i, j]) * b.at([...row, j]);
+        }
+        return sum;
+      });
+    },
+    special: false,
+    skip: fixedRank,
   },
   addmm: addedProduct(matmulNd, [
     [
