@@ -9,6 +9,7 @@ void register_families(const CudaHost& host) {
   register_reduce(host);
   register_gemm(host);
   register_optim(host);
+  register_softmax(host);
 }
 
 }  // namespace ampgrad::cuda

@@ -14,5 +14,6 @@ void register_fill(const CudaHost& host);
 void register_reduce(const CudaHost& host);
 void register_gemm(const CudaHost& host);
 void register_optim(const CudaHost& host);
+void register_softmax(const CudaHost& host);
 
 }  // namespace ampgrad::cuda
