@@ -2,6 +2,8 @@
 // the compiler vectorises in each target's region.
 #include "backend/cpu/norm_loops.h"
 
+#include "math/norm.h"
+
 #ifndef HWY_DISABLED_TARGETS
 #define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL)
 #endif
@@ -18,7 +20,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 template <class T>
 HWY_INLINE void affine_of(const T* HWY_RESTRICT x, T* HWY_RESTRICT y, int64_t n, T center, T scale,
                           T shift) {
-  for (int64_t i = 0; i < n; ++i) y[i] = (x[i] - center) * scale + shift;
+  for (int64_t i = 0; i < n; ++i) y[i] = math::affine(x[i], center, scale, shift);
 }
 
 template <class T>
@@ -75,9 +77,9 @@ HWY_INLINE void norm_grad_of(const T* HWY_RESTRICT g, const T* HWY_RESTRICT x,
                              const T* HWY_RESTRICT w, T* HWY_RESTRICT out, int64_t n, T center, T a,
                              T b, T c) {
   if (w == nullptr) {
-    for (int64_t i = 0; i < n; ++i) out[i] = g[i] * a + ((x[i] - center) * b + c);
+    for (int64_t i = 0; i < n; ++i) out[i] = math::norm_grad(g[i], x[i], center, a, b, c);
   } else {
-    for (int64_t i = 0; i < n; ++i) out[i] = g[i] * w[i] * a + ((x[i] - center) * b + c);
+    for (int64_t i = 0; i < n; ++i) out[i] = math::norm_grad(g[i] * w[i], x[i], center, a, b, c);
   }
 }
 
@@ -150,7 +152,7 @@ HWY_INLINE void affine_rows_of(const T* x, T* y, int64_t stride, int64_t rows, i
   for (int64_t r = 0; r < rows; ++r) {
     const T* HWY_RESTRICT from = x + r * stride;
     T* HWY_RESTRICT to = y + r * stride;
-    for (int64_t c = 0; c < cols; ++c) to[c] = (from[c] - center[c]) * scale[c] + shift[c];
+    for (int64_t c = 0; c < cols; ++c) to[c] = math::affine(from[c], center[c], scale[c], shift[c]);
   }
 }
 
@@ -163,7 +165,7 @@ HWY_INLINE void grad_rows_of(const T* g, const T* x, T* out, int64_t stride, int
     const T* HWY_RESTRICT grad = g + r * stride;
     T* HWY_RESTRICT to = out + r * stride;
     for (int64_t c = 0; c < cols; ++c) {
-      to[c] = grad[c] * a[c] + ((from[c] - center[c]) * b[c] + e[c]);
+      to[c] = math::norm_grad(grad[c], from[c], center[c], a[c], b[c], e[c]);
     }
   }
 }

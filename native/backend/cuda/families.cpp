@@ -10,6 +10,9 @@ void register_families(const CudaHost& host) {
   register_gemm(host);
   register_optim(host);
   register_softmax(host);
+  register_softmax_backward(host);
+  register_norm(host);
+  register_norm_backward(host);
 }
 
 }  // namespace ampgrad::cuda

@@ -15,5 +15,8 @@ void register_reduce(const CudaHost& host);
 void register_gemm(const CudaHost& host);
 void register_optim(const CudaHost& host);
 void register_softmax(const CudaHost& host);
+void register_softmax_backward(const CudaHost& host);
+void register_norm(const CudaHost& host);
+void register_norm_backward(const CudaHost& host);
 
 }  // namespace ampgrad::cuda

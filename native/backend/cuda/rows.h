@@ -12,8 +12,6 @@
 
 namespace ampgrad::cuda {
 
-void register_softmax_backward(const CudaHost& host);
-
 struct RowArgs {
   const void* in = nullptr;
   const void* in2 = nullptr;
@@ -56,9 +54,8 @@ __device__ AG_INLINE A fold_column(A acc, F merge, A* room) {
 // Whether packs of 16 bytes can be read from and written to rows of this size.
 inline bool rows_align(int64_t size, size_t element, std::initializer_list<const void*> data) {
   if (size * static_cast<int64_t>(element) % 16 != 0) return false;
-  return std::all_of(data.begin(), data.end(), [](const void* p) {
-    return reinterpret_cast<uintptr_t>(p) % 16 == 0;
-  });
+  return std::all_of(data.begin(), data.end(),
+                     [](const void* p) { return reinterpret_cast<uintptr_t>(p) % 16 == 0; });
 }
 
 inline dim3 grid_of_teams(int64_t teams, int teams_per_block) {

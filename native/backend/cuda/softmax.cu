@@ -149,7 +149,6 @@ void set(const CudaHost& host, OpId op, const char* name) {
 void register_softmax(const CudaHost& host) {
   set<false>(host, OpId::softmax, "softmax");
   set<true>(host, OpId::logSoftmax, "logSoftmax");
-  register_softmax_backward(host);
 }
 
 }  // namespace ampgrad::cuda

@@ -1,0 +1,113 @@
+// Row normalisations (layer, RMS, group, instance): a warp or a block for each row, which it reads
+// once for the mean, once for the squares and once for the result; all but the first from a cache.
+#include "backend/cuda/device/norm.cuh"
+#include "ops/norm_params.h"
+
+namespace ampgrad::cuda {
+
+namespace {
+
+constexpr int64_t kWarpRow = 1024;  // longer rows get a block
+
+// What is added and multiplied to V neighbours of a row from `at`.
+template <class S, int V>
+__device__ AG_INLINE void finish(const RowNormParams& p, int64_t first, int64_t at, OpMath<S> mean,
+                                 OpMath<S> rstd, OpMath<S>* x) {
+  using T = OpMath<S>;
+  const bool wide = is_wide<S>(p.param_dtype);
+  if (p.spatial != 1) {
+    const int64_t c = first + at / p.spatial;
+    const T scale = p.weight == nullptr ? rstd : rstd * param_at<S>(p.weight, wide, c);
+    const T shift = p.bias == nullptr ? T{0} : param_at<S>(p.bias, wide, c);
+    AG_UNROLL
+    for (int j = 0; j < V; ++j) x[j] = math::affine(x[j], mean, scale, shift);
+    return;
+  }
+  T w[V];
+  T b[V];
+  AG_UNROLL
+  for (int j = 0; j < V; ++j) {
+    w[j] = T{1};
+    b[j] = T{0};
+  }
+  if (p.weight != nullptr) load_params<S, V>(p.weight, wide, first + at, w);
+  if (p.bias != nullptr) load_params<S, V>(p.bias, wide, first + at, b);
+  AG_UNROLL
+  for (int j = 0; j < V; ++j) x[j] = math::affine(x[j], mean, rstd, T{0}) * w[j] + b[j];
+}
+
+template <class S, int kTeam, int V>
+__global__ void __launch_bounds__(kRowThreads) norm_kernel(const RowNormParams p) {
+  using T = OpMath<S>;
+  using Rows = Team<kTeam>;
+  AG_SHARED_ARRAY(T, room, kRowWarps);
+  const int64_t size = p.channels * p.spatial;
+  const int64_t start = int64_t{Rows::rank()} * V;
+  constexpr int kStep = kTeam * V;
+  for (int64_t row = Rows::first_row(); row < p.rows; row += Rows::row_step()) {
+    const S* in = static_cast<const S*>(p.in) + row * size;
+    S* out = static_cast<S*>(p.out) + row * size;
+    T x[V];
+    T mean{0};
+    if (p.mean != nullptr) {
+      for (int64_t at = start; at < size; at += kStep) {
+        load_neighbours<V>(in + at, x);
+        AG_UNROLL
+        for (int j = 0; j < V; ++j) mean += x[j];
+      }
+      mean = Rows::fold(mean, Add(), room) / static_cast<T>(size);
+    }
+    T squares{0};
+    for (int64_t at = start; at < size; at += kStep) {
+      load_neighbours<V>(in + at, x);
+      AG_UNROLL
+      for (int j = 0; j < V; ++j) squares += (x[j] - mean) * (x[j] - mean);
+    }
+    squares = Rows::fold(squares, Add(), room);
+    const T rstd = T{1} / std::sqrt(squares / static_cast<T>(size) + static_cast<T>(p.eps));
+    if (Rows::rank() == 0) {
+      if (p.mean != nullptr) static_cast<T*>(p.mean)[row] = mean;
+      static_cast<T*>(p.rstd)[row] = rstd;
+    }
+    const int64_t first = row % p.groups * p.channels;
+    for (int64_t at = start; at < size; at += kStep) {
+      load_neighbours<V>(in + at, x);
+      finish<S, V>(p, first, at, mean, rstd, x);
+      store_neighbours<V>(x, out + at);
+    }
+  }
+}
+
+template <class S>
+void forward(const RowNormParams& p, const void* name_of_row) {
+  if (p.rows == 0) return;
+  const auto* name = static_cast<const char*>(name_of_row);
+  constexpr int V = kWidest<S>;
+  const int64_t size = p.channels * p.spatial;
+  const bool packs = rows_align(
+      p.spatial == 1 ? size : p.spatial, sizeof(S),
+      {p.in, p.out, p.spatial == 1 ? p.weight : nullptr, p.spatial == 1 ? p.bias : nullptr});
+  if (size <= kWarpRow) {
+    launch(name, {grid_of_teams(p.rows, kRowWarps), kRowThreads},
+           packs ? norm_kernel<S, kLanes, V> : norm_kernel<S, kLanes, 1>, p);
+  } else {
+    launch(name, {grid_of_teams(p.rows, 1), kRowThreads},
+           packs ? norm_kernel<S, kRowThreads, V> : norm_kernel<S, kRowThreads, 1>, p);
+  }
+}
+
+}  // namespace
+
+void register_norm(const CudaHost& host) {
+  const auto set = [&](OpId op, const char* name) {
+    set_kernel<RowNormParams>(host, op, DType::Float16, forward<Half>, name);
+    set_kernel<RowNormParams>(host, op, DType::BFloat16, forward<BFloat16>, name);
+    set_kernel<RowNormParams>(host, op, DType::Float32, forward<float>, name);
+    set_kernel<RowNormParams>(host, op, DType::Float64, forward<double>, name);
+  };
+  set(OpId::nativeLayerNorm, "nativeLayerNorm");
+  set(OpId::nativeRmsNorm, "nativeRmsNorm");
+  set(OpId::nativeGroupNorm, "nativeGroupNorm");
+}
+
+}  // namespace ampgrad::cuda
