@@ -10,33 +10,33 @@ namespace {
 constexpr int64_t kWarpRow = 1024;  // longer rows get a block
 
 // What is added and multiplied to V neighbours of a row from `at`.
-template <class S, int V>
+template <class S, int V, bool kSpatial>
 __device__ AG_INLINE void finish(const RowNormParams& p, int64_t first, int64_t at, OpMath<S> mean,
                                  OpMath<S> rstd, OpMath<S>* x) {
   using T = OpMath<S>;
   const bool wide = is_wide<S>(p.param_dtype);
-  if (p.spatial != 1) {
-    const int64_t c = first + at / p.spatial;
+  if constexpr (kSpatial) {
+    const int64_t c = first + quotient(at, p.spatial);
     const T scale = p.weight == nullptr ? rstd : rstd * param_at<S>(p.weight, wide, c);
     const T shift = p.bias == nullptr ? T{0} : param_at<S>(p.bias, wide, c);
     AG_UNROLL
     for (int j = 0; j < V; ++j) x[j] = math::affine(x[j], mean, scale, shift);
-    return;
+  } else {
+    T w[V];
+    T b[V];
+    AG_UNROLL
+    for (int j = 0; j < V; ++j) {
+      w[j] = T{1};
+      b[j] = T{0};
+    }
+    if (p.weight != nullptr) load_params<S, V>(p.weight, wide, first + at, w);
+    if (p.bias != nullptr) load_params<S, V>(p.bias, wide, first + at, b);
+    AG_UNROLL
+    for (int j = 0; j < V; ++j) x[j] = math::affine(x[j], mean, rstd, T{0}) * w[j] + b[j];
   }
-  T w[V];
-  T b[V];
-  AG_UNROLL
-  for (int j = 0; j < V; ++j) {
-    w[j] = T{1};
-    b[j] = T{0};
-  }
-  if (p.weight != nullptr) load_params<S, V>(p.weight, wide, first + at, w);
-  if (p.bias != nullptr) load_params<S, V>(p.bias, wide, first + at, b);
-  AG_UNROLL
-  for (int j = 0; j < V; ++j) x[j] = math::affine(x[j], mean, rstd, T{0}) * w[j] + b[j];
 }
 
-template <class S, int kTeam, int V>
+template <class S, int kTeam, int V, bool kSpatial>
 __global__ void __launch_bounds__(kRowThreads) norm_kernel(const RowNormParams p) {
   using T = OpMath<S>;
   using Rows = Team<kTeam>;
@@ -69,12 +69,31 @@ __global__ void __launch_bounds__(kRowThreads) norm_kernel(const RowNormParams p
       if (p.mean != nullptr) static_cast<T*>(p.mean)[row] = mean;
       static_cast<T*>(p.rstd)[row] = rstd;
     }
-    const int64_t first = row % p.groups * p.channels;
+    const int64_t first = remainder(row, p.groups) * p.channels;
     for (int64_t at = start; at < size; at += kStep) {
       load_neighbours<V>(in + at, x);
-      finish<S, V>(p, first, at, mean, rstd, x);
+      finish<S, V, kSpatial>(p, first, at, mean, rstd, x);
       store_neighbours<V>(x, out + at);
     }
+  }
+}
+
+template <class S, int kTeam, bool kSpatial>
+void run_teams(const char* name, const RowNormParams& p, bool packs) {
+  const LaunchShape shape{grid_of_teams(p.rows, Team<kTeam>::kTeams), kRowThreads};
+  if (packs) {
+    launch(name, shape, norm_kernel<S, kTeam, kWidest<S>, kSpatial>, p);
+  } else {
+    launch(name, shape, norm_kernel<S, kTeam, 1, kSpatial>, p);
+  }
+}
+
+template <class S, bool kSpatial>
+void run(const char* name, const RowNormParams& p, bool packs) {
+  if (p.channels * p.spatial <= kWarpRow) {
+    run_teams<S, kLanes, kSpatial>(name, p, packs);
+  } else {
+    run_teams<S, kRowThreads, kSpatial>(name, p, packs);
   }
 }
 
@@ -82,17 +101,10 @@ template <class S>
 void forward(const RowNormParams& p, const void* name_of_row) {
   if (p.rows == 0) return;
   const auto* name = static_cast<const char*>(name_of_row);
-  constexpr int V = kWidest<S>;
-  const int64_t size = p.channels * p.spatial;
-  const bool packs = rows_align(
-      p.spatial == 1 ? size : p.spatial, sizeof(S),
-      {p.in, p.out, p.spatial == 1 ? p.weight : nullptr, p.spatial == 1 ? p.bias : nullptr});
-  if (size <= kWarpRow) {
-    launch(name, {grid_of_teams(p.rows, kRowWarps), kRowThreads},
-           packs ? norm_kernel<S, kLanes, V> : norm_kernel<S, kLanes, 1>, p);
+  if (p.spatial == 1) {
+    run<S, false>(name, p, rows_align(p.channels, sizeof(S), {p.in, p.out, p.weight, p.bias}));
   } else {
-    launch(name, {grid_of_teams(p.rows, 1), kRowThreads},
-           packs ? norm_kernel<S, kRowThreads, V> : norm_kernel<S, kRowThreads, 1>, p);
+    run<S, true>(name, p, rows_align(p.spatial, sizeof(S), {p.in, p.out}));
   }
 }
 

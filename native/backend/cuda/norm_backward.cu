@@ -47,7 +47,7 @@ __global__ void __launch_bounds__(kRowThreads) norm_row_grad_kernel(const RowNor
     S* out = static_cast<S*>(p.out) + row * size;
     const T mean = row_mean<T>(p, row);
     const T rstd = static_cast<const T*>(p.rstd)[row];
-    const int64_t first = row % p.groups * p.channels;
+    const int64_t first = remainder(row, p.groups) * p.channels;
     T x[V];
     T g[V];
     T w[V];
@@ -95,7 +95,7 @@ __global__ void __launch_bounds__(kRowThreads)
     const int64_t column = first + threadIdx.x % kLanes;
     Pair<T> sum{T{0}, T{0}};
     if (column < width) {
-      const int64_t group = column / p.channels;
+      const int64_t group = quotient(column, p.channels);
       for (int64_t b = begin + threadIdx.x / kLanes; b < end; b += kRowWarps) {
         const int64_t row = b * p.groups + group;
         const T rstd = static_cast<const T*>(p.rstd)[row];
@@ -121,7 +121,7 @@ __global__ void __launch_bounds__(kRowThreads)
   for (int64_t plane = Planes::first_row(); plane < planes; plane += Planes::row_step()) {
     const S* in = static_cast<const S*>(p.in) + plane * p.spatial;
     const S* grad = static_cast<const S*>(p.grad) + plane * p.spatial;
-    const int64_t row = plane / p.channels;
+    const int64_t row = quotient(plane, p.channels);
     const T mean = row_mean<T>(p, row);
     Pair<T> sum{T{0}, T{0}};
     for (int64_t at = Planes::rank(); at < p.spatial; at += kTeam) {
@@ -149,7 +149,7 @@ __global__ void __launch_bounds__(kRowThreads)
     S* out = static_cast<S*>(p.out) + row * size;
     const T mean = row_mean<T>(p, row);
     const T rstd = static_cast<const T*>(p.rstd)[row];
-    const int64_t first = row % p.groups * p.channels;
+    const int64_t first = remainder(row, p.groups) * p.channels;
     Pair<T> sums{T{0}, T{0}};
     for (int64_t c = threadIdx.x; c < p.channels; c += kRowThreads) {
       const T w = p.weight == nullptr ? T{1} : param_at<S>(p.weight, wide, first + c);
@@ -161,7 +161,7 @@ __global__ void __launch_bounds__(kRowThreads)
     T x[V];
     T g[V];
     for (int64_t at = int64_t{threadIdx.x} * V; at < size; at += kRowThreads * V) {
-      const int64_t c = first + at / p.spatial;
+      const int64_t c = first + quotient(at, p.spatial);
       const T a = p.weight == nullptr ? rstd : rstd * param_at<S>(p.weight, wide, c);
       load_neighbours<V>(in + at, x);
       load_neighbours<V>(grad + at, g);

@@ -7,6 +7,13 @@
 
 namespace ampgrad::cuda {
 
+// Of numbers that are not negative; 64-bit division is slow on a device.
+AG_HD AG_INLINE int64_t quotient(int64_t a, int64_t b) {
+  if (((a | b) >> 32) == 0) return static_cast<uint32_t>(a) / static_cast<uint32_t>(b);
+  return a / b;
+}
+AG_HD AG_INLINE int64_t remainder(int64_t a, int64_t b) { return a - quotient(a, b) * b; }
+
 template <class S>
 AG_HD AG_INLINE bool is_wide(DType param_dtype) {
   return param_dtype == dtype_of<OpMath<S>>;
