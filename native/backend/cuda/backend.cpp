@@ -5,6 +5,7 @@
 #include "backend/cuda/check.h"
 #include "backend/cuda/context.h"
 #include "backend/cuda/families.h"
+#include "backend/cuda/fault.h"
 #include "backend/cuda/library.h"
 
 namespace ampgrad::cuda {
@@ -47,6 +48,7 @@ class Backend final : public DeviceBackend {
                           from_host ? cudaMemcpyHostToDevice : cudaMemcpyDeviceToHost, stream),
           "copy");
     check(cudaStreamSynchronize(stream), "copy");
+    if (!from_host) raise_fault(current_context());
   }
 
   void set_memory_fraction(int index, double fraction) override {
@@ -64,6 +66,7 @@ class Backend final : public DeviceBackend {
   void synchronize(int index) override {
     enter_device(index);
     check(cudaDeviceSynchronize(), "synchronize");
+    raise_fault(current_context());
   }
 
  private:

@@ -4,10 +4,12 @@
 #include <cstdlib>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <string>
 #include <vector>
 
 #include "backend/cuda/check.h"
+#include "backend/cuda/device/index_fault.h"
 
 namespace ampgrad::cuda {
 
@@ -39,6 +41,9 @@ std::unique_ptr<DeviceContext> make_context(int index) {
   c->allocator = new CachingAllocator(index);
   c->allocator->set_caching(!flag("AMPGRAD_CUDA_NO_CACHING"));
   c->allocator->set_poison(flag("AMPGRAD_CUDA_POISON"));
+  void* fault = nullptr;
+  check(cudaHostAlloc(&fault, sizeof(IndexFault), cudaHostAllocDefault), "cudaHostAlloc");
+  c->fault = new (fault) IndexFault{};
   return c;
 }
 

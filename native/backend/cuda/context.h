@@ -12,11 +12,14 @@
 
 namespace ampgrad::cuda {
 
+struct IndexFault;
+
 struct DeviceContext {
   int index = 0;
   cudaStream_t stream = nullptr;
   cudaDeviceProp properties;
   CachingAllocator* allocator = nullptr;
+  IndexFault* fault = nullptr;
 };
 
 int device_count();

@@ -13,6 +13,8 @@ void register_families(const CudaHost& host) {
   register_softmax_backward(host);
   register_norm(host);
   register_norm_backward(host);
+  register_indexing(host);
+  register_nonzero(host);
 }
 
 }  // namespace ampgrad::cuda

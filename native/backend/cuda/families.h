@@ -18,5 +18,7 @@ void register_softmax(const CudaHost& host);
 void register_softmax_backward(const CudaHost& host);
 void register_norm(const CudaHost& host);
 void register_norm_backward(const CudaHost& host);
+void register_indexing(const CudaHost& host);
+void register_nonzero(const CudaHost& host);
 
 }  // namespace ampgrad::cuda
