@@ -15,6 +15,8 @@ void register_families(const CudaHost& host) {
   register_norm_backward(host);
   register_indexing(host);
   register_nonzero(host);
+  register_loss(host);
+  register_loss_backward(host);
 }
 
 }  // namespace ampgrad::cuda

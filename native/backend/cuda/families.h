@@ -20,5 +20,7 @@ void register_norm(const CudaHost& host);
 void register_norm_backward(const CudaHost& host);
 void register_indexing(const CudaHost& host);
 void register_nonzero(const CudaHost& host);
+void register_loss(const CudaHost& host);
+void register_loss_backward(const CudaHost& host);
 
 }  // namespace ampgrad::cuda

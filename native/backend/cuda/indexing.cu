@@ -16,9 +16,9 @@ namespace ampgrad::cuda {
 
 namespace {
 
-constexpr int64_t kShortLine = 32;      // points that a thread walks in any case
+constexpr int64_t kShortLine = 32;       // points that a thread walks in any case
 constexpr int64_t kManyLines = 1 << 15;  // enough threads for longer lines
-constexpr int64_t kRunsFrom = 1024;     // sorted points worth folding by tile first
+constexpr int64_t kRunsFrom = 1024;      // sorted points worth folding by tile first
 
 void check_dims(const IndexedParams& p) {
   AG_CHECK(p.sizes.size() <= kMaxKernelDims && p.indices.size() <= kMaxKernelDims, Shape, p.op,
@@ -284,8 +284,8 @@ void write(const IndexedParams& p, const void*) {
 }  // namespace
 
 void register_indexing(const CudaHost& host) {
-#define AG_SET(name, type, text)                                         \
-  set_kernel<IndexedParams>(host, OpId::index, DType::name, read);       \
+#define AG_SET(name, type, text)                                   \
+  set_kernel<IndexedParams>(host, OpId::index, DType::name, read); \
   set_kernel<IndexedParams>(host, OpId::indexPut, DType::name, write<type>);
   AG_FOR_EACH_DTYPE(AG_SET)
 #undef AG_SET

@@ -15,8 +15,8 @@ void radix_sort(const char* name, RadixBuffers<Key>* b, int64_t rows, int64_t si
   RadixArgs<Key> a;
   a.size = size;
   a.tiles = (size + kRadixTile - 1) / kRadixTile;
-  AG_CHECK(size <= int64_t{UINT32_MAX} && rows * std::max<int64_t>(a.tiles, kDigits) <= INT32_MAX, Range, name,
-           ": too many elements to sort on a device: ", rows, " rows of ", size);
+  AG_CHECK(size <= int64_t{UINT32_MAX} && rows * std::max<int64_t>(a.tiles, kDigits) <= INT32_MAX,
+           Range, name, ": too many elements to sort on a device: ", rows, " rows of ", size);
   const Scratch scratch(static_cast<size_t>(rows * kDigits * (a.tiles + 1)) * sizeof(uint32_t));
   a.counts = scratch.as<uint32_t>();
   a.totals = a.counts + rows * kDigits * a.tiles;

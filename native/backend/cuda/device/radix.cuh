@@ -95,8 +95,7 @@ __global__ void __launch_bounds__(kBlockThreads) radix_scatter_kernel(const Radi
   // Thread d makes the counts of digit d into the places where each warp's begin.
   const unsigned d = threadIdx.x;
   uint32_t all = 0;
-  const uint32_t smaller =
-      block_exclusive_sum(a.totals[row * kDigits + d], shared, &all);
+  const uint32_t smaller = block_exclusive_sum(a.totals[row * kDigits + d], shared, &all);
   uint32_t place = smaller + a.counts[(row * kDigits + d) * a.tiles + tile];
   AG_UNROLL
   for (int w = 0; w < kBlockWarps; ++w) {

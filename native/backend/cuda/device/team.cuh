@@ -81,9 +81,10 @@ __device__ AG_INLINE A fold_block(A a, F merge, A* room) {
   return total;
 }
 
-// kSize is kLanes or kRowThreads.
-template <int kSize>
+// kThreads is kLanes or kRowThreads.
+template <int kThreads>
 struct Team {
+  static constexpr int kSize = kThreads;
   static constexpr bool kWarp = kSize == kLanes;
   static constexpr int kTeams = kRowThreads / kSize;  // in a block
 
