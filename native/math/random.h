@@ -1,6 +1,7 @@
 // From random bits to random numbers, host and device. Everything for float is written with plain
 // (never fused) multiplications and additions and without library calls, so that every instruction
-// set and every device makes the same bits; float64 uses the library's log and cos.
+// set and every device makes the same bits; float64 uses the library's log and cos. On a device a
+// product that a sum follows has to be a product(): nvcc fuses the two otherwise.
 //
 // Numbers per Philox block of 128 bits: 4 for float32 and the halves, 2 for float64 and integers.
 #pragma once
@@ -11,6 +12,21 @@
 #include "core/rng.h"
 
 namespace ampgrad::math {
+
+AG_HD AG_INLINE float product(float a, float b) {
+#if defined(__CUDA_ARCH__)
+  return __fmul_rn(a, b);
+#else
+  return a * b;
+#endif
+}
+AG_HD AG_INLINE double product(double a, double b) {
+#if defined(__CUDA_ARCH__)
+  return __dmul_rn(a, b);
+#else
+  return a * b;
+#endif
+}
 
 // k of the 24 leading bits: uniform on {0, 2^-24, ..., 1 - 2^-24}.
 AG_HD AG_INLINE float uniform_float(uint32_t word) {
@@ -25,9 +41,10 @@ AG_HD AG_INLINE double uniform_double(uint64_t word) {
 // Uniform on (0, 1]: the argument of a logarithm. The smallest value is 2^-33, which lets a normal
 // number reach 6.7 standard deviations.
 AG_HD AG_INLINE float open_uniform_float(uint32_t word) {
-  const float high = static_cast<float>(static_cast<int32_t>(word >> 16)) * 1.52587890625e-05f;
-  const float low =
-      (static_cast<float>(static_cast<int32_t>(word & 0xffffu)) + 0.5f) * 2.3283064365386963e-10f;
+  const float high =
+      product(static_cast<float>(static_cast<int32_t>(word >> 16)), 1.52587890625e-05f);
+  const float low = product(static_cast<float>(static_cast<int32_t>(word & 0xffffu)) + 0.5f,
+                            2.3283064365386963e-10f);
   return high + low;
 }
 
@@ -45,17 +62,17 @@ AG_HD AG_INLINE float log_positive(float x) {
   const float f = m - 1.0f;
   const float z = f * f;
   float y = 7.0376836292e-2f;
-  y = y * f + -1.1514610310e-1f;
-  y = y * f + 1.1676998740e-1f;
-  y = y * f + -1.2420140846e-1f;
-  y = y * f + 1.4249322787e-1f;
-  y = y * f + -1.6668057665e-1f;
-  y = y * f + 2.0000714765e-1f;
-  y = y * f + -2.4999993993e-1f;
-  y = y * f + 3.3333331174e-1f;
+  y = product(y, f) + -1.1514610310e-1f;
+  y = product(y, f) + 1.1676998740e-1f;
+  y = product(y, f) + -1.2420140846e-1f;
+  y = product(y, f) + 1.4249322787e-1f;
+  y = product(y, f) + -1.6668057665e-1f;
+  y = product(y, f) + 2.0000714765e-1f;
+  y = product(y, f) + -2.4999993993e-1f;
+  y = product(y, f) + 3.3333331174e-1f;
   const float e = static_cast<float>(exponent);
-  y = y * f * z + e * -2.12194440e-4f - 0.5f * z;
-  return f + y + e * 0.693359375f;
+  y = product(product(y, f), z) + product(e, -2.12194440e-4f) - product(0.5f, z);
+  return f + y + product(e, 0.693359375f);
 }
 
 // cos and sin of 2 pi * word / 2^32, from the fraction of a turn: the reduction is exact.
@@ -67,13 +84,13 @@ AG_HD AG_INLINE void cos_sin_turn(uint32_t word, float* cosine, float* sine) {
   const float a = static_cast<float>(rest) * 1.4629180792671596e-09f;  // 2 pi / 2^32
   const float z = a * a;
   float s = -1.9515295891e-4f;
-  s = s * z + 8.3321608736e-3f;
-  s = s * z + -1.6666654611e-1f;
-  s = s * z * a + a;
+  s = product(s, z) + 8.3321608736e-3f;
+  s = product(s, z) + -1.6666654611e-1f;
+  s = product(product(s, z), a) + a;
   float c = 2.443315711809948e-5f;
-  c = c * z + -1.388731625493765e-3f;
-  c = c * z + 4.166664568298827e-2f;
-  c = c * z * z - 0.5f * z + 1.0f;
+  c = product(c, z) + -1.388731625493765e-3f;
+  c = product(c, z) + 4.166664568298827e-2f;
+  c = product(product(c, z), z) - product(0.5f, z) + 1.0f;
   const bool swap = (quadrant & 1u) != 0;
   const uint32_t sine_sign = (quadrant & 2u) << 30;
   const uint32_t cosine_sign = ((quadrant + 1u) & 2u) << 30;

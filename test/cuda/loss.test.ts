@@ -1,6 +1,6 @@
 /** Losses over class indices on device 'cuda': long rows, packs, options, and bad targets. */
 import { cuda, grad, manualSeed, nn, randint, randn, type Tensor, tensor } from '../../lib';
-import { expectSame, suite } from './support';
+import { type DeviceName, expectSame, suite } from './support';
 
 const { functional: F } = nn;
 
@@ -18,7 +18,7 @@ suite('device cuda, losses', () => {
   test.each(shapes)('crossEntropy of [%i, %i] agrees with the CPU', (rows, classes) => {
     for (const dtype of ['float16', 'bfloat16', 'float32', 'float64'] as const) {
       for (const [i, reduction] of reductions.entries()) {
-        const run = (device: string): Tensor[] => {
+        const run = (device: DeviceName): Tensor[] => {
           manualSeed(3);
           const x = randn([rows, classes]).mul(3).to(dtype).to(device).requiresGrad_();
           const target = randint(0, classes, [rows]);

@@ -3,7 +3,7 @@
  * rows that packs of 16 bytes do not divide, columns, and rows with infinities or NaN.
  */
 import { grad, manualSeed, nn, randn, type Tensor, tensor } from '../../lib';
-import { expectSame, suite } from './support';
+import { type DeviceName, expectSame, suite } from './support';
 
 const { functional: F } = nn;
 /** Gradients of parameters are sums over many rows. */
@@ -35,7 +35,7 @@ suite('device cuda, rows', () => {
   test.each(shapes)('%j over %i agrees with the CPU', (shape, dim) => {
     for (const dtype of dtypes) {
       for (const f of [F.softmax, F.logSoftmax]) {
-        const run = (device: string): [Tensor, Tensor | null] => {
+        const run = (device: DeviceName): [Tensor, Tensor | null] => {
           manualSeed(1);
           const x = randn(shape).mul(4).to(dtype).to(device).requiresGrad_();
           const y = f(x, dim);
@@ -87,7 +87,7 @@ suite('device cuda, rows', () => {
   test.each(norms)('%s agrees with the CPU', (_, shape, f, width) => {
     for (const dtype of dtypes) {
       for (const paramDtype of dtype === 'float16' ? (['float16', 'float32'] as const) : [dtype]) {
-        const run = (device: string): Tensor[] => {
+        const run = (device: DeviceName): Tensor[] => {
           manualSeed(2);
           const x = randn(shape).add(3).to(dtype).to(device).requiresGrad_();
           const w = randn(width).to(paramDtype).to(device).requiresGrad_();

@@ -22,5 +22,7 @@ void register_indexing(const CudaHost& host);
 void register_nonzero(const CudaHost& host);
 void register_loss(const CudaHost& host);
 void register_loss_backward(const CudaHost& host);
+void register_random(const CudaHost& host);
+void register_randperm(const CudaHost& host);
 
 }  // namespace ampgrad::cuda

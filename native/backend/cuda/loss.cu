@@ -33,10 +33,8 @@ __global__ void __launch_bounds__(kRowThreads) nll_backward_kernel(const LossArg
     const int64_t plane = e / a.inner;
     const int64_t i = plane / a.classes * a.inner + e % a.inner;
     const int64_t y = class_of(a, i);
-    double g = 0;
-    if (y >= 0 && y == plane % a.classes) {
-      g = -static_cast<double>(class_weight<S>(a, y)) * gradient_scale<S>(a, i);
-    }
+    OpMath<S> g{0};
+    if (y >= 0 && y == plane % a.classes) g = -class_weight<S>(a, y) * gradient_scale<S>(a, i);
     static_cast<S*>(a.out)[e] = cast<S>(g);
   }
 }

@@ -28,15 +28,14 @@ struct RowScale {
 
 template <class S>
 __device__ AG_INLINE RowScale<OpMath<S>> row_scale(const LossArgs& a, int64_t row, int64_t y,
-                                                   double scale, OpMath<S> weights) {
+                                                   OpMath<S> scale, OpMath<S> weights) {
   using T = OpMath<S>;
   const double lse = static_cast<const double*>(a.lse)[row];
   RowScale<T> r;
   r.shift = static_cast<T>(lse);
   const T smoothing = static_cast<T>(a.label_smoothing);
-  const T all = static_cast<T>(scale);
-  r.hard = all * (T{1} - smoothing) * class_weight<S>(a, y);
-  r.even = all * smoothing / static_cast<T>(a.classes);
+  r.hard = scale * (T{1} - smoothing) * class_weight<S>(a, y);
+  r.even = scale * smoothing / static_cast<T>(a.classes);
   // What rounding the shift lost is put into the factor.
   const T lost = math::m::exp(static_cast<T>(static_cast<double>(r.shift) - lse));
   r.dense = lost * (r.hard + r.even * weights);
@@ -50,14 +49,14 @@ __global__ void __launch_bounds__(kRowThreads)
   using Rows = Team<kTeam>;
   const bool smooths = a.label_smoothing > 0;
   const T weights = smooths ? *total : T{0};
-  const double common = a.reduction == Reduction::None ? 0 : gradient_scale<S>(a, 0);
+  const T common = a.reduction == Reduction::None ? T{0} : gradient_scale<S>(a, 0);
   for (int64_t row = Rows::first_row(); row < a.outer; row += Rows::row_step()) {
     const int64_t y = class_of(a, row);
     const S* in = static_cast<const S*>(a.in) + row * a.classes;
     S* out = static_cast<S*>(a.out) + row * a.classes;
     RowScale<T> r{};
     if (y >= 0) {
-      const double scale = a.reduction == Reduction::None ? gradient_scale<S>(a, row) : common;
+      const T scale = a.reduction == Reduction::None ? gradient_scale<S>(a, row) : common;
       r = row_scale<S>(a, row, y, scale, weights);
     }
     for (int64_t at = int64_t{Rows::rank()} * V; at < a.classes; at += kTeam * V) {

@@ -70,6 +70,7 @@ __global__ void __launch_bounds__(kRowThreads) norm_kernel(const RowNormParams p
       static_cast<T*>(p.rstd)[row] = rstd;
     }
     const int64_t first = remainder(row, p.groups) * p.channels;
+    AG_KEEP_ROLLED
     for (int64_t at = start; at < size; at += kStep) {
       load_neighbours<V>(in + at, x);
       finish<S, V, kSpatial>(p, first, at, mean, rstd, x);

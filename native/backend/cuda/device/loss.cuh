@@ -36,11 +36,13 @@ __device__ AG_INLINE OpMath<S> class_weight(const LossArgs& a, int64_t y) {
 }
 
 template <class S>
-__device__ AG_INLINE double gradient_scale(const LossArgs& a, int64_t i) {
+__device__ AG_INLINE OpMath<S> gradient_scale(const LossArgs& a, int64_t i) {
+  using T = OpMath<S>;
   const auto* grad = static_cast<const S*>(a.grad);
-  if (a.reduction == Reduction::None) return cast<double>(grad[i]);
-  const double g = cast<double>(grad[0]);
-  return a.reduction == Reduction::Mean ? g / *static_cast<const double*>(a.total_weight) : g;
+  if (a.reduction == Reduction::None) return cast<T>(grad[i]);
+  const T g = cast<T>(grad[0]);
+  if (a.reduction == Reduction::Sum) return g;
+  return g / static_cast<T>(*static_cast<const double*>(a.total_weight));
 }
 
 // Target i's loss and weight, which the fold of all of them takes up.

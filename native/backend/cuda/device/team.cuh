@@ -10,6 +10,13 @@
 
 namespace ampgrad::cuda {
 
+// Before a loop whose copies would not pay: one with a division of 64 bits in it.
+#if defined(__CUDACC__)
+#define AG_KEEP_ROLLED _Pragma("unroll 1")
+#else
+#define AG_KEEP_ROLLED
+#endif
+
 inline constexpr unsigned kAllLanes = 0xffffffffu;
 inline constexpr int kLanes = 32;
 inline constexpr int kRowThreads = 256;  // of a block: one team, or one a warp
