@@ -110,9 +110,17 @@ AG_HD AG_INLINE void normal_pair(uint32_t first, uint32_t second, float* a, floa
 
 AG_HD AG_INLINE void normal_pair(uint64_t first, uint64_t second, double* a, double* b) {
   const double radius = ::sqrt(-2.0 * ::log(open_uniform_double(first)));
+#if defined(__CUDA_ARCH__)
+  double sine;
+  double cosine;
+  ::sincospi(2 * uniform_double(second), &sine, &cosine);
+  *a = radius * cosine;
+  *b = radius * sine;
+#else
   const double angle = 6.283185307179586 * uniform_double(second);
   *a = radius * ::cos(angle);
   *b = radius * ::sin(angle);
+#endif
 }
 
 // Uniform on {0, ..., range - 1}: the high word of a product, biased by less than range / 2^64.

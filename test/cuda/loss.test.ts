@@ -1,6 +1,8 @@
 /** Losses over class indices on device 'cuda': long rows, packs, options, and bad targets. */
 import { cuda, grad, manualSeed, nn, randint, randn, type Tensor, tensor } from '../../lib';
-import { type DeviceName, expectSame, suite } from './support';
+import { expectSame, suite } from './support';
+
+type DeviceName = 'cpu' | 'cuda';
 
 const { functional: F } = nn;
 

@@ -12,7 +12,9 @@ import {
   randperm,
   type Tensor,
 } from '../../lib';
-import { type DeviceName, expectSame, suite } from './support';
+import { expectSame, suite } from './support';
+
+type DeviceName = 'cpu' | 'cuda';
 
 const { functional: F } = nn;
 const dtypes = ['float16', 'bfloat16', 'float32', 'float64'] as const;

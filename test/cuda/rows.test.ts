@@ -3,7 +3,9 @@
  * rows that packs of 16 bytes do not divide, columns, and rows with infinities or NaN.
  */
 import { grad, manualSeed, nn, randn, type Tensor, tensor } from '../../lib';
-import { type DeviceName, expectSame, suite } from './support';
+import { expectSame, suite } from './support';
+
+type DeviceName = 'cpu' | 'cuda';
 
 const { functional: F } = nn;
 /** Gradients of parameters are sums over many rows. */

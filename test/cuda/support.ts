@@ -18,5 +18,3 @@ export function expectSame(got: Tensor, want: Tensor, tolerance?: Tolerance): vo
   expect([got.dtype, got.shape]).toEqual([want.dtype, want.shape]);
   expectClose(toNd(got.cpu()), toNd(want.cpu()), tolerance ?? bounds[want.dtype] ?? [0, 0], 'cuda');
 }
-
-export type DeviceName = 'cpu' | 'cuda';

@@ -17,6 +17,8 @@ void register_families(const CudaHost& host) {
   register_nonzero(host);
   register_loss(host);
   register_loss_backward(host);
+  register_batch_norm(host);
+  register_batch_norm_backward(host);
   register_random(host);
   register_randperm(host);
 }

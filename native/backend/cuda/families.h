@@ -22,6 +22,8 @@ void register_indexing(const CudaHost& host);
 void register_nonzero(const CudaHost& host);
 void register_loss(const CudaHost& host);
 void register_loss_backward(const CudaHost& host);
+void register_batch_norm(const CudaHost& host);
+void register_batch_norm_backward(const CudaHost& host);
 void register_random(const CudaHost& host);
 void register_randperm(const CudaHost& host);
 

@@ -20,8 +20,9 @@ constexpr int kThreads = 1024;
 template <class Index>
 struct Permutation {
   Index* values;
-  Index* claims;   // the earliest swap that wants a place
-  Index* left[2];  // swaps still to be done, of this round and of the next
+  Index* claims;  // the earliest swap that wants a place
+  Index* left;    // swaps still to be done
+  Index* next;    // those of them that the next round gets
   int64_t numel;
   PhiloxState state;
 };
@@ -48,21 +49,23 @@ __global__ void __launch_bounds__(kThreads) randperm_kernel(const Permutation<In
   for (Index i = threadIdx.x; i < n; i += kThreads) {
     p.values[i] = i;
     p.claims[i] = kUnclaimed<Index>;
-    p.left[0][i] = i;
+    p.left[i] = i;
   }
   if (threadIdx.x < 2) counts[threadIdx.x] = threadIdx.x == 0 ? n : 0;
   __syncthreads();
+  Index* left = p.left;
+  Index* next = p.next;
   for (int now = 0;; now = 1 - now) {
     const auto count = static_cast<Index>(counts[now]);
     if (count == 0) break;
     for (Index k = threadIdx.x; k < count; k += kThreads) {
-      const Index i = p.left[now][k];
+      const Index i = left[k];
       atomicMin(&p.claims[i], i);
       atomicMin(&p.claims[partner(p, i)], i);
     }
     __syncthreads();
     for (Index k = threadIdx.x; k < count; k += kThreads) {
-      const Index i = p.left[now][k];
+      const Index i = left[k];
       const Index j = partner(p, i);
       if (p.claims[i] == i && p.claims[j] == i) {
         const Index value = p.values[i];
@@ -70,16 +73,19 @@ __global__ void __launch_bounds__(kThreads) randperm_kernel(const Permutation<In
         p.values[j] = value;
       } else {
         // The order of what is left changes nothing.
-        p.left[1 - now][atomicAdd(&counts[1 - now], 1ull)] = i;
+        next[atomicAdd(&counts[1 - now], 1ull)] = i;
       }
     }
     __syncthreads();
     for (Index k = threadIdx.x; k < count; k += kThreads) {
-      const Index i = p.left[now][k];
+      const Index i = left[k];
       p.claims[i] = kUnclaimed<Index>;
       p.claims[partner(p, i)] = kUnclaimed<Index>;
     }
     if (threadIdx.x == 0) counts[now] = 0;
+    Index* done = left;
+    left = next;
+    next = done;
     __syncthreads();
   }
 }
@@ -103,8 +109,8 @@ void permute(const RandomParams& p) {
   const auto n = static_cast<size_t>(p.numel);
   const Scratch scratch(4 * n * sizeof(Index));
   auto* room = scratch.as<Index>();
-  const Permutation<Index> permutation{
-      room, room + n, {room + 2 * n, room + 3 * n}, p.numel, p.state};
+  const Permutation<Index> permutation{room,         room + n, room + 2 * n,
+                                       room + 3 * n, p.numel,  p.state};
   launch("randperm", {dim3(1), kThreads}, randperm_kernel<Index>, permutation);
   launch("randperm", {grid_for(p.numel, 256), 256}, store_kernel<Index>, room, p.numel, p.out,
          p.dtype);
