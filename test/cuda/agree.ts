@@ -1,0 +1,31 @@
+/** Runs a function on the CPU and on device 'cuda' and compares what it gives. */
+import { type Tensor } from '../../lib';
+
+export const suite = process.env['AMPGRAD_CUDA_LIBRARY'] ? describe : describe.skip;
+
+type Result = Tensor | readonly Tensor[];
+
+function expectClose(got: Tensor, wanted: Tensor, bound: number): void {
+  expect(got.device).toBe('cuda:0');
+  expect(got.dtype).toBe(wanted.dtype);
+  expect(got.shape).toEqual(wanted.shape);
+  const x = got.cpu();
+  if (bound === 0) {
+    expect(x.toArray()).toEqual(wanted.toArray());
+    return;
+  }
+  if (wanted.numel() === 0) return;
+  const w = wanted.double();
+  const scale = Math.max(1, w.abs().amax().item() as number);
+  expect(x.double().sub(w).abs().amax().item() as number).toBeLessThanOrEqual(bound * scale);
+}
+
+/** `f` of these tensors gives the same on both devices: the same bits when `bound` is 0. */
+export function agree(f: (...args: Tensor[]) => Result, args: readonly Tensor[], bound = 0): void {
+  const wanted = [f(...args)].flat() as Tensor[];
+  const got = [f(...args.map((a) => a.cuda()))].flat() as Tensor[];
+  expect(got.length).toBe(wanted.length);
+  got.forEach((t, i) => {
+    expectClose(t, wanted[i]!, bound);
+  });
+}
