@@ -21,6 +21,8 @@ void register_families(const CudaHost& host) {
   register_batch_norm_backward(host);
   register_random(host);
   register_randperm(host);
+  register_statistics(host);
+  register_search(host);
 }
 
 }  // namespace ampgrad::cuda

@@ -26,5 +26,7 @@ void register_batch_norm(const CudaHost& host);
 void register_batch_norm_backward(const CudaHost& host);
 void register_random(const CudaHost& host);
 void register_randperm(const CudaHost& host);
+void register_statistics(const CudaHost& host);
+void register_search(const CudaHost& host);
 
 }  // namespace ampgrad::cuda

@@ -63,14 +63,22 @@ __global__ void __launch_bounds__(kThreads) arange_kernel(const Line l, int64_t 
   }
 }
 
-// From both ends, so that the last point meets `end` exactly.
+// From both ends, so that the last point meets `end` exactly. Half types round every step, as on the
+// CPU.
+template <class T>
+AG_HD AG_INLINE double stored(double v) {
+  if constexpr (kIsHalf<T>) return static_cast<double>(to_float(cast<T>(v)));
+  return v;
+}
+
 template <class T>
 __global__ void __launch_bounds__(kThreads) linspace_kernel(const Line l, int64_t numel, T* out) {
   const int64_t jump = int64_t{gridDim.x} * blockDim.x;
   for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < numel; i += jump) {
     const bool lower = i < numel / 2 || numel == 1;
-    const double v = lower ? l.start + static_cast<double>(i) * l.step
-                           : l.end - static_cast<double>(numel - 1 - i) * l.step;
+    const int64_t steps = lower ? i : numel - 1 - i;
+    const double way = stored<T>(stored<T>(static_cast<double>(steps)) * l.step);
+    const double v = lower ? l.start + way : l.end - way;
     if constexpr (std::is_integral_v<T>) {
       out[i] = static_cast<T>(cast<int64_t>(v));
     } else {
@@ -91,9 +99,10 @@ void arange(const SequenceParams& p, const void*) {
 template <class T>
 void linspace(const SequenceParams& p, const void*) {
   if (p.numel == 0) return;
-  const double start = p.start.to_double();
-  const double end = p.end.to_double();
-  const double step = p.numel > 1 ? (end - start) / static_cast<double>(p.numel - 1) : 0;
+  const double start = stored<T>(p.start.to_double());
+  const double end = stored<T>(p.end.to_double());
+  const double step =
+      p.numel > 1 ? stored<T>(stored<T>(end - start) / static_cast<double>(p.numel - 1)) : 0;
   launch("linspace", {grid_for(p.numel, kThreads), kThreads}, linspace_kernel<T>,
          Line{start, step, end, 0, 0, false}, p.numel, static_cast<T*>(p.out));
 }

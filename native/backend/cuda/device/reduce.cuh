@@ -24,6 +24,7 @@ struct ReduceArgs {
   Geometry<1> reduced;
   int64_t kept_numel = 1;
   int64_t reduced_numel = 1;
+  double attr = 0;  // of the step: what a variance takes off the count
 };
 
 template <class T>
@@ -49,7 +50,9 @@ struct SumStep {
       *a += b;
     }
   }
-  static AG_HD T value(Acc a, int64_t n) { return kMean ? a / static_cast<T>(n) : a; }
+  static AG_HD T value(Acc a, const ReduceArgs& r) {
+    return kMean ? a / static_cast<T>(r.reduced_numel) : a;
+  }
   static AG_HD int64_t index(Acc) { return 0; }
 };
 
@@ -70,7 +73,7 @@ struct ExtremeStep {
     const bool equal = !better && !math::beats<kMax>(a->value, b.value);
     if (first || better || (equal && b.index < a->index)) *a = b;
   }
-  static AG_HD T value(const Acc& a, int64_t) { return a.value; }
+  static AG_HD T value(const Acc& a, const ReduceArgs&) { return a.value; }
   static AG_HD int64_t index(const Acc& a) { return a.index; }
 };
 
@@ -81,14 +84,14 @@ struct LogicalStep {
   static AG_HD Acc identity() { return kAll; }
   static AG_HD void add(Acc* a, bool v, int64_t) { merge(a, v); }
   static AG_HD void merge(Acc* a, Acc b) { *a = kAll ? *a && b : *a || b; }
-  static AG_HD bool value(Acc a, int64_t) { return a; }
+  static AG_HD bool value(Acc a, const ReduceArgs&) { return a; }
   static AG_HD int64_t index(Acc) { return 0; }
 };
 
 template <class P>
 AG_HD AG_INLINE void store_result(const ReduceArgs& a, int64_t output, const typename P::Acc& acc) {
   using T = typename P::Input;
-  const T v = P::value(acc, a.reduced_numel);
+  const T v = P::value(acc, a);
   if (a.out != nullptr) {
     if (a.out_dtype == dtype_of<T>) {
       static_cast<T*>(a.out)[output] = v;
