@@ -23,6 +23,8 @@ void register_families(const CudaHost& host) {
   register_randperm(host);
   register_statistics(host);
   register_search(host);
+  register_scan(host);
+  register_scan_extreme(host);
 }
 
 }  // namespace ampgrad::cuda

@@ -28,5 +28,7 @@ void register_random(const CudaHost& host);
 void register_randperm(const CudaHost& host);
 void register_statistics(const CudaHost& host);
 void register_search(const CudaHost& host);
+void register_scan(const CudaHost& host);
+void register_scan_extreme(const CudaHost& host);
 
 }  // namespace ampgrad::cuda
