@@ -1,6 +1,5 @@
-// Pooling: PyTorch's size rules, windows (plain, dilated, adaptive) as lists of bounds, and the
-// launches. The public ops take unbatched inputs too: everything before the spatial dimensions
-// is a plane.
+// Pooling: PyTorch's size rules, windows (plain, dilated, adaptive), and the launches. The public
+// ops take unbatched inputs too: everything before the spatial dimensions is a plane.
 #include <algorithm>
 
 #include "ops/kernels.h"
@@ -82,50 +81,35 @@ Dims output_sizes(const char* op, DimsView in, const Geometry& g) {
   return out;
 }
 
-PoolWindows plain_windows(int64_t in, int64_t out, const Geometry& g, size_t i,
-                          bool count_padding) {
-  PoolWindows w;
-  w.dilation = g.dilation[i];
-  for (int64_t o = 0; o < out; ++o) {
-    const int64_t start = o * g.stride[i] - g.padding[i];
-    const int64_t reach = start + (g.kernel[i] - 1) * g.dilation[i] + 1;
-    int64_t first = start;
-    if (first < 0) first += (-first + g.dilation[i] - 1) / g.dilation[i] * g.dilation[i];
-    const int64_t end = std::min(reach, in);
-    w.begin.push_back(std::min(first, in));
-    w.end.push_back(std::max(end, w.begin.back()));
-    w.count.push_back(count_padding ? std::min(reach, in + g.padding[i]) - start
-                                    : w.end.back() - w.begin.back());
-  }
-  return w;
+PoolAxis plain_axis(const Geometry& g, size_t i, bool count_padding) {
+  PoolAxis a;
+  a.kernel = g.kernel[i];
+  a.stride = g.stride[i];
+  a.padding = g.padding[i];
+  a.dilation = g.dilation[i];
+  a.count_padding = count_padding;
+  return a;
 }
 
-PoolWindows adaptive_windows(int64_t in, int64_t out) {
-  PoolWindows w;
-  for (int64_t o = 0; o < out; ++o) {
-    w.begin.push_back(o * in / out);
-    w.end.push_back(((o + 1) * in + out - 1) / out);
-    w.count.push_back(w.end.back() - w.begin.back());
-  }
-  return w;
+PoolAxis adaptive_axis(size_t) {
+  PoolAxis a;
+  a.adaptive = true;
+  return a;
 }
 
-// Sizes of a pooling from `in` to `out`; fills windows with make(i, in, out).
+// Sizes of a pooling from `in` to `out`; make(i) describes the windows.
 template <class F>
 PoolParams pool_params(const Tensor& x, DimsView in, DimsView out, const F& make) {
   PoolParams p;
   p.dtype = x.dtype();
   p.planes = element_count(DimsView(x.sizes()).slice(0, x.ndim() - in.size()));
-  for (int i = 0; i < 3; ++i) {
-    p.windows[i].begin = {0};
-    p.windows[i].end = {1};
-    p.windows[i].count = {1};
-  }
   for (size_t i = 0; i < in.size(); ++i) {
     const size_t to = 3 - in.size() + i;
     p.in_size[to] = in[i];
     p.out_size[to] = out[i];
-    p.windows[to] = make(i, in[i], out[i]);
+    p.axis[to] = make(i);
+    p.axis[to].in = in[i];
+    p.axis[to].out = out[i];
   }
   return p;
 }
@@ -187,9 +171,7 @@ std::tuple<Tensor, Tensor> maxPoolForward(const Tensor& input, DimsView kernel, 
   const Dims out = output_sizes(kName, in, g);
   const Tensor x = as_contiguous(input);
   return run_max(OpId::maxPoolForward, x, out,
-                 pool_params(x, in, out, [&](size_t i, int64_t from, int64_t to) {
-                   return plain_windows(from, to, g, i, false);
-                 }));
+                 pool_params(x, in, out, [&](size_t i) { return plain_axis(g, i, false); }));
 }
 
 std::tuple<Tensor, Tensor> adaptiveMaxPoolForward(const Tensor& input, DimsView output_size) {
@@ -200,10 +182,7 @@ std::tuple<Tensor, Tensor> adaptiveMaxPoolForward(const Tensor& input, DimsView 
   const Dims in = spatial(input, out.size());
   check_nonempty(kName, in);
   const Tensor x = as_contiguous(input);
-  return run_max(OpId::adaptiveMaxPoolForward, x, out,
-                 pool_params(x, in, out, [](size_t, int64_t from, int64_t to) {
-                   return adaptive_windows(from, to);
-                 }));
+  return run_max(OpId::adaptiveMaxPoolForward, x, out, pool_params(x, in, out, adaptive_axis));
 }
 
 Tensor avgPoolForward(const Tensor& input, DimsView kernel, DimsView stride, DimsView padding,
@@ -216,11 +195,10 @@ Tensor avgPoolForward(const Tensor& input, DimsView kernel, DimsView stride, Dim
   check_nonempty(kName, in);
   const Dims out = output_sizes(kName, in, g);
   const Tensor x = as_contiguous(input);
-  PoolParams p = pool_params(x, in, out, [&](size_t i, int64_t from, int64_t to) {
-    return plain_windows(from, to, g, i, count_include_pad);
-  });
+  PoolParams p =
+      pool_params(x, in, out, [&](size_t i) { return plain_axis(g, i, count_include_pad); });
   p.divisor = divisor_of(kName, divisor);
-  return run_average(OpId::avgPoolForward, x, out, std::move(p));
+  return run_average(OpId::avgPoolForward, x, out, p);
 }
 
 Tensor avgPoolBackward(const Tensor& grad, DimsView input_size, DimsView kernel, DimsView stride,
@@ -234,11 +212,10 @@ Tensor avgPoolBackward(const Tensor& grad, DimsView input_size, DimsView kernel,
   const Dims out = output_sizes(kName, in, g);
   check_grad(kName, grad, out);
   const Tensor x = as_contiguous(grad);
-  PoolParams p = pool_params(x, in, out, [&](size_t i, int64_t from, int64_t to) {
-    return plain_windows(from, to, g, i, count_include_pad);
-  });
+  PoolParams p =
+      pool_params(x, in, out, [&](size_t i) { return plain_axis(g, i, count_include_pad); });
   p.divisor = divisor_of(kName, divisor);
-  return run_average(OpId::avgPoolBackward, x, in, std::move(p));
+  return run_average(OpId::avgPoolBackward, x, in, p);
 }
 
 Tensor adaptiveAvgPoolForward(const Tensor& input, DimsView output_size) {
@@ -249,10 +226,7 @@ Tensor adaptiveAvgPoolForward(const Tensor& input, DimsView output_size) {
   const Dims in = spatial(input, out.size());
   check_nonempty(kName, in);
   const Tensor x = as_contiguous(input);
-  return run_average(OpId::adaptiveAvgPoolForward, x, out,
-                     pool_params(x, in, out, [](size_t, int64_t from, int64_t to) {
-                       return adaptive_windows(from, to);
-                     }));
+  return run_average(OpId::adaptiveAvgPoolForward, x, out, pool_params(x, in, out, adaptive_axis));
 }
 
 Tensor adaptiveAvgPoolBackward(const Tensor& grad, DimsView input_size) {
@@ -262,16 +236,16 @@ Tensor adaptiveAvgPoolBackward(const Tensor& grad, DimsView input_size) {
   const Dims in = expand_list(kName, "input_size", input_size, input_size.size(), 1);
   const Dims out = spatial(grad, in.size());
   const Tensor x = as_contiguous(grad);
-  return run_average(OpId::adaptiveAvgPoolBackward, x, in,
-                     pool_params(x, in, out, [](size_t, int64_t from, int64_t to) {
-                       return adaptive_windows(from, to);
-                     }));
+  return run_average(OpId::adaptiveAvgPoolBackward, x, in, pool_params(x, in, out, adaptive_axis));
 }
 
 namespace {
 
 PlaneIndexParams index_params(const char* op, const Tensor& x, const Tensor& indices, size_t n,
                               int64_t large) {
+  AG_CHECK(indices.device() == x.device(), Device, op,
+           ": expected all tensors on the same device, got ", to_string(x.device()), " and ",
+           to_string(indices.device()));
   AG_CHECK(indices.dtype() == DType::Int64, DType, op,
            ": elements in indices should be type "
            "int64 but got: ",
@@ -282,7 +256,9 @@ PlaneIndexParams index_params(const char* op, const Tensor& x, const Tensor& ind
   p.planes = element_count(DimsView(indices.sizes()).slice(0, indices.ndim() - n));
   p.small = element_count(DimsView(indices.sizes()).slice(indices.ndim() - n, n));
   p.large = large;
-  for (int64_t i = 0; i < indices.numel(); ++i) {
+  // Kernels of other devices pass over positions outside of the plane: no waiting to check them
+  // here.
+  for (int64_t i = 0; indices.device().is_cpu() && i < indices.numel(); ++i) {
     AG_CHECK(p.indices[i] >= 0 && p.indices[i] < large, Range, op,
              ": found an invalid max index: ", p.indices[i], " (output volumes are of size ", large,
              ")");

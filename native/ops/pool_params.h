@@ -1,17 +1,16 @@
 // Parameters of the pooling kernels, see ops/params.h for the rules.
 #pragma once
 
-#include <vector>
-
 #include "ops/params.h"
 
 namespace ampgrad {
 
-// The windows of one dimension: output o covers begin[o], begin[o] + dilation, ... below end[o],
-// all inside the input. `count` is what an average divides by in this dimension.
-struct PoolWindows {
-  std::vector<int64_t> begin, end, count;
-  int64_t dilation = 1;
+// The windows of one dimension, as math::PoolAxis, which says what they cover.
+struct PoolAxis {
+  int64_t in = 1, out = 1;
+  int64_t kernel = 1, stride = 1, padding = 0, dilation = 1;
+  bool adaptive = false;
+  bool count_padding = false;
 };
 
 // Planes [in_size...] -> [out_size...], contiguous; missing leading dimensions have size 1. A
@@ -24,7 +23,7 @@ struct PoolParams {
   int64_t planes = 0;
   int64_t in_size[3] = {1, 1, 1};
   int64_t out_size[3] = {1, 1, 1};
-  PoolWindows windows[3];
+  PoolAxis axis[3];
   double divisor = 0;  // of averages; 0: the product of the counts
 };
 

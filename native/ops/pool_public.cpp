@@ -2,6 +2,7 @@
 // in pool.cpp.
 #include "ops/launch.h"
 #include "ops/ops.h"
+#include "ops/shape_ops.h"
 
 namespace ampgrad {
 
@@ -49,6 +50,21 @@ Tensor avg_pool(const char* op, size_t n, const Tensor& input, DimsView kernel,
                              divisor);
 }
 
+// A user's positions are checked wherever they live; what a pooling has returned is not, so that
+// its backward does not wait for the device.
+Tensor scatter_checked(const char* op, const Tensor& input, const Tensor& indices,
+                       const Dims& out) {
+  const int64_t size = element_count(out);
+  if (!indices.device().is_cpu() && indices.dtype() == DType::Int64 && indices.numel() > 0) {
+    for (const Tensor& bound : {ops::amin(indices), ops::amax(indices)}) {
+      const int64_t at = first_value<int64_t>(bound);
+      AG_CHECK(at >= 0 && at < size, Range, op, ": found an invalid max index: ", at,
+               " (output volumes are of size ", size, ")");
+    }
+  }
+  return ops::poolScatter(input, indices, out, false);
+}
+
 Tensor max_unpool(const char* op, size_t n, const Tensor& input, const Tensor& indices,
                   DimsView kernel, const std::optional<Dims>& stride, DimsView padding,
                   const std::optional<Dims>& output_size) {
@@ -63,7 +79,7 @@ Tensor max_unpool(const char* op, size_t n, const Tensor& input, const Tensor& i
     const int64_t size = input.sizes()[input.ndim() - n + i];
     natural.push_back((size - 1) * s[i] - 2 * p[i] + k[i]);
   }
-  if (!output_size.has_value()) return ops::poolScatter(input, indices, natural, false);
+  if (!output_size.has_value()) return scatter_checked(op, input, indices, natural);
   Dims out = *output_size;
   if (out.size() == n + 2) out = Dims(DimsView(*output_size).slice(2, n));
   AG_CHECK(out.size() == n, Shape, op, ": output_size should be a sequence containing ",
@@ -74,7 +90,7 @@ Tensor max_unpool(const char* op, size_t n, const Tensor& input, const Tensor& i
              ": invalid output_size \"", out, "\" (dim ", static_cast<int64_t>(i),
              " must be between ", natural[i] - s[i], " and ", natural[i] + s[i], ")");
   }
-  return ops::poolScatter(input, indices, out, false);
+  return scatter_checked(op, input, indices, out);
 }
 
 // (sum of x^p)^(1/p) of the window, for the part of the sum that is positive.

@@ -5,6 +5,7 @@
 
 #include "backend/cpu/parallel.h"
 #include "backend/cpu/register.h"
+#include "math/pool.h"
 #include "ops/fractional_params.h"
 #include "ops/kernels.h"
 
@@ -13,23 +14,6 @@ namespace ampgrad::cpu {
 namespace {
 
 constexpr int64_t kGrain = 1 << 13;
-
-// Starts of `out` windows of `kernel` elements among `in`, by the step (in - kernel) / (out - 1)
-// and an offset that `sample` chooses. The last window always ends at the end.
-template <class T>
-void window_starts(T sample, int64_t in, int64_t out, int64_t kernel,
-                   std::vector<int64_t>* starts) {
-  starts->resize(static_cast<size_t>(out));
-  const int64_t last = in - kernel;
-  const T bounded = sample > T{0} ? std::min(sample, T{1}) : T{0};  // also NaN
-  const T step = out > 1 ? static_cast<T>(last) / static_cast<T>(out - 1) : T{0};
-  const auto skipped = static_cast<int64_t>(bounded * step);
-  for (int64_t i = 0; i + 1 < out; ++i) {
-    const auto at = static_cast<int64_t>((static_cast<T>(i) + bounded) * step) - skipped;
-    (*starts)[static_cast<size_t>(i)] = std::clamp<int64_t>(at, 0, last);
-  }
-  starts->back() = last;
-}
 
 template <class T>
 class Plane {
@@ -41,7 +25,10 @@ class Plane {
     for (int d = 0; d < 3; ++d) {
       T sample{0};
       if (d >= 3 - p.dims) sample = samples[p.dims == 2 ? 2 - d : d];
-      window_starts(sample, p.in_size[d], p.out_size[d], p.kernel[d], &starts_[d]);
+      for (int64_t i = 0; i < p.out_size[d]; ++i) {
+        starts_[d].push_back(
+            math::fractional_start(sample, p.in_size[d], p.out_size[d], p.kernel[d], i));
+      }
     }
   }
 

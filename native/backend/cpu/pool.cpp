@@ -9,6 +9,7 @@
 #include "backend/cpu/parallel.h"
 #include "backend/cpu/pool_loops.h"
 #include "backend/cpu/register.h"
+#include "math/pool.h"
 #include "ops/kernels.h"
 #include "ops/pool_params.h"
 
@@ -62,6 +63,22 @@ void for_planes(int64_t planes, int64_t work, const F& fn) {
   parallel_for(planes, std::max<int64_t>(1, kGrain / std::max<int64_t>(work, 1)), fn);
 }
 
+// pool_window of every output of a dimension.
+struct PoolWindows {
+  explicit PoolWindows(const PoolAxis& p) : dilation(p.dilation) {
+    const math::PoolAxis<int64_t> axis{p.in,      p.out,      p.kernel,   p.stride,
+                                       p.padding, p.dilation, p.adaptive, p.count_padding};
+    for (int64_t o = 0; o < axis.out; ++o) {
+      const math::PoolWindow<int64_t> w = math::pool_window(axis, o);
+      begin.push_back(w.begin);
+      end.push_back(w.end);
+      count.push_back(w.count);
+    }
+  }
+  std::vector<int64_t> begin, end, count;
+  int64_t dilation;
+};
+
 template <class S>
 class Pool {
  public:
@@ -73,6 +90,7 @@ class Pool {
         in_(numel(p.in_size)),
         out_(numel(p.out_size)),
         width_(p.in_size[2]),
+        windows_{PoolWindows(p.axis[0]), PoolWindows(p.axis[1]), PoolWindows(p.axis[2])},
         load_(kDirect ? nullptr : convert_fn(dtype_of<S>, dtype_of<T>)),
         store_(kDirect ? nullptr : convert_fn(dtype_of<T>, dtype_of<S>)) {}
 
@@ -167,10 +185,8 @@ class Pool {
   void for_window_rows(int64_t d, int64_t h, const F& fn) const {
     const auto od = static_cast<size_t>(d);
     const auto oh = static_cast<size_t>(h);
-    for (int64_t y = p_.windows[0].begin[od]; y < p_.windows[0].end[od];
-         y += p_.windows[0].dilation) {
-      for (int64_t x = p_.windows[1].begin[oh]; x < p_.windows[1].end[oh];
-           x += p_.windows[1].dilation) {
+    for (int64_t y = windows_[0].begin[od]; y < windows_[0].end[od]; y += windows_[0].dilation) {
+      for (int64_t x = windows_[1].begin[oh]; x < windows_[1].end[oh]; x += windows_[1].dilation) {
         fn((y * p_.in_size[1] + x) * width_);
       }
     }
@@ -188,7 +204,7 @@ class Pool {
     for (size_t r = 1; r < rows.size(); ++r) {
       merge(x + rows[r], best, which, static_cast<int32_t>(r), width_);
     }
-    const PoolWindows& w = p_.windows[2];
+    const PoolWindows& w = windows_[2];
     for (int64_t o = 0; o < p_.out_size[2]; ++o) {
       const auto at = static_cast<size_t>(o);
       int64_t column = std::min(w.begin[at], width_ - 1);
@@ -218,15 +234,15 @@ class Pool {
   }
 
   double divisor(int64_t d, int64_t h) const {
-    return static_cast<double>(p_.windows[0].count[static_cast<size_t>(d)] *
-                               p_.windows[1].count[static_cast<size_t>(h)]);
+    return static_cast<double>(windows_[0].count[static_cast<size_t>(d)] *
+                               windows_[1].count[static_cast<size_t>(h)]);
   }
 
   void average_row(const T* x, int64_t d, int64_t h, T* sums, T* y) const {
     std::fill_n(sums, width_, T{0});
     for_window_rows(d, h, [&](int64_t row) { accumulate(x + row, sums, width_); });
     const double rows = divisor(d, h);
-    const PoolWindows& w = p_.windows[2];
+    const PoolWindows& w = windows_[2];
     for (int64_t o = 0; o < p_.out_size[2]; ++o) {
       const auto at = static_cast<size_t>(o);
       T total = 0;
@@ -239,7 +255,7 @@ class Pool {
   void spread_row(const T* g, int64_t d, int64_t h, T* row, T* dx) const {
     std::fill_n(row, width_, T{0});
     const double rows = divisor(d, h);
-    const PoolWindows& w = p_.windows[2];
+    const PoolWindows& w = windows_[2];
     for (int64_t o = 0; o < p_.out_size[2]; ++o) {
       const auto at = static_cast<size_t>(o);
       const double by = p_.divisor != 0 ? p_.divisor : rows * static_cast<double>(w.count[at]);
@@ -253,6 +269,7 @@ class Pool {
   const int64_t in_;
   const int64_t out_;
   const int64_t width_;
+  const PoolWindows windows_[3];
   ConvertFn load_;
   ConvertFn store_;
 };
