@@ -4,9 +4,13 @@
 namespace ampgrad::cuda {
 
 void register_elementwise(const CudaHost& host) {
-  add_float_rows(host);
-  add_double_rows(host);
+#define AG_ADD(part)           \
+  add_float_rows_##part(host); \
+  add_double_rows_##part(host);
+  AG_FOR_EACH_ROW_PART(AG_ADD)
+#undef AG_ADD
   add_int_rows(host);
+  add_small_int_rows(host);
 }
 
 }  // namespace ampgrad::cuda

@@ -1,5 +1,6 @@
-// From a row of ops/table/elementwise.def to its launch, and the expansion of the table for one
-// compute type. Each elementwise_<type>.cu includes this once for its types.
+// From a row of ops/table/elementwise.def to its launch, and the expansion of a part of the table
+// for one compute type. Each elementwise_<type>_<part>.cu includes this once: a unit of all rows
+// would keep the compiler busy for many minutes.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -7,6 +8,7 @@
 #include "backend/cuda/check.h"
 #include "backend/cuda/context.h"
 #include "backend/cuda/device/elementwise.cuh"
+#include "backend/cuda/elementwise_units.h"
 #include "backend/cuda/geometry.h"
 #include "math/activation-inl.h"
 #include "math/arithmetic-inl.h"
@@ -17,6 +19,25 @@
 namespace ampgrad::cuda {
 
 enum class RowRule { Same, Float, Bool, Logical };
+
+// The rows of a part follow each other in the table.
+constexpr RowPart part_of(OpId op) {
+  if (op < OpId::eq) return RowPart::Arithmetic;
+  if (op < OpId::neg) return RowPart::Logic;
+  if (op < OpId::exp) return RowPart::Powers;
+  if (op < OpId::sigmoid) return RowPart::Transcendental;
+  if (op < OpId::clamp) return RowPart::Special;
+  if (op < OpId::sigmoidBackward) return RowPart::Activation;
+  return RowPart::Backward;
+}
+
+// Reading packs is no gain for functions whose arithmetic takes far longer, and unrolling them over
+// a pack makes much code.
+template <class F>
+constexpr bool reads_packs() {
+  if constexpr (requires { F::kCost; }) return F::kCost < 32;
+  return true;
+}
 
 template <class T>
 T number_as(Scalar s) {
@@ -89,7 +110,8 @@ void run_row(const ElementwiseParams& p, const void* name_of_row) {
   const auto* name = static_cast<const char*>(name_of_row);
   AnyGeometry g;
   simplify(p, &g);
-  if constexpr (std::is_floating_point_v<T> && std::is_same_v<ResultOf<F, T, N>, T>) {
+  if constexpr (std::is_floating_point_v<T> && std::is_same_v<ResultOf<F, T, N>, T> &&
+                reads_packs<F>()) {
     if (all_dense(p, g, dtype_of<T>)) return launch_dense<F, T, T, N>(p, name);
     if constexpr (std::is_same_v<T, float>) {
       if (all_dense(p, g, DType::Float16)) return launch_dense<F, T, Half, N>(p, name);
@@ -99,10 +121,12 @@ void run_row(const ElementwiseParams& p, const void* name_of_row) {
   launch_strided<F, T, N>(p, g, name);
 }
 
-template <class F, class T, int N, RowRule R, uint16_t Set>
+template <class F, class T, int N, RowRule R, uint16_t Set, bool InPart>
 void add_row(const CudaHost& host, OpId op, const char* name) {
   constexpr DTypeSet kSet(Set);
-  if constexpr (R == RowRule::Logical) {
+  if constexpr (!InPart) {
+    return;
+  } else if constexpr (R == RowRule::Logical) {
     if constexpr (std::is_same_v<T, bool>) {
       for (int d = 0; d < kNumDTypes; ++d) {
         if (kSet.has(static_cast<DType>(d))) {
@@ -120,11 +144,12 @@ void add_row(const CudaHost& host, OpId op, const char* name) {
   }
 }
 
-template <class T>
+template <class T, RowPart Part>
 void add_rows(const CudaHost& host) {
   using namespace dtypes;
-#define AG_BLOCK(row, functor, arity, rule, set) \
-  add_row<math::functor, T, arity, RowRule::rule, (set).bits()>(host, OpId::row, #row);
+#define AG_BLOCK(row, functor, arity, rule, set)                                             \
+  add_row<math::functor, T, arity, RowRule::rule, (set).bits(), part_of(OpId::row) == Part>( \
+      host, OpId::row, #row);
 #define AG_UNARY(name, functor, rule, set, ...) AG_BLOCK(name, functor, 1, rule, set)
 #define AG_UNARY_ATTR(name, schema, functor, rule, set, ...) AG_BLOCK(name, functor, 1, rule, set)
 #define AG_BINARY(name, functor, rule, set, ...) AG_BLOCK(name, functor, 2, rule, set)

@@ -1,10 +1,21 @@
-// The units that element-wise rows are compiled in, by compute type.
+// The units that element-wise rows are compiled in: by compute type, and by part of the table.
 #pragma once
 
 #include "backend/cuda/library.h"
 
 namespace ampgrad::cuda {
-void add_float_rows(const CudaHost& host);
-void add_double_rows(const CudaHost& host);
+
+enum class RowPart { Arithmetic, Logic, Powers, Transcendental, Special, Activation, Backward };
+
+#define AG_FOR_EACH_ROW_PART(X) \
+  X(Arithmetic) X(Logic) X(Powers) X(Transcendental) X(Special) X(Activation) X(Backward)
+
+#define AG_DECLARE(part)                            \
+  void add_float_rows_##part(const CudaHost& host); \
+  void add_double_rows_##part(const CudaHost& host);
+AG_FOR_EACH_ROW_PART(AG_DECLARE)
+#undef AG_DECLARE
 void add_int_rows(const CudaHost& host);
+void add_small_int_rows(const CudaHost& host);
+
 }  // namespace ampgrad::cuda

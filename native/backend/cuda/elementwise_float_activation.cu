@@ -1,0 +1,7 @@
+// Element-wise rows computed in float (float16, bfloat16 and float32): part Activation of the
+// table.
+#include "backend/cuda/elementwise_rows.cuh"
+
+namespace ampgrad::cuda {
+void add_float_rows_Activation(const CudaHost& host) { add_rows<float, RowPart::Activation>(host); }
+}  // namespace ampgrad::cuda
