@@ -55,9 +55,11 @@ struct Deleter {
     cublaslt().cublasLtMatmulPreferenceDestroy(p);
   }
 };
-using Desc = std::unique_ptr<cublasLtMatmulDescOpaque, Deleter>;
-using Layout = std::unique_ptr<cublasLtMatrixLayoutOpaque, Deleter>;
-using Preference = std::unique_ptr<cublasLtMatmulPreferenceOpaque, Deleter>;
+template <class Pointer>
+using Owned = std::unique_ptr<std::remove_pointer_t<Pointer>, Deleter>;
+using Desc = Owned<cublasLtMatmulDesc_t>;
+using Layout = Owned<cublasLtMatrixLayout_t>;
+using Preference = Owned<cublasLtMatmulPreference_t>;
 
 template <class T>
 void set(const Desc& d, cublasLtMatmulDescAttributes_t attribute, const T& value) {

@@ -36,6 +36,28 @@ struct Tables {
   Prepared* prepared;
 };
 
+// Gradients and model copies are floats. In line: a call would spill what the loop holds.
+template <class T>
+AG_HD AG_INLINE T load_float(const void* base, DType dtype, int64_t i) {
+  if (dtype == DType::Float16) return cast<T>(static_cast<const Half*>(base)[i]);
+  if (dtype == DType::BFloat16) return cast<T>(static_cast<const BFloat16*>(base)[i]);
+  if (dtype == DType::Float64) return cast<T>(static_cast<const double*>(base)[i]);
+  return cast<T>(static_cast<const float*>(base)[i]);
+}
+
+template <class T>
+AG_HD AG_INLINE void store_float(void* base, DType dtype, int64_t i, T value) {
+  if (dtype == DType::Float16) {
+    static_cast<Half*>(base)[i] = cast<Half>(value);
+  } else if (dtype == DType::BFloat16) {
+    static_cast<BFloat16*>(base)[i] = cast<BFloat16>(value);
+  } else if (dtype == DType::Float64) {
+    static_cast<double*>(base)[i] = cast<double>(value);
+  } else {
+    static_cast<float*>(base)[i] = cast<float>(value);
+  }
+}
+
 template <class F>
 __global__ void __launch_bounds__(kThreads)
     prepare_kernel(const OptimParams p, const Tables tables) {
@@ -71,7 +93,7 @@ __global__ void __launch_bounds__(kThreads) step_kernel(const OptimParams p, con
   for (int64_t i = piece.begin + threadIdx.x; i < end; i += kThreads) {
     T x = cast<T>(param[i]);
     const T g = t.grad_dtype == p.dtype ? cast<T>(static_cast<const S*>(t.grad)[i])
-                                        : load_as<T>(t.grad, t.grad_dtype, i);
+                                        : load_float<T>(t.grad, t.grad_dtype, i);
     T states[math::kOptimStates];
     for (int k = 0; k < math::kOptimStates; ++k) {
       states[k] = t.states[k] == nullptr ? T{0} : static_cast<const T*>(t.states[k])[i];
@@ -82,7 +104,7 @@ __global__ void __launch_bounds__(kThreads) step_kernel(const OptimParams p, con
     }
     const S rounded = cast<S>(x);
     param[i] = rounded;
-    if (t.model != nullptr) store_as<T>(t.model, t.model_dtype, i, cast<T>(rounded));
+    if (t.model != nullptr) store_float<T>(t.model, t.model_dtype, i, cast<T>(rounded));
   }
 }
 

@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Builds the CUDA library, build/Release/ampgrad_cuda.so, with nvcc. AMPGRAD_CUDA_ARCHITECTURES
+# ("75;90") restricts it to some architectures. What the toolkit lacks is installed first.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export CCACHE_BASEDIR=${CCACHE_BASEDIR:-$PWD} CCACHE_NOHASHDIR=1
+nvcc=$(bash scripts/cuda-headers.sh | tail -1)
+architectures=${AMPGRAD_CUDA_ARCHITECTURES:-75;80;86;89;90;100;120}
+wheels=$PWD/build-cuda/wheels/nvidia/cu13
+[[ -d $wheels ]] || wheels=
+cmake -S . -B build-cuda -G Ninja --log-level=WARNING -DAMPGRAD_BUILD_ADDON=OFF \
+  -DAMPGRAD_BUILD_CUDA=ON -DCMAKE_CUDA_COMPILER="$nvcc" -DAMPGRAD_CUDA_WHEELS="$wheels" \
+  -DAMPGRAD_CUDA_ARCHITECTURES="$architectures"
+cmake --build build-cuda --target ampgrad_cuda --parallel "${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}"
+echo "build-cuda: compiled every unit for sm_${architectures//;/, sm_} with $("$nvcc" --version | sed -n 's/.*release \([0-9.]*\).*/nvcc \1/p')"
