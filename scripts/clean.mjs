@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 const outputs = [
   'build',
   'build-cmake',
+  'build-cuda',
   'build-cmake-tests',
   'build-cmake-lint',
   'coverage',

@@ -225,6 +225,8 @@ cublasStatus_t status(bool good) {
 
 }  // namespace
 
+size_t cublasLtGetVersion() { return 130000; }
+
 cublasStatus_t cublasLtCreate(cublasLtHandle_t* handle) {
   if (simt::config().no_driver) return CUBLAS_STATUS_NOT_INITIALIZED;
   *handle = new cublasLtContext{simt::current_device()};

@@ -9,6 +9,7 @@
 namespace ampgrad::cuda {
 
 #define AG_CUBLASLT_FUNCTIONS(X)          \
+  X(cublasLtGetVersion)                   \
   X(cublasLtCreate)                       \
   X(cublasLtMatmulDescCreate)             \
   X(cublasLtMatmulDescDestroy)            \
