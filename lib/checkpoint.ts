@@ -7,7 +7,7 @@ import { makeError } from './errors';
 import { tensor } from './functions/creation';
 import { keep } from './memory';
 import { native } from './native';
-import { getRngState, type RngState, setRngState } from './random';
+import { restoreRngStates, type RngState, saveRngStates } from './random';
 import { handleOf, Tensor } from './tensor';
 
 export interface CheckpointOptions {
@@ -23,7 +23,7 @@ interface Saved {
   /** Which arguments require a gradient. */
   readonly wanted: readonly boolean[];
   readonly flags: ReturnType<typeof autocastFlags>;
-  readonly rng: RngState | undefined;
+  readonly rng: readonly RngState[] | undefined;
   readonly outputs: readonly string[];
 }
 
@@ -32,14 +32,14 @@ const optionNames = ['preserveRngState'];
 const describe = (t: Tensor): string => `${t.dtype}[${t.shape.join(', ')}]`;
 const asList = (value: Outputs): readonly Tensor[] => (value instanceof Tensor ? [value] : value);
 
-function withRng<T>(state: RngState | undefined, fn: () => T): T {
-  if (state === undefined) return fn();
-  const now = getRngState();
-  setRngState(state);
+function withRng<T>(states: readonly RngState[] | undefined, fn: () => T): T {
+  if (states === undefined) return fn();
+  const now = saveRngStates();
+  restoreRngStates(states);
   try {
     return fn();
   } finally {
-    setRngState(now);
+    restoreRngStates(now);
   }
 }
 
@@ -157,7 +157,7 @@ export function checkpoint<A extends readonly unknown[], R extends Outputs>(
     args: args.map((a: unknown) => (a instanceof Tensor ? null : a)),
     wanted: args.map((a: unknown) => a instanceof Tensor && a.requiresGrad),
     flags: { cpu, cuda, cacheEnabled },
-    rng: (options.preserveRngState ?? true) ? getRngState() : undefined,
+    rng: (options.preserveRngState ?? true) ? saveRngStates() : undefined,
   };
   // Makes the node exist when only parameters inside the function want gradients.
   const anchor = tensor(0, { dtype: 'float32', requiresGrad: true });

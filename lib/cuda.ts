@@ -1,29 +1,27 @@
 /**
  * CUDA devices: whether there are any and what they are, waiting for them, their memory. PyTorch:
- * `torch.cuda`. Every function takes a device as `'cuda'`, `'cuda:1'` or an index (default 0), and
- * throws ERR_DEVICE when it does not exist.
+ * `torch.cuda`. Every function takes a device as `'cuda'`, `'cuda:1'` or an index (default: the
+ * current device), and throws ERR_DEVICE when it does not exist.
  */
 import type { DType } from './dtype';
 import { makeError } from './errors';
+import { type CudaDevice, cudaIndex } from './cudaStreams';
 import { type CudaMemoryStats, type DeviceProperties, native } from './native';
+import type { RngState } from './random';
 
+export {
+  currentDevice,
+  currentStream,
+  defaultStream,
+  device,
+  Event,
+  setDevice,
+  setStream,
+  Stream,
+  stream,
+} from './cudaStreams';
+export type { CudaDevice, EventOptions, StreamOptions } from './cudaStreams';
 export type { CudaMemoryStats, DeviceProperties } from './native';
-
-/** A CUDA device by name or index. */
-export type CudaDevice = number | 'cuda' | `cuda:${number}`;
-
-function indexOf(device: CudaDevice): number {
-  if (typeof device === 'number') {
-    if (Number.isInteger(device) && device >= 0) return device;
-  } else {
-    const match = /^cuda(?::(\d+))?$/.exec(device);
-    if (match) return Number(match[1] ?? 0);
-  }
-  throw makeError(
-    'ERR_VALUE',
-    `cuda: argument 'device' must be 'cuda', 'cuda:<index>' or an index, got ${JSON.stringify(device)}`,
-  );
-}
 
 /** Whether a tensor can be moved to `'cuda'` here. Never throws. */
 export function isAvailable(): boolean {
@@ -40,16 +38,16 @@ export function deviceCount(): number {
   return native.cudaCount();
 }
 
-export function getDeviceProperties(device: CudaDevice = 0): DeviceProperties {
-  return native.cudaProperties(indexOf(device));
+export function getDeviceProperties(device?: CudaDevice): DeviceProperties {
+  return native.cudaProperties(cudaIndex(device));
 }
 
-export function getDeviceName(device: CudaDevice = 0): string {
+export function getDeviceName(device?: CudaDevice): string {
   return getDeviceProperties(device).name;
 }
 
 /** Major and minor compute capability, for example `[9, 0]`. */
-export function getDeviceCapability(device: CudaDevice = 0): [number, number] {
+export function getDeviceCapability(device?: CudaDevice): [number, number] {
   const { major, minor } = getDeviceProperties(device);
   return [major, minor];
 }
@@ -69,7 +67,7 @@ function lacksTensorCores({ name }: DeviceProperties): boolean {
 }
 
 /** Whether matrix products in float16 run on Tensor Cores: capability 7.0 or higher. */
-export function hasTensorCores(device: CudaDevice = 0): boolean {
+export function hasTensorCores(device?: CudaDevice): boolean {
   const properties = getDeviceProperties(device);
   return properties.major >= 7 && !lacksTensorCores(properties);
 }
@@ -82,7 +80,7 @@ export function hasTensorCores(device: CudaDevice = 0): boolean {
  * cuda.describeTensorCores(0, 'bfloat16');
  * // 'Tensor Cores: not for bfloat16 on Tesla T4, capability 7.5; it needs 8.0, float16 would use them'
  */
-export function describeTensorCores(device: CudaDevice = 0, dtype: DType = 'float16'): string {
+export function describeTensorCores(device?: CudaDevice, dtype: DType = 'float16'): string {
   if (!isAvailable()) return `Tensor Cores: no CUDA device (${unavailableReason() ?? 'unknown'})`;
   const properties = getDeviceProperties(device);
   const { name, major, minor } = properties;
@@ -99,52 +97,52 @@ export function describeTensorCores(device: CudaDevice = 0, dtype: DType = 'floa
 }
 
 /** Whether the device computes in bfloat16: capability 8.0 or higher. */
-export function isBf16Supported(device: CudaDevice = 0): boolean {
+export function isBf16Supported(device?: CudaDevice): boolean {
   return getDeviceProperties(device).major >= 8;
 }
 
 /** Waits until the device has done everything that was asked of it. */
-export function synchronize(device: CudaDevice = 0): void {
-  native.cudaSynchronize(indexOf(device));
+export function synchronize(device?: CudaDevice): void {
+  native.cudaSynchronize(cudaIndex(device));
 }
 
 /** All figures of the device's allocator. */
-export function memoryStats(device: CudaDevice = 0): CudaMemoryStats {
-  return native.cudaMemory(indexOf(device));
+export function memoryStats(device?: CudaDevice): CudaMemoryStats {
+  return native.cudaMemory(cudaIndex(device));
 }
 
 /** Bytes in use by tensors. */
-export function memoryAllocated(device: CudaDevice = 0): number {
+export function memoryAllocated(device?: CudaDevice): number {
   return memoryStats(device).allocatedBytes;
 }
 
 /** Highest {@link memoryAllocated} since the start or the last {@link resetPeakMemoryStats}. */
-export function maxMemoryAllocated(device: CudaDevice = 0): number {
+export function maxMemoryAllocated(device?: CudaDevice): number {
   return memoryStats(device).peakAllocatedBytes;
 }
 
 /** Bytes held from the device, in use or cached. */
-export function memoryReserved(device: CudaDevice = 0): number {
+export function memoryReserved(device?: CudaDevice): number {
   return memoryStats(device).reservedBytes;
 }
 
 /** Highest {@link memoryReserved} since the start or the last {@link resetPeakMemoryStats}. */
-export function maxMemoryReserved(device: CudaDevice = 0): number {
+export function maxMemoryReserved(device?: CudaDevice): number {
   return memoryStats(device).peakReservedBytes;
 }
 
 /** Starts the peak figures afresh. */
-export function resetPeakMemoryStats(device: CudaDevice = 0): void {
-  native.cudaResetPeak(indexOf(device));
+export function resetPeakMemoryStats(device?: CudaDevice): void {
+  native.cudaResetPeak(cudaIndex(device));
 }
 
 /** Gives cached memory that no tensor uses back to the device. */
-export function emptyCache(device: CudaDevice = 0): void {
-  native.cudaEmptyCache(indexOf(device));
+export function emptyCache(device?: CudaDevice): void {
+  native.cudaEmptyCache(cudaIndex(device));
 }
 
 /** Free and total bytes of the device, as the driver sees them. */
-export function memGetInfo(device: CudaDevice = 0): [number, number] {
+export function memGetInfo(device?: CudaDevice): [number, number] {
   const { freeMemory, totalMemory } = getDeviceProperties(device);
   return [freeMemory, totalMemory];
 }
@@ -153,25 +151,50 @@ export function memGetInfo(device: CudaDevice = 0): [number, number] {
  * Limits what this process may hold of the device to a share of its memory, above 0 and at most 1;
  * beyond it allocations fail with ERR_OOM.
  */
-export function setPerProcessMemoryFraction(fraction: number, device: CudaDevice = 0): void {
+export function setPerProcessMemoryFraction(fraction: number, device?: CudaDevice): void {
   if (!(fraction > 0 && fraction <= 1)) {
     throw makeError(
       'ERR_VALUE',
       `setPerProcessMemoryFraction: argument 'fraction' must be above 0 and at most 1, got ${fraction}`,
     );
   }
-  native.cudaSetFraction(indexOf(device), fraction);
+  native.cudaSetFraction(cudaIndex(device), fraction);
 }
 
 /** The figures of {@link memoryStats} as a text for people. */
-export function memorySummary(device: CudaDevice = 0): string {
+export function memorySummary(device?: CudaDevice): string {
   const s = memoryStats(device);
   const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1).padStart(10)} MiB`;
   return [
-    `Memory of cuda:${indexOf(device)} (${getDeviceName(device)})`,
+    `Memory of cuda:${cudaIndex(device)} (${getDeviceName(device)})`,
     `  in use        ${mib(s.allocatedBytes)}   peak ${mib(s.peakAllocatedBytes)}`,
     `  reserved      ${mib(s.reservedBytes)}   peak ${mib(s.peakReservedBytes)}`,
     `  free in parts ${mib(s.inactiveSplitBytes)}   in ${s.segments} segments`,
     `  allocations   ${s.allocations}, of the device ${s.systemAllocations}, retried ${s.retries}, failed ${s.outOfMemory}`,
   ].join('\n');
+}
+
+/** Restarts the random numbers of one device; `manualSeed` of the package restarts those of all. */
+export function manualSeed(seed: number | bigint, device?: CudaDevice): void {
+  native.seedGenerator(seed, 1 + cudaIndex(device));
+}
+
+/** Restarts the random numbers of every device. */
+export function manualSeedAll(seed: number | bigint): void {
+  for (let i = 0; i < deviceCount(); ++i) manualSeed(seed, i);
+}
+
+/** The seed of the device's last restart. */
+export function initialSeed(device?: CudaDevice): bigint {
+  return native.initialSeed(1 + cudaIndex(device));
+}
+
+/** Where the device's random numbers stand. */
+export function getRngState(device?: CudaDevice): RngState {
+  const [seed, offset] = native.rngState(1 + cudaIndex(device));
+  return { seed, offset };
+}
+
+export function setRngState(state: RngState, device?: CudaDevice): void {
+  native.setRngState(state.seed, state.offset, 1 + cudaIndex(device));
 }

@@ -34,6 +34,7 @@ export { callOp, type Named, opSchemas } from './call';
 export * from './numberFormats';
 export { type Device, type DType, dtypes, type Scalar, type TypedArray } from './dtype';
 export { type CodedError, type ErrorCode, TensorError } from './errors';
+export { backends } from './backends';
 export * as cuda from './cuda';
 export * as data from './data';
 export * as files from './files';

@@ -193,11 +193,35 @@ export interface Native {
   cudaEmptyCache(device: number): void;
   cudaResetPeak(device: number): void;
   cudaSetFraction(device: number, fraction: number): void;
+  cudaCurrentDevice(): number;
+  cudaSetDevice(device: number): void;
+  // Streams and events by number; stream 0 is a device's own.
+  cudaNextStream(device: number, highPriority: boolean): number;
+  cudaCurrentStream(device: number): number;
+  cudaSetStream(device: number, stream: number): void;
+  cudaStreamDone(device: number, stream: number): boolean;
+  cudaSynchronizeStream(device: number, stream: number): void;
+  cudaMakeEvent(device: number, timing: boolean): number;
+  cudaDestroyEvent(event: number): void;
+  cudaRecordEvent(event: number, stream: number): void;
+  cudaWaitEvent(device: number, stream: number, event: number): void;
+  cudaSynchronizeEvent(event: number): void;
+  cudaEventDone(event: number): boolean;
+  cudaElapsed(from: number, to: number): number;
+  cudaRecordStream(t: Handle, device: number, stream: number): void;
+  matmulFlag(name: string): boolean;
+  setMatmulFlag(name: string, value: boolean): void;
+  pinMemory(t: Handle): Handle;
+  isPinned(t: Handle): boolean;
   manualSeed(seed: number | bigint): void;
-  initialSeed(): bigint;
+  initialSeed(generator?: number): bigint;
   reseed(): number;
-  rngState(): [bigint, bigint];
-  setRngState(seed: bigint, offset: bigint): void;
+  // Generators by number: 0 (the default) is the CPU's, 1 + i that of cuda:i.
+  rngState(generator?: number): [bigint, bigint];
+  setRngState(seed: bigint, offset: bigint, generator?: number): void;
+  seedGenerator(seed: number | bigint, generator: number): void;
+  countGenerators(): number;
+  keepGenerators(count: number): void;
   getNumThreads(): number;
   setNumThreads(n: number): void;
 }

@@ -1,4 +1,7 @@
-/** The random generator of this environment: Philox4x32-10, so equal seeds give equal numbers. */
+/**
+ * The random generators of this environment, one a device: Philox4x32-10, so equal seeds give equal
+ * numbers. What names no device is about the CPU's; seeds are for all of them.
+ */
 import { makeError } from './errors';
 import { native } from './native';
 
@@ -36,11 +39,25 @@ export function setRngState(state: RngState): void {
   native.setRngState(state.seed, state.offset);
 }
 
-/** Runs `fn` and puts the generator back to where it was before. */
+/** The states of the CPU's generator and of the devices'; for this package only. */
+export function saveRngStates(): RngState[] {
+  return Array.from({ length: native.countGenerators() }, (_, i) => {
+    const [start, offset] = native.rngState(i);
+    return { seed: start, offset };
+  });
+}
+
+/** Goes back to what {@link saveRngStates} returned; for this package only. */
+export function restoreRngStates(states: readonly RngState[]): void {
+  native.keepGenerators(states.length);
+  states.forEach((state, i) => native.setRngState(state.seed, state.offset, i));
+}
+
+/** Runs `fn` and puts the generators back to where it was before. */
 export function forkRng<T>(fn: () => T): T {
-  const before = getRngState();
+  const before = saveRngStates();
   const restore = <R>(value: R): R => {
-    setRngState(before);
+    restoreRngStates(before);
     return value;
   };
   let result: T;

@@ -2,7 +2,7 @@
 #include "backend/cpu/parallel.h"
 #include "binding/call.h"
 #include "binding/function.h"
-#include "core/rng.h"
+#include "core/generators.h"
 
 namespace ampgrad::binding {
 
@@ -67,24 +67,49 @@ napi_value reset_peak(const Call& c) {
 }
 
 napi_value manual_seed(const Call& c) {
-  default_generator().manual_seed(
+  manual_seed_all(static_cast<uint64_t>(c.integer(0, "manualSeed: argument 'seed'")));
+  return c.undefined();
+}
+
+// Generators by number: 0 the CPU's, 1 + i that of cuda:i.
+Generator& generator_of(const Call& c, size_t i) {
+  if (c.is_absent(i)) return default_generator();
+  const int64_t number = c.integer(i, "generator");
+  AG_CHECK(number >= 0 && number < 128, Range, "no generator has the number ", number);
+  return generator_at(static_cast<int>(number));
+}
+
+// (seed, number)
+napi_value seed_generator(const Call& c) {
+  generator_of(c, 1).manual_seed(
       static_cast<uint64_t>(c.integer(0, "manualSeed: argument 'seed'")));
+  return c.undefined();
+}
+
+napi_value count_generators(const Call& c) { return c.number(generator_count()); }
+
+napi_value keep_first_generators(const Call& c) {
+  const int64_t count = c.integer(0, "keepGenerators");
+  AG_CHECK(count >= 1 && count <= 128, Range, "keepGenerators: ", count);
+  keep_generators(static_cast<int>(count));
   return c.undefined();
 }
 
 napi_value initial_seed(const Call& c) {
   napi_value out;
-  check_status(c.env, napi_create_bigint_uint64(c.env, default_generator().initial_seed(), &out));
+  check_status(c.env, napi_create_bigint_uint64(c.env, generator_of(c, 0).initial_seed(), &out));
   return out;
 }
 
 napi_value reseed(const Call& c) {
-  return c.number(static_cast<double>(default_generator().seed()));
+  const uint64_t chosen = default_generator().seed();
+  manual_seed_all(chosen);
+  return c.number(static_cast<double>(chosen));
 }
 
 // [seed, offset] as bigints.
 napi_value rng_state(const Call& c) {
-  const PhiloxState s = default_generator().state();
+  const PhiloxState s = generator_of(c, 0).state();
   napi_value out;
   napi_value seed;
   napi_value offset;
@@ -105,7 +130,7 @@ uint64_t read_word(const Call& c, size_t i) {
 }
 
 napi_value set_rng_state(const Call& c) {
-  default_generator().set_state({read_word(c, 0), read_word(c, 1)});
+  generator_of(c, 2).set_state({read_word(c, 0), read_word(c, 1)});
   return c.undefined();
 }
 
@@ -151,6 +176,9 @@ void export_runtime_functions(napi_env env, napi_value exports) {
       {"setMemoryLimit", entry<set_memory_limit>},
       {"resetPeakStats", entry<reset_peak>},
       {"manualSeed", entry<manual_seed>},
+      {"seedGenerator", entry<seed_generator>},
+      {"countGenerators", entry<count_generators>},
+      {"keepGenerators", entry<keep_first_generators>},
       {"initialSeed", entry<initial_seed>},
       {"reseed", entry<reseed>},
       {"rngState", entry<rng_state>},

@@ -244,10 +244,35 @@ const IntrusivePtr<MemoryAccount>& thread_memory_account() {
 
 namespace {
 
-// All the memory of a device, in use or not.
-uint64_t device_memory(Device device) {
-  return device.is_cpu() ? system_memory_total()
-                         : backend_for(device).properties(device.index).total_memory;
+// "20.00 MiB"
+std::string readable(uint64_t bytes) {
+  static constexpr const char* kUnits[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
+  auto amount = static_cast<double>(bytes);
+  size_t unit = 0;
+  for (; amount >= 1024 && unit + 1 < std::size(kUnits); ++unit) amount /= 1024;
+  char text[32];
+  std::snprintf(text, sizeof(text), unit == 0 ? "%.0f %s" : "%.2f %s", amount, kUnits[unit]);
+  return text;
+}
+
+// PyTorch's account of a device that is full, and what to do about it.
+[[noreturn]] void fail_on_device(Device device, size_t size, const MemoryStats& s) {
+  const DeviceProperties p = backend_for(device).properties(device.index);
+  const std::string holders = Storage::largest_holders(device);
+  const uint64_t cached = s.reserved - s.allocated;
+  AG_FAIL(OutOfMemory, "CUDA out of memory on ", to_string(device), ". Tried to allocate ",
+          readable(size), ". GPU ", static_cast<int>(device.index), " (", p.name,
+          ") has a total capacity of ", readable(p.total_memory), " of which ",
+          readable(p.free_memory), " is free. This process has reserved ", readable(s.reserved),
+          ", of which ", readable(s.allocated), " is allocated by tensors and ", readable(cached),
+          " is reserved but unallocated. ", holders.empty() ? "" : "The largest tensors: ", holders,
+          holders.empty() ? "" : ". ",
+          cached > s.reserved / 4
+              ? "Much is reserved but unallocated: memory is fragmented; cuda.emptyCache() between "
+                "phases of different sizes helps. "
+              : "",
+          "Use a smaller batch, half precision (autocast), gradient checkpointing, or dispose "
+          "tensors that are kept alive but not needed");
 }
 
 }  // namespace
@@ -261,6 +286,7 @@ void* allocate_or_throw(Device device, size_t size) {
   allocator.empty_cache();
   block = allocator.allocate(size);
   if (block != nullptr) return block;
+  if (!device.is_cpu()) fail_on_device(device, size, allocator.stats());
   const MemoryStats s = allocator.stats();
   constexpr double kMiB = 1024.0 * 1024.0;
   const auto mib = [](uint64_t bytes) {
@@ -273,7 +299,7 @@ void* allocate_or_throw(Device device, size_t size) {
                                            " MiB by memory.setLimit, ";
   const std::string holders = Storage::largest_holders(device);
   AG_FAIL(OutOfMemory, "out of memory on ", to_string(device), ": tried to allocate ", mib(size),
-          " MiB; the device has ", mib(device_memory(device)), " MiB, ", limit_note,
+          " MiB; the device has ", mib(system_memory_total()), " MiB, ", limit_note,
           mib(s.allocated), " MiB are in use by tensors, ", mib(s.reserved - s.allocated),
           " MiB are cached. ", holders.empty() ? "" : "The largest tensors: ", holders,
           holders.empty() ? "" : ". ",

@@ -2,7 +2,18 @@
 
 #include <string_view>
 
+#include "core/device_backend.h"
+
 namespace ampgrad {
+
+namespace {
+
+thread_local int8_t current_cuda = 0;
+
+}  // namespace
+
+int8_t current_cuda_device() { return current_cuda; }
+void set_current_cuda_device(int8_t index) { current_cuda = index; }
 
 std::string to_string(Device device) {
   if (device.is_cpu()) return "cpu";
@@ -16,7 +27,7 @@ bool parse_device(const char* text, size_t length, Device* out) {
     return true;
   }
   if (name == "cuda") {
-    *out = Device{DeviceType::Cuda, 0};
+    *out = Device{DeviceType::Cuda, current_cuda};
     return true;
   }
   constexpr std::string_view kPrefix = "cuda:";

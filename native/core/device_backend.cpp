@@ -1,6 +1,7 @@
 #include "core/device_backend.h"
 
 #include "core/error.h"
+#include "core/matmul_flags.h"
 
 namespace ampgrad {
 
@@ -15,6 +16,11 @@ std::string& reason() {
 }
 
 }  // namespace
+
+MatmulFlags& matmul_flags() {
+  static auto* flags = new MatmulFlags();
+  return *flags;
+}
 
 void set_cuda_backend(DeviceBackend* backend) { cuda = backend; }
 void set_cuda_unavailable(std::string why) { reason() = std::move(why); }

@@ -2,7 +2,7 @@
 // deviation of self-normalising networks.
 #include <cmath>
 
-#include "core/rng.h"
+#include "core/generators.h"
 #include "ops/kernels.h"
 #include "ops/ops.h"
 #include "ops/resample_params.h"
@@ -89,7 +89,7 @@ std::tuple<Tensor, Tensor> nativeDropout(const Tensor& input, double p) {
   if (x.numel() == 0) return {out, mask};
   DropoutParams params = params_for(x, out, mask, p == 1 ? 0 : 1 / (1 - p));
   params.keep = 1 - p;
-  params.state = default_generator().reserve(static_cast<uint64_t>((x.numel() + 3) / 4));
+  params.state = default_generator(x.device()).reserve(static_cast<uint64_t>((x.numel() + 3) / 4));
   KernelTable::run(OpId::nativeDropout, x.device(), x.dtype(), params);
   return {out, mask};
 }

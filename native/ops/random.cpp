@@ -2,7 +2,7 @@
 // range of the generator's stream, launch. Which bits an element gets is math/random.h's affair.
 #include <cmath>
 
-#include "core/rng.h"
+#include "core/generators.h"
 #include "ops/creation.h"
 #include "ops/kernels.h"
 #include "ops/ops.h"
@@ -38,7 +38,7 @@ RandomParams params_for(const Tensor& t, int64_t per_block) {
   p.out = t.data();
   p.dtype = t.dtype();
   p.numel = t.numel();
-  p.state = default_generator().reserve(blocks_for(t.numel(), per_block));
+  p.state = default_generator(t.device()).reserve(blocks_for(t.numel(), per_block));
   return p;
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "core/device_backend.h"
+#include "core/error.h"
+#include "ops/device_copy.h"
 #include "ops/kernels.h"
 #include "ops/ops.h"
 #include "ops/shape_ops.h"
@@ -24,13 +26,17 @@ Tensor reshaped_alias(const Tensor& x, const Dims& sizes, const char* op) {
 namespace {
 
 // Between devices only dense runs travel: the dtype changes before and the layout around them.
-void copy_across(const Tensor& out, const Tensor& source) {
+void copy_across(const Tensor& out, const Tensor& source, bool non_blocking = false) {
   const Tensor dense = as_contiguous(as_dtype(source, out.dtype()));
   const bool direct = out.is_contiguous() && out.sizes() == dense.sizes();
   const Tensor landed = direct ? out : Tensor::empty(dense.sizes(), dense.dtype(), out.device());
   if (dense.numel() != 0) {
     DeviceBackend& backend = backend_for(out.device().is_cpu() ? dense.device() : out.device());
-    backend.copy(landed.data(), landed.device(), dense.data(), dense.device(), dense.nbytes());
+    // Memory made here for the way must outlive the copy.
+    const bool queued = non_blocking && (!dense.device().is_cpu() || dense.is_same(source)) &&
+                        (!landed.device().is_cpu() || direct);
+    backend.copy(landed.data(), landed.device(), dense.data(), dense.device(), dense.nbytes(),
+                 queued);
   }
   if (!direct) copy_into(out, landed);
 }
@@ -41,11 +47,36 @@ Tensor positions(int64_t n, Device device) {
   return ops::arange(Scalar(n), std::nullopt, Scalar(int64_t{1}), DType::Int64, device);
 }
 
+Tensor empty_pinned(DimsView sizes, DType dtype) {
+  const Device device{DeviceType::Cuda, current_cuda_device()};
+  DeviceBackend& backend = backend_for(device);
+  const size_t bytes = static_cast<size_t>(element_count(sizes)) * dtype_size(dtype);
+  void* data = backend.allocate_pinned(device.index, std::max<size_t>(bytes, 1));
+  AG_CHECK(data != nullptr, OutOfMemory, "out of memory: ", static_cast<int64_t>(bytes),
+           " bytes of pinned host memory cannot be had; pin less, or free pinned tensors");
+  auto storage = make_intrusive<Storage>(
+      Device{}, data, bytes, [](void* block) { cuda_backend()->release_pinned(block); }, data);
+  return Tensor::from_storage(std::move(storage), dtype, Dims(sizes), contiguous_strides(sizes));
+}
+
+bool is_pinned(const Tensor& x) {
+  return x.device().is_cpu() && cuda_backend() != nullptr &&
+         cuda_backend()->is_pinned(x.storage()->data());
+}
+
 Tensor to_device(const Tensor& x, Device device) {
   if (x.device() == device) return x;
   const Tensor out = Tensor::empty(x.sizes(), x.dtype(), device);
   copy_across(out, x);
   return out;
+}
+
+void copy_into_queued(const Tensor& out, const Tensor& source) {
+  if (out.device() == source.device()) {
+    copy_into(out, source);
+  } else {
+    copy_across(out, source, true);
+  }
 }
 
 void copy_into(const Tensor& out, const Tensor& source) {
@@ -315,7 +346,7 @@ Tensor contiguous(const Tensor& x) { return x.is_contiguous() ? x : ops::clone(x
 
 Tensor clone(const Tensor& x) { return contiguous_copy(x); }
 
-Tensor copy_(const Tensor& x, const Operand& src, bool) {
+Tensor copy_(const Tensor& x, const Operand& src, bool non_blocking) {
   AG_CHECK(is_non_overlapping(x.sizes(), x.strides()), Value,
            "copy_: unsupported operation: more than one element of the written-to tensor refers to "
            "a single memory location. Please clone() the tensor before performing the operation");
@@ -334,14 +365,27 @@ Tensor copy_(const Tensor& x, const Operand& src, bool) {
     }
     source = contiguous_copy(source);
   }
-  copy_into(x, source);
+  if (non_blocking) {
+    copy_into_queued(x, source);
+  } else {
+    copy_into(x, source);
+  }
   return x;
 }
 
-Tensor toCopy(const Tensor& x, std::optional<DType> dtype, std::optional<Device> device, bool) {
+Tensor toCopy(const Tensor& x, std::optional<DType> dtype, std::optional<Device> device,
+              bool non_blocking) {
   const Device target = device.value_or(x.device());
-  const Tensor out = Tensor::empty(x.sizes(), dtype.value_or(x.dtype()), target);
-  copy_into(out, x);
+  const DType type = dtype.value_or(x.dtype());
+  // What comes from a device without waiting lands in pinned memory.
+  const bool pinned = non_blocking && target.is_cpu() && !x.device().is_cpu();
+  const Tensor out =
+      pinned ? empty_pinned(x.sizes(), type) : Tensor::empty(x.sizes(), type, target);
+  if (non_blocking) {
+    copy_into_queued(out, x);
+  } else {
+    copy_into(out, x);
+  }
   return out;
 }
 

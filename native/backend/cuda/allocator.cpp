@@ -51,9 +51,7 @@ size_t CachingAllocator::segment_size(size_t rounded) {
   return round_up(rounded, kRoundLarge);
 }
 
-void* CachingAllocator::allocate(size_t size) {
-  return allocate_on(size, device_context(device_).stream);
-}
+void* CachingAllocator::allocate(size_t size) { return allocate_on(size, stream_on(device_)); }
 
 void* CachingAllocator::allocate_on(size_t size, cudaStream_t stream) {
   if (size > SIZE_MAX / 2) return nullptr;

@@ -7,6 +7,8 @@
 #include "backend/cuda/families.h"
 #include "backend/cuda/fault.h"
 #include "backend/cuda/library.h"
+#include "backend/cuda/pinned.h"
+#include "backend/cuda/streams.h"
 
 namespace ampgrad::cuda {
 
@@ -35,8 +37,8 @@ class Backend final : public DeviceBackend {
   Allocator& allocator(int index) override { return *device_context(index).allocator; }
   void enter(int index) override { enter_device(index); }
 
-  void copy(void* to, Device to_device, const void* from, Device from_device,
-            size_t bytes) override {
+  void copy(void* to, Device to_device, const void* from, Device from_device, size_t bytes,
+            bool non_blocking) override {
     const bool from_host = from_device.is_cpu();
     if (!from_host && !to_device.is_cpu()) {
       copy_between(to, to_device.index, from, from_device.index, bytes);
@@ -47,6 +49,11 @@ class Backend final : public DeviceBackend {
     check(cudaMemcpyAsync(to, from, bytes,
                           from_host ? cudaMemcpyHostToDevice : cudaMemcpyDeviceToHost, stream),
           "copy");
+    const void* on_host = from_host ? from : to;
+    if (non_blocking && cuda::is_pinned(on_host)) {
+      note_pinned_use(on_host, from_host ? to_device.index : from_device.index, stream);
+      return;
+    }
     check(cudaStreamSynchronize(stream), "copy");
     if (!from_host) raise_fault(current_context());
   }
@@ -69,12 +76,54 @@ class Backend final : public DeviceBackend {
     raise_fault(current_context());
   }
 
+  int64_t next_stream(int index, bool high) override { return cuda::next_stream(index, high); }
+  int64_t current_stream(int index) override { return current_stream_number(index); }
+  void set_current_stream(int index, int64_t stream) override {
+    set_current_stream_number(index, stream);
+  }
+  bool stream_done(int index, int64_t stream) override {
+    const cudaStream_t s = stream_of(index, stream);
+    enter_device(index);
+    const cudaError_t error = cudaStreamQuery(s);
+    if (error == cudaErrorNotReady) return false;
+    check(error, "cudaStreamQuery");
+    return true;
+  }
+  void synchronize_stream(int index, int64_t stream) override {
+    const cudaStream_t s = stream_of(index, stream);
+    enter_device(index);
+    check(cudaStreamSynchronize(s), "cudaStreamSynchronize");
+  }
+  void record_stream(int index, void* data, int64_t stream) override {
+    device_context(index).allocator->record_stream(data, stream_of(index, stream));
+  }
+  int64_t make_event(int index, bool timing) override { return cuda::make_event(index, timing); }
+  void destroy_event(int64_t event) noexcept override { cuda::destroy_event(event); }
+  void record_event(int64_t event, int64_t stream) override { cuda::record_event(event, stream); }
+  void wait_event(int index, int64_t stream, int64_t event) override {
+    cuda::wait_event(index, stream, event);
+  }
+  void synchronize_event(int64_t event) override { cuda::synchronize_event(event); }
+  bool event_done(int64_t event) override { return cuda::event_done(event); }
+  double elapsed_milliseconds(int64_t from, int64_t to) override {
+    return cuda::elapsed_milliseconds(from, to);
+  }
+
+  void* allocate_pinned(int index, size_t bytes) override {
+    void* data = cuda::allocate_pinned(index, bytes);
+    if (data != nullptr) return data;
+    empty_pinned_cache();
+    return cuda::allocate_pinned(index, bytes);
+  }
+  void release_pinned(void* data) noexcept override { cuda::release_pinned(data); }
+  bool is_pinned(const void* data) override { return cuda::is_pinned(data); }
+
  private:
   // On the source's stream, after what is queued on the target's; the target's stream goes on after
   // it.
   static void copy_between(void* to, int to_index, const void* from, int from_index, size_t bytes) {
-    const cudaStream_t source = device_context(from_index).stream;
-    const cudaStream_t target = device_context(to_index).stream;
+    const cudaStream_t source = stream_on(from_index);
+    const cudaStream_t target = stream_on(to_index);
     enter_device(to_index);
     await(target, source, from_index);
     check(cudaMemcpyPeerAsync(to, to_index, from, from_index, bytes, source), "copy");
@@ -119,6 +168,7 @@ const char* open_backend(const CudaHost& host, DeviceBackend** backend) {
   static std::string reason;
   reason = unusable();
   if (!reason.empty()) return reason.c_str();
+  set_host(host);
   register_families(host);
   static auto* one = new Backend();
   *backend = one;

@@ -26,6 +26,8 @@ Contexts& contexts() {
 }
 
 thread_local int entered = 0;
+thread_local std::vector<cudaStream_t> chosen_streams;  // by device; nullptr: its own
+CudaHost lent_host;
 
 bool flag(const char* name) {
   const char* text = std::getenv(name);
@@ -77,7 +79,22 @@ void enter_device(int index) {
   entered = index;
 }
 
-cudaStream_t current_stream() { return current_context().stream; }
+void set_host(const CudaHost& host) { lent_host = host; }
+const CudaHost& host() { return lent_host; }
+
+cudaStream_t stream_on(int index) {
+  const auto at = static_cast<size_t>(index);
+  if (at < chosen_streams.size() && chosen_streams[at] != nullptr) return chosen_streams[at];
+  return device_context(index).stream;
+}
+
+void set_current_stream(int index, cudaStream_t stream) {
+  const auto at = static_cast<size_t>(index);
+  if (at >= chosen_streams.size()) chosen_streams.resize(at + 1, nullptr);
+  chosen_streams[at] = stream;
+}
+
+cudaStream_t current_stream() { return stream_on(entered); }
 
 void check(cudaError_t error, const char* what) {
   if (AG_LIKELY(error == cudaSuccess)) return;

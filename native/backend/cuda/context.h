@@ -23,10 +23,16 @@ struct DeviceContext {
 };
 
 int device_count();
+// What the addon lends the library; set once, when the library is opened.
+void set_host(const CudaHost& host);
+const CudaHost& host();
 DeviceContext& device_context(int index);
 // Of the device this thread has entered.
 DeviceContext& current_context();
 void enter_device(int index);
+// The calling thread's stream of a device: the device's own until another is set.
+cudaStream_t stream_on(int index);
+void set_current_stream(int index, cudaStream_t stream);
 
 // Kernels, by family (register.cpp lists them). Called with the host of the library.
 template <class Params>

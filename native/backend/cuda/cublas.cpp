@@ -60,7 +60,7 @@ void load(CublasLt* table) {
 constexpr size_t kHopperWorkspace = size_t{32} << 20;
 constexpr size_t kSmallWorkspace = size_t{4} << 20;
 
-struct PerDevice {
+struct PerStream {
   cublasLtHandle_t handle = nullptr;
   Workspace workspace{nullptr, 0};
 };
@@ -70,12 +70,13 @@ std::mutex& mutex() {
   return *one;
 }
 
-// The workspace of a device serves its one stream, so that results stay the same from run to run.
-PerDevice& per_device() {
-  static auto* all = new std::map<int, PerDevice>();
+// A workspace serves one stream: products of two streams run at the same time, and with a workspace
+// of their own their results stay the same from run to run.
+PerStream& per_stream() {
+  static auto* all = new std::map<std::pair<int, cudaStream_t>, PerStream>();
   const std::lock_guard<std::mutex> lock(mutex());
   const DeviceContext& context = current_context();
-  PerDevice& d = (*all)[context.index];
+  PerStream& d = (*all)[{context.index, current_stream()}];
   if (d.handle == nullptr) {
     check_cublas(cublaslt().cublasLtCreate(&d.handle), "cublasLtCreate");
     const size_t bytes = context.properties.major >= 9 ? kHopperWorkspace : kSmallWorkspace;
@@ -115,8 +116,8 @@ const CublasLt& cublaslt() {
   return *table;
 }
 
-cublasLtHandle_t cublaslt_handle() { return per_device().handle; }
-Workspace cublaslt_workspace() { return per_device().workspace; }
+cublasLtHandle_t cublaslt_handle() { return per_stream().handle; }
+Workspace cublaslt_workspace() { return per_stream().workspace; }
 
 void check_cublas(cublasStatus_t status, const char* what) {
   AG_CHECK(status == CUBLAS_STATUS_SUCCESS, Cuda, what, ": cuBLAS error ", static_cast<int>(status),

@@ -96,8 +96,19 @@ Layout layout_of(const Call& c, const Operand& o, int64_t rows, int64_t cols) {
                       : layout(c.dtype, rows, cols, o.ld, c.batch, o.batch_stride);
 }
 
+cublasComputeType_t compute_type(DType dtype) {
+  if (dtype == DType::Float64) return CUBLAS_COMPUTE_64F;
+  const bool tf32 = dtype == DType::Float32 && host().matmul->allow_tf32;
+  return tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
+}
+
+bool reduces_in_output_type(DType dtype) {
+  if (dtype == DType::Float16) return host().matmul->reduce_f16;
+  return dtype == DType::BFloat16 && host().matmul->reduce_bf16;
+}
+
 // What the choice of an algorithm depends on.
-using PlanKey = std::array<int64_t, 18>;
+using PlanKey = std::array<int64_t, 20>;
 struct Plan {
   cublasLtMatmulAlgo_t algo;
   size_t workspace;
@@ -121,7 +132,9 @@ PlanKey key_of(const Call& c) {
           c.c_row,
           c.c_step,
           alignment_of(c.c),
-          c.bias != nullptr};
+          c.bias != nullptr,
+          compute_type(c.dtype),
+          reduces_in_output_type(c.dtype)};
 }
 
 struct Handles {
@@ -141,7 +154,9 @@ Plan find_plan(const Call& c, const Handles& h) {
   const uint64_t workspace = cublaslt_workspace().bytes;
   set(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, workspace);
   // Sums of parts are added in the accumulator's type, in a fixed order.
-  const uint32_t scheme = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
+  const uint32_t scheme =
+      CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE |
+      (reduces_in_output_type(c.dtype) ? CUBLASLT_REDUCTION_SCHEME_OUTPUT_TYPE : 0u);
   set(preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, scheme);
   set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignment_of(c.left.data));
   set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignment_of(c.right.data));
@@ -161,10 +176,9 @@ Plan find_plan(const Call& c, const Handles& h) {
 void run(const Call& c) {
   const bool wide = c.dtype == DType::Float64;
   cublasLtMatmulDesc_t raw = nullptr;
-  check_cublas(
-      cublaslt().cublasLtMatmulDescCreate(&raw, wide ? CUBLAS_COMPUTE_64F : CUBLAS_COMPUTE_32F,
-                                          wide ? CUDA_R_64F : CUDA_R_32F),
-      "cublasLtMatmulDescCreate");
+  check_cublas(cublaslt().cublasLtMatmulDescCreate(&raw, compute_type(c.dtype),
+                                                   wide ? CUDA_R_64F : CUDA_R_32F),
+               "cublasLtMatmulDescCreate");
   const Handles h{Desc(raw), layout_of(c, c.left, c.n, c.k), layout_of(c, c.right, c.k, c.m),
                   layout(c.dtype, c.n, c.m, c.c_row, c.batch, c.c_step)};
   set(h.desc, CUBLASLT_MATMUL_DESC_TRANSA, c.left.transposed ? CUBLAS_OP_T : CUBLAS_OP_N);

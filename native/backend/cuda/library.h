@@ -5,6 +5,7 @@
 
 #include "core/device_backend.h"
 #include "core/dtype.h"
+#include "core/matmul_flags.h"
 #include "ops/op.h"
 
 namespace ampgrad {
@@ -12,11 +13,14 @@ namespace ampgrad {
 struct CudaHost {
   uint32_t abi = 0;
   void (*set_kernel)(OpId op, DType dtype, void (*fn)(), const void* data) = nullptr;
+  // Memory of a device by the engine's ladder: it collects garbage before it gives up.
+  void* (*allocate)(int device, size_t bytes) = nullptr;
+  const MatmulFlags* matmul = nullptr;
 };
 
 // Changes with everything that crosses the border in memory.
 constexpr uint32_t cuda_abi() {
-  return 1u + 64u * static_cast<uint32_t>(kNumOps) + static_cast<uint32_t>(sizeof(Device));
+  return 1u + 64u * static_cast<uint32_t>(kNumOps) + static_cast<uint32_t>(sizeof(Device)) + 3;
 }
 
 }  // namespace ampgrad

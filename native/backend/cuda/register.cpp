@@ -18,6 +18,10 @@ void set_kernel(OpId op, DType dtype, void (*fn)(), const void* data) {
   KernelTable::set_erased(op, DeviceType::Cuda, dtype, {fn, data});
 }
 
+void* allocate(int device, size_t bytes) {
+  return allocate_or_throw({DeviceType::Cuda, static_cast<int8_t>(device)}, bytes);
+}
+
 // The folder of the addon, with a slash at its end.
 std::string own_folder() {
   Dl_info info;
@@ -35,6 +39,8 @@ std::string open_library(const std::string& path) {
   CudaHost host;
   host.abi = cuda_abi();
   host.set_kernel = &set_kernel;
+  host.allocate = &allocate;
+  host.matmul = &matmul_flags();
   DeviceBackend* backend = nullptr;
   if (const char* reason = open(&host, &backend)) return reason;
   set_cuda_backend(backend);

@@ -3,7 +3,6 @@
 #pragma once
 
 #include "backend/cuda/context.h"
-#include "core/error.h"
 
 namespace ampgrad::cuda {
 
@@ -12,7 +11,7 @@ class Scratch {
   explicit Scratch(size_t bytes)
       : device_(current_context().index),
         bytes_(bytes),
-        data_(bytes == 0 ? nullptr : allocate_or_throw(bytes)) {}
+        data_(bytes == 0 ? nullptr : host().allocate(device_, bytes)) {}
   ~Scratch() {
     if (data_ != nullptr) device_context(device_).allocator->release(data_, bytes_);
   }
@@ -25,13 +24,6 @@ class Scratch {
   }
 
  private:
-  static void* allocate_or_throw(size_t bytes) {
-    void* data = current_context().allocator->allocate(bytes);
-    AG_CHECK(data != nullptr, OutOfMemory, "out of memory on cuda:", current_context().index,
-             ": a kernel needs ", static_cast<int64_t>(bytes), " bytes of working memory");
-    return data;
-  }
-
   int device_;
   size_t bytes_;
   void* data_;
