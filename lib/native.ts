@@ -129,6 +129,18 @@ export interface Native {
   setData(h: Handle, source: Handle): void;
   fromBytes(data: ArrayBufferView, shape: readonly number[], dtype: string): Handle;
   fromShared(data: ArrayBufferView, shape: readonly number[], dtype: string): Handle;
+  /**
+   * Some of `pixels` (uint8 [n, height, width, channels]) with their `labels` (int64 [n]): float32
+   * [k, channels, height, width], each byte replaced by its value in `table` (float32 [channels, 256]).
+   * With `affine`, float32 [2, channels], (byte / 255 - affine[0]) / affine[1] must give the same bits.
+   */
+  gatherImages(
+    pixels: Handle,
+    labels: Handle,
+    indices: Int32Array,
+    table: Handle,
+    affine: Nullable,
+  ): [Handle, Handle];
   copyTo(h: Handle, target: ArrayBufferView): void;
   item(h: Handle): number | bigint | boolean;
   requiresGrad(h: Handle): boolean;

@@ -28,7 +28,7 @@ const layers = [
     folder: 'binding/',
     allowed: [
       /^(core|ops|autograd|amp|runtime)\//,
-      /^backend\/cpu\/(register|parallel)\.h$/,
+      /^backend\/cpu\/(register|parallel|pixels)\.h$/,
       /^backend\/cuda\/register\.h$/,
     ],
   },

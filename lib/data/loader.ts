@@ -509,13 +509,14 @@ function* slices(
   dropLast: boolean,
   stream: Generator | undefined,
 ): Iterable<number[]> {
-  const order = stream === undefined ? undefined : Array.from(stream.permutation(n));
+  const order = stream?.permutation(n);
   const end = dropLast ? n - (n % size) : n;
   for (let at = 0; at < end; at += size) {
-    const length = Math.min(size, n - at);
-    yield order === undefined
-      ? Array.from({ length }, (_, i) => at + i)
-      : order.slice(at, at + length);
+    const batch = new Array<number>(Math.min(size, n - at));
+    for (let i = 0; i < batch.length; ++i) {
+      batch[i] = order === undefined ? at + i : (order[at + i] as number);
+    }
+    yield batch;
   }
 }
 

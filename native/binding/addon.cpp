@@ -17,6 +17,7 @@ NAPI_MODULE_INIT(/* napi_env env, napi_value exports */) {
     export_ops(env, exports);
     export_tensor_functions(env, exports);
     export_data_functions(env, exports);
+    export_pixel_functions(env, exports);
     export_autograd_functions(env, exports);
     export_runtime_functions(env, exports);
     export_amp_functions(env, exports);

@@ -64,6 +64,7 @@ void export_functions(napi_env env, napi_value exports, const Export* list, size
 // Each file's exports.
 void export_tensor_functions(napi_env env, napi_value exports);
 void export_data_functions(napi_env env, napi_value exports);
+void export_pixel_functions(napi_env env, napi_value exports);
 void export_autograd_functions(napi_env env, napi_value exports);
 void export_runtime_functions(napi_env env, napi_value exports);
 void export_amp_functions(napi_env env, napi_value exports);

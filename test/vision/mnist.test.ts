@@ -64,6 +64,10 @@ describe('MNIST', () => {
     ['ToTensor', () => new Compose([new ToTensor()])],
     ['Normalize', () => new Compose([new ToTensor(), new Normalize(0.1307, 0.3081)])],
     ['ConvertImageDtype', () => new Compose([new ToTensor(), new ConvertImageDtype('float16')])],
+    [
+      'normalised twice',
+      () => new Compose([new ToTensor(), new Normalize(0.1307, 0.3081), new Normalize(0.3, -0.7)]),
+    ],
     ['nested', () => new Compose([new Compose([new ToTensor()]), new Normalize([0.5], [0.25])])],
   ];
   test.each(statistics)('a batch equals its samples bit for bit: %s', (_name, transform) => {

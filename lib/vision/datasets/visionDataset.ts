@@ -7,14 +7,17 @@ import { type WorkerRecipe } from '../../data/workers/protocol';
 import { makeError } from '../../errors';
 import { fromBuffer } from '../../functions/creation';
 import { keep } from '../../memory';
-import { type Tensor } from '../../tensor';
+import { native } from '../../native';
+import { handleOf, type Tensor, wrapTensor } from '../../tensor';
 import { Image } from '../image';
 import { sendableTransform } from '../recipes';
+import { type ByteTable, byteTable } from './byteTable';
 import {
   applyTransform,
   checkTransform,
   isBatched,
   PixelBatch,
+  type Transform,
   type TransformLike,
 } from '../transforms/transform';
 
@@ -42,6 +45,10 @@ export abstract class InMemoryImages<X = Tensor, Y = number> extends Dataset<[X,
   /** Names of the classes. */
   abstract readonly classes: readonly string[];
   readonly #memory: InMemory;
+  readonly #pixels: Tensor;
+  /** Of the transform; null where it has none. */
+  #table: ByteTable | null | undefined;
+  #indices = new Int32Array(0);
   #scratch: { bytes: Uint8Array; tensor: Tensor } | undefined;
 
   protected constructor(memory: InMemory, options: VisionOptions<X, Y>) {
@@ -50,6 +57,9 @@ export abstract class InMemoryImages<X = Tensor, Y = number> extends Dataset<[X,
     this.transform = options.transform;
     this.targetTransform = options.targetTransform;
     this.targets = fromBuffer(memory.labels);
+    const { size, labels, pixels } = memory;
+    this.#pixels = keep(fromBuffer(pixels, { shape: [labels.length, ...size] }));
+    keep(this.targets);
   }
 
   get length(): number {
@@ -89,22 +99,55 @@ export abstract class InMemoryImages<X = Tensor, Y = number> extends Dataset<[X,
     return this.#scratch as { bytes: Uint8Array; tensor: Tensor };
   }
 
+  /** The indices of a batch, counted from 0, in memory that is kept for the next batch. */
+  #checked(indices: Indices): Int32Array {
+    const count = indices.length;
+    if (this.#indices.length !== count) this.#indices = new Int32Array(count);
+    const out = this.#indices;
+    const n = this.length;
+    for (let k = 0; k < count; ++k) {
+      const i = indices[k] as number;
+      out[k] =
+        Number.isInteger(i) && i >= 0 && i < n
+          ? i
+          : checkIndex(`${this.constructor.name}.getBatch`, i, n);
+    }
+    return out;
+  }
+
   override getBatch(indices: Indices): Collated<[X, Y]> | undefined {
     const { transform } = this;
     if (transform === undefined || this.targetTransform !== undefined || !isBatched(transform)) {
       return undefined;
     }
+    const chosen = this.#checked(indices);
+    if (this.#table === undefined) {
+      this.#table = byteTable(transform, this.#memory.size[2]) ?? null;
+    }
+    if (this.#table !== null) {
+      const { values, affine } = this.#table;
+      const [images, targets] = native.gatherImages(
+        handleOf(this.#pixels),
+        handleOf(this.targets),
+        chosen,
+        handleOf(values),
+        affine === undefined ? null : handleOf(affine),
+      );
+      return [wrapTensor(images), wrapTensor(targets)] as unknown as Collated<[X, Y]>;
+    }
+    return this.#transformed(transform, chosen);
+  }
+
+  /** The batch of a transform that wants to see the images. */
+  #transformed(transform: Transform<never>, chosen: Int32Array): Collated<[X, Y]> | undefined {
     const { pixels, size, labels } = this.#memory;
     const n = size[0] * size[1] * size[2];
-    const count = indices.length;
-    const where = `${this.constructor.name}.getBatch`;
-    const scratch = this.#scratchOf(count);
-    const targets = new BigInt64Array(count);
-    for (let k = 0; k < count; ++k) {
-      const i = checkIndex(where, indices[k], labels.length);
+    const scratch = this.#scratchOf(chosen.length);
+    const targets = new BigInt64Array(chosen.length);
+    chosen.forEach((i, k) => {
       scratch.bytes.set(pixels.subarray(i * n, (i + 1) * n), k * n);
       targets[k] = labels[i] as bigint;
-    }
+    });
     const images = transform.callBatch(new PixelBatch(scratch.tensor));
     // Images cannot be collated: let the samples say so.
     if (images instanceof PixelBatch) return undefined;

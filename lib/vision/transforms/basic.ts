@@ -13,6 +13,7 @@ import {
   applyTransform,
   checkTransform,
   isBatched,
+  isPointwise,
   PixelBatch,
   Transform,
   type TransformLike,
@@ -39,6 +40,10 @@ export class Compose extends Transform<unknown, Tensor> {
 
   override get batched(): boolean {
     return this.transforms.every(isBatched);
+  }
+
+  override get pointwise(): boolean {
+    return this.transforms.every(isPointwise);
   }
 
   override callBatch(batch: PixelBatch | Tensor): PixelBatch | Tensor {
@@ -91,6 +96,10 @@ export class ToTensor extends Transform<Image | Tensor, Tensor> {
   }
 
   override get batched(): boolean {
+    return true;
+  }
+
+  override get pointwise(): boolean {
     return true;
   }
 
@@ -227,6 +236,10 @@ export class Normalize extends Transform<Tensor, Tensor> {
     return !this.inplace;
   }
 
+  override get pointwise(): boolean {
+    return true;
+  }
+
   override callBatch(batch: PixelBatch | Tensor): Tensor {
     if (batch instanceof PixelBatch) {
       throw makeError('ERR_TYPE', 'Normalize: expected a Tensor, got Images; apply ToTensor first');
@@ -324,6 +337,10 @@ export class ConvertImageDtype extends Transform<Tensor, Tensor> {
   }
 
   override get batched(): boolean {
+    return true;
+  }
+
+  override get pointwise(): boolean {
     return true;
   }
 

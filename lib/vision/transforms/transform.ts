@@ -27,6 +27,14 @@ export abstract class Transform<In = unknown, Out = unknown> {
     throw makeError('ERR_NOT_IMPLEMENTED', `${this.constructor.name}: has no batched form`);
   }
 
+  /**
+   * Whether, besides, each element of the result depends on the channel and the element of the input at
+   * its place alone. A dataset then may ask once for the results of all 256 bytes, and look them up.
+   */
+  get pointwise(): boolean {
+    return false;
+  }
+
   /** What to call the constructor with for an equal transform; undefined where that is not possible. */
   constructorArgs(): readonly unknown[] | undefined {
     return undefined;
@@ -69,4 +77,9 @@ export function applyTransform<Out>(transform: TransformLike<never, Out>, input:
 /** Whether a transform may be applied to whole batches. */
 export function isBatched(transform: TransformLike<never>): transform is Transform<never> {
   return transform instanceof Transform && transform.batched;
+}
+
+/** Whether a transform may be replaced by a table of its results; see {@link Transform.pointwise}. */
+export function isPointwise(transform: TransformLike<never>): boolean {
+  return transform instanceof Transform && transform.batched && transform.pointwise;
 }
