@@ -110,7 +110,9 @@ class Product {
     return {sample, std::min(merged_, p_.batch - sample), u % p_.groups};
   }
 
-  int64_t source_numel() const { return plan_.image.channels * plan_.image.source_channel(); }
+  int64_t source_numel() const {
+    return plan_.image.source_channels * plan_.image.source_channel();
+  }
 
   void pack_weights() {
     packed_ = work_.get(GemmSlot::A, p_.groups * plan_.rows * total_terms_);
@@ -380,12 +382,17 @@ class WeightGrad {
   void* grad_ = nullptr;
 };
 
+// A lone channel has no partner to multiply in the same step.
+bool uses_pairs(DType dtype, int64_t channels) {
+  return dtype == DType::BFloat16 && channels > 1 && kernels_for(dtype).pairs;
+}
+
 void forward_cell(const ConvParams& p, const void*) {
-  const ConvPlan plan = plan_forward(p);
+  const ConvPlan plan = plan_forward(p, uses_pairs(p.dtype, p.x_channels));
   Product(p, plan, p.x, p.y).run();
 }
 void input_grad_cell(const ConvParams& p, const void*) {
-  const ConvPlan plan = plan_input_grad(p);
+  const ConvPlan plan = plan_input_grad(p, uses_pairs(p.dtype, p.y_channels));
   Product(p, plan, p.y, p.x).run();
 }
 void weight_grad_cell(const ConvParams& p, const void*) { WeightGrad(p).run(); }

@@ -56,6 +56,7 @@ struct ConvKernels {
   void (*narrow)(const void* from, int64_t stride, int64_t terms, int64_t count,
                  void* to) = nullptr;
   int64_t rows = 0, cols = 0;  // size of the register tile
+  bool pairs = false;          // has tiles for pairs of bfloat16 numbers
 };
 
 // Elements that may be read (and are never used) beyond an image or a panel.

@@ -67,6 +67,12 @@ Reach reach_of(const ConvParams& p, int dim, int64_t residue) {
   return r;
 }
 
+void set_channels(int64_t channels, bool paired, ConvImage* image) {
+  image->source_channels = channels;
+  image->paired = paired;
+  image->channels = paired ? ceil_div(channels, 2) : channels;
+}
+
 ConvPhase make_phase(const ConvParams& p, const ConvImage& image, const Reach* const (&reach)[3],
                      const int64_t (&residue)[3]) {
   ConvPhase phase;
@@ -79,7 +85,8 @@ ConvPhase make_phase(const ConvParams& p, const ConvImage& image, const Reach* c
   }
   phase.jump[0] = image.plane;
   phase.jump[1] = image.row;
-  for (int64_t c = 0; c < p.y_channels; ++c) {
+  const int64_t step = (image.paired ? 2 : 1) * p.x_channels * kernel_size;
+  for (int64_t c = 0; c < image.channels; ++c) {
     for (size_t d = 0; d < reach[0]->taps.size(); ++d) {
       for (size_t h = 0; h < reach[1]->taps.size(); ++h) {
         for (size_t w = 0; w < reach[2]->taps.size(); ++w) {
@@ -89,7 +96,7 @@ ConvPhase make_phase(const ConvParams& p, const ConvImage& image, const Reach* c
                                reach[2]->offsets[w] + image.before[2]);
           const int64_t tap = (reach[0]->taps[d] * p.kernel[1] + reach[1]->taps[h]) * p.kernel[2] +
                               reach[2]->taps[w];
-          phase.weights.push_back(c * p.x_channels * kernel_size + tap);
+          phase.weights.push_back(c * step + tap);
         }
       }
     }
@@ -100,10 +107,10 @@ ConvPhase make_phase(const ConvParams& p, const ConvImage& image, const Reach* c
 
 }  // namespace
 
-ConvPlan plan_forward(const ConvParams& p) {
+ConvPlan plan_forward(const ConvParams& p, bool paired) {
   ConvPlan plan;
   ConvImage& image = plan.image;
-  image.channels = p.x_channels;
+  set_channels(p.x_channels, paired, &image);
   for (int i = 0; i < 3; ++i) {
     image.size[i] = p.x_size[i];
     image.before[i] = p.padding[i];
@@ -126,13 +133,15 @@ ConvPlan plan_forward(const ConvParams& p) {
   }
   phase.jump[0] = p.stride[0] * image.plane;
   phase.jump[1] = p.stride[1] * image.row;
-  for (int64_t c = 0; c < p.x_channels; ++c) {
+  const int64_t kernel_size = p.kernel[0] * p.kernel[1] * p.kernel[2];
+  for (int64_t c = 0; c < image.channels; ++c) {
+    int64_t weight = c * (paired ? 2 : 1) * kernel_size;
     for (int64_t d = 0; d < p.kernel[0]; ++d) {
       for (int64_t h = 0; h < p.kernel[1]; ++h) {
         for (int64_t w = 0; w < p.kernel[2]; ++w) {
           const int64_t column = w * p.dilation[2];
           image.residues_used[static_cast<size_t>(column % image.step)] = 1;
-          phase.weights.push_back(static_cast<int64_t>(phase.taps.size()));
+          phase.weights.push_back(weight++);
           phase.taps.push_back(c * image.channel + d * p.dilation[0] * image.plane +
                                h * p.dilation[1] * image.row +
                                column % image.step * image.quotient + column / image.step);
@@ -142,16 +151,17 @@ ConvPlan plan_forward(const ConvParams& p) {
   }
   finish_phase(&phase);
   plan.rows = p.y_channels;
-  plan.weight_row = phase.terms();
+  plan.weight_row = p.x_channels * kernel_size;
+  plan.weight_pair = kernel_size;
   plan.result_pixels = element_count(DimsView(p.y_size, 3));
   plan.phases.push_back(std::move(phase));
   return plan;
 }
 
-ConvPlan plan_input_grad(const ConvParams& p) {
+ConvPlan plan_input_grad(const ConvParams& p, bool paired) {
   ConvPlan plan;
   ConvImage& image = plan.image;
-  image.channels = p.y_channels;
+  set_channels(p.y_channels, paired, &image);
   std::vector<Reach> reach[3];
   for (int i = 0; i < 3; ++i) {
     int64_t least = 0;
@@ -181,6 +191,7 @@ ConvPlan plan_input_grad(const ConvParams& p) {
   }
   plan.rows = p.x_channels;
   plan.weight_row = p.kernel[0] * p.kernel[1] * p.kernel[2];
+  plan.weight_pair = p.x_channels * plan.weight_row;
   plan.result_pixels = element_count(DimsView(p.x_size, 3));
   return plan;
 }

@@ -12,7 +12,9 @@ namespace ampgrad::cpu {
 
 // One group of channels of one sample, as prepared for the product.
 struct ConvImage {
-  int64_t channels = 0;
+  int64_t channels = 0;  // elements of the image: channels, or pairs of them
+  int64_t source_channels = 0;
+  bool paired = false;            // an element holds two neighbouring channels, bfloat16 both
   int64_t size[3] = {1, 1, 1};    // of the source
   int64_t before[3] = {0, 0, 0};  // zeros in front of it
   int64_t padded[3] = {1, 1, 1};
@@ -52,12 +54,13 @@ struct ConvPlan {
   std::vector<ConvPhase> phases;
   int64_t rows = 0;           // channels of the result, per group
   int64_t weight_row = 0;     // distance of two rows' weights
+  int64_t weight_pair = 0;    // and of the weights of two channels of the image
   int64_t result_pixels = 0;  // of one channel of the result
 };
 
-// y from x.
-ConvPlan plan_forward(const ConvParams& p);
+// y from x. Terms of a plan of pairs stand for the products of two channels.
+ConvPlan plan_forward(const ConvParams& p, bool paired = false);
 // x from y: one phase for each residue of x's index modulo the stride.
-ConvPlan plan_input_grad(const ConvParams& p);
+ConvPlan plan_input_grad(const ConvParams& p, bool paired = false);
 
 }  // namespace ampgrad::cpu

@@ -9,130 +9,17 @@
 #endif
 
 #include <algorithm>
-#include <cstring>
 
-#include "backend/cpu/conv_kernels.h"
+#include "backend/cpu/conv_image-inl.h"
 #include "backend/cpu/gemm_kernels.h"
-#include "backend/cpu/gemm_micro-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ampgrad::cpu::HWY_NAMESPACE {
 
-// Terms summed in registers, and pixels of a packed block.
-inline constexpr int64_t kConvTerms = 384;
+// Pixels of a packed block.
 inline constexpr int64_t kConvPixels = 256;
 // Rows up to which packed panels would not be used often enough.
 inline constexpr int64_t kConvDirectRows = 2 * kMaxRows;
-
-HWY_INLINE int64_t conv_ceil_div(int64_t x, int64_t unit) { return (x + unit - 1) / unit; }
-
-// ---- image --------------------------------------------------------------------------------------
-
-template <class T>
-HWY_INLINE void widen_row(const T* HWY_RESTRICT from, int64_t n, AccOf<T>* HWY_RESTRICT to) {
-  if constexpr (std::is_same_v<T, AccOf<T>>) {
-    memcpy(to, from, static_cast<size_t>(n) * sizeof(T));
-  } else {
-    const hn::ScalableTag<AccOf<T>> d;
-    const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-    int64_t i = 0;
-    for (; i + lanes <= n; i += lanes) hn::StoreU(load_widened(d, from + i), d, to + i);
-    for (; i < n; ++i) to[i] = widen_one(from[i]);
-  }
-}
-
-template <class T>
-HWY_INLINE void prepare_row(const ConvImage& image, const T* from, AccOf<T>* to) {
-  using Acc = AccOf<T>;
-  const int64_t size = image.size[2];
-  const int64_t before = image.before[2];
-  for (int64_t r = 0; r < image.step; ++r) {
-    Acc* part = to + r * image.quotient;
-    if (image.residues_used[static_cast<size_t>(r)] == 0) continue;
-    // Column i of the part is source column i * step + r - before.
-    const int64_t first = std::clamp<int64_t>(
-        conv_ceil_div(std::max<int64_t>(before - r, 0), image.step), 0, image.quotient);
-    const int64_t end = std::clamp<int64_t>(
-        conv_ceil_div(std::max<int64_t>(size + before - r, 0), image.step), first, image.quotient);
-    std::fill(part, part + first, Acc{0});
-    const T* source = from + first * image.step + r - before;
-    if (image.step == 1) {
-      widen_row(source, end - first, part + first);
-    } else {
-      for (int64_t i = 0; i < end - first; ++i) {
-        part[first + i] = widen_one(source[i * image.step]);
-      }
-    }
-    std::fill(part + end, part + image.quotient, Acc{0});
-  }
-}
-
-template <class T>
-void conv_prepare(const ConvImage& image, const void* source, int64_t first, int64_t end,
-                  void* out) {
-  using Acc = AccOf<T>;
-  const T* base = static_cast<const T*>(source);
-  for (int64_t c = first; c < end; ++c) {
-    for (int64_t d = 0; d < image.padded[0]; ++d) {
-      for (int64_t h = 0; h < image.padded[1]; ++h) {
-        if (image.rows_used[static_cast<size_t>(h)] == 0) continue;
-        Acc* to = static_cast<Acc*>(out) + c * image.channel + d * image.plane + h * image.row;
-        const int64_t sd = d - image.before[0];
-        const int64_t sh = h - image.before[1];
-        if (sd < 0 || sd >= image.size[0] || sh < 0 || sh >= image.size[1]) {
-          std::fill(to, to + image.row, Acc{0});
-          continue;
-        }
-        const int64_t row = (c * image.size[0] + sd) * image.size[1] + sh;
-        prepare_row(image, base + row * image.size[2], to);
-      }
-    }
-  }
-}
-
-// ---- weights ------------------------------------------------------------------------------------
-
-// Blocks of terms are equal; within one, panels of rows follow each other, term by term.
-struct TermBlocks {
-  explicit TermBlocks(int64_t terms)
-      : count(std::max<int64_t>(conv_ceil_div(terms, kConvTerms), 1)),
-        size(std::max<int64_t>((conv_ceil_div(terms, count) + 3) / 4 * 4, 1)) {}
-  int64_t count, size;
-};
-
-// Rows are shared out evenly among the panels.
-struct Panels {
-  explicit Panels(int64_t rows) : rows(rows), count(conv_ceil_div(rows, kMaxRows)) {}
-  int64_t height(int64_t panel) const { return rows / count + (panel < rows % count ? 1 : 0); }
-  int64_t first(int64_t panel) const {
-    return panel * (rows / count) + std::min(panel, rows % count);
-  }
-  int64_t rows, count;
-};
-
-template <class T>
-void conv_pack_weights(const ConvPlan& plan, const ConvPhase& phase, const void* weights,
-                       int64_t first, int64_t end, void* packed) {
-  using Acc = AccOf<T>;
-  const Panels panels(plan.rows);
-  const int64_t terms = phase.terms();
-  const TermBlocks blocks(terms);
-  const T* base = static_cast<const T*>(weights);
-  for (int64_t panel = first; panel < end; ++panel) {
-    const int64_t row = panels.first(panel);
-    const int64_t height = panels.height(panel);
-    for (int64_t k = 0; k < terms; k += blocks.size) {
-      const int64_t n = std::min(blocks.size, terms - k);
-      Acc* to = static_cast<Acc*>(packed) + k * plan.rows + row * n;
-      for (int64_t p = 0; p < n; ++p) {
-        const T* from = base + row * plan.weight_row + phase.weights[static_cast<size_t>(k + p)];
-        for (int64_t r = 0; r < height; ++r) {
-          to[p * height + r] = widen_one(from[r * plan.weight_row]);
-        }
-      }
-    }
-  }
-}
 
 // ---- product ------------------------------------------------------------------------------------
 
@@ -201,6 +88,7 @@ class ConvBlock {
         out_(static_cast<T*>(t.out) + t.phase->out_offset),
         panels_(t.plan->rows),
         blocks_(t.phase->terms()),
+        dot_(t.plan->image.paired ? bf16_dot_table() : nullptr),
         lanes_(static_cast<int64_t>(hn::Lanes(hn::ScalableTag<Acc>()))),
         width_(kMaxVectors * lanes_),
         in_place_(std::is_same_v<T, Acc> && t.one_sample && t.phase->flat()),
@@ -210,7 +98,7 @@ class ConvBlock {
         end_row_(panels_.first(t.end_panel)) {}
 
   void run() {
-    const bool direct = plan_.rows <= kConvDirectRows && plan_.image.copied;
+    const bool direct = plan_.rows <= kConvDirectRows && plan_.image.copied && dot_ == nullptr;
     if constexpr (std::is_same_v<T, Acc>) {
       if (direct && in_place_ && plan_.rows == 1 && blocks_.count == 1) {
         lone_row();
@@ -397,18 +285,29 @@ class ConvBlock {
       for (int64_t q = t_.first_panel; q < t_.end_panel; ++q) {
         const int64_t row = panels_.first(q);
         const int64_t height = panels_.height(q);
-        const auto micro = kMicroTable<Acc>.fn[height - 1][width / lanes_ - 1][1];
         const Acc* a = weights_ + k * plan_.rows + row * terms;
         Acc* to = sums_ + row * sums_row_ + i;
         if (cols == width) {
-          micro(terms, a, 1, height, panel, width, to, sums_row_, true);
+          multiply(terms, a, height, panel, width, to, sums_row_, true);
         } else {
           HWY_ALIGN Acc tile[kMaxRows * kMaxVectors * HWY_MAX_BYTES / sizeof(Acc)];
-          micro(terms, a, 1, height, panel, width, tile, width, false);
+          multiply(terms, a, height, panel, width, tile, width, false);
           add_tile(tile, width, height, cols, to);
         }
       }
     }
+  }
+
+  void multiply(int64_t terms, const Acc* a, int64_t height, const Acc* panel, int64_t width,
+                Acc* to, int64_t to_row, bool add) const {
+    if constexpr (std::is_same_v<T, BFloat16>) {
+      if (dot_ != nullptr) {
+        dot_->fn[height - 1][width / lanes_ - 1](terms, a, panel, to, to_row, add);
+        return;
+      }
+    }
+    kMicroTable<Acc>.fn[height - 1][width / lanes_ - 1][1](terms, a, 1, height, panel, width, to,
+                                                           to_row, add);
   }
 
   void add_tile(const Acc* tile, int64_t width, int64_t rows, int64_t cols, Acc* to) const {
@@ -487,6 +386,7 @@ class ConvBlock {
   T* out_;
   const Panels panels_;
   const TermBlocks blocks_;
+  const Bf16DotTable* const dot_;  // of bfloat16 pairs, or nullptr
   const int64_t lanes_;
   const int64_t width_;
   const bool in_place_;

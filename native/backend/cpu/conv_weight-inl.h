@@ -246,6 +246,10 @@ ConvKernels make_conv_kernels() {
   k.narrow = conv_narrow<T>;
   k.rows = kMaxRows;
   k.cols = kMaxVectors * lanes;
+#if HWY_TARGET == HWY_AVX3
+  static_assert(kMaxRows == kDotRows);
+  k.pairs = std::is_same_v<T, BFloat16> && bf16_dot_table() != nullptr;
+#endif
   return k;
 }
 
