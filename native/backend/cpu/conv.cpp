@@ -238,6 +238,9 @@ class WeightGrad {
         taps_(p.kernel[0] * p.kernel[1] * p.kernel[2]),
         pixels_(phase_.pixels()),
         dots_(p.y_channels <= kFewChannels),
+        pairs_(kernels_.pairs && !dots_),
+        steps_(pairs_ ? phase_.pairs() : pixels_),
+        element_(pairs_ ? size_ : acc_),
         width_(dots_ ? 1 : kernels_.cols),
         columns_(ceil_div(p.y_channels, width_) * width_),
         channels_(std::min(p.x_channels, ceil_div(2 * kernels_.rows, taps_))) {}
@@ -246,7 +249,7 @@ class WeightGrad {
     const int64_t sums = p_.groups * p_.x_channels * taps_ * columns_;
     sums_ = work_.get(GemmSlot::A, sums);
     std::fill_n(static_cast<char*>(sums_), sums * acc_, 0);
-    const int64_t sample_bytes = p_.groups * columns_ * pixels_ * acc_;
+    const int64_t sample_bytes = p_.groups * columns_ * steps_ * acc_;
     const int64_t most = std::max<int64_t>(1, kGradBytes / std::max<int64_t>(sample_bytes, 1));
     for (int64_t n = 0; n < p_.batch; n += most) add_samples(n, std::min(most, p_.batch - n));
     write();
@@ -255,7 +258,7 @@ class WeightGrad {
  private:
   // The gradient of all groups of some samples: panel by panel, sample by sample within one.
   void pack_grad(int64_t first, int64_t samples) {
-    grad_ = work_.get(GemmSlot::Shared, p_.groups * columns_ * pixels_ * samples);
+    grad_ = work_.get(GemmSlot::Shared, p_.groups * columns_ * steps_ * samples);
     const int64_t panels = columns_ / width_;
     const int64_t grain = std::max<int64_t>(1, (1 << 14) / std::max<int64_t>(pixels_ * width_, 1));
     parallel_for(p_.groups * panels * samples, grain, [&](int64_t begin, int64_t end) {
@@ -265,11 +268,13 @@ class WeightGrad {
         const int64_t group = i / samples / panels;
         const int64_t at = ((first + s) * p_.groups + group) * p_.y_channels * pixels_;
         void* to = advance(
-            grad_, (group * columns_ + panel * width_) * pixels_ * samples + s * pixels_ * width_,
+            grad_, (group * columns_ + panel * width_) * steps_ * samples + s * steps_ * width_,
             acc_);
         const void* from = advance(p_.y, at, size_);
         if (dots_) {
           kernels_.widen(advance(from, panel * pixels_, size_), pixels_, to);
+        } else if (pairs_) {
+          kernels_.pack_grad_pairs(phase_, from, p_.y_channels, panel * width_, to);
         } else {
           kernels_.pack_grad(from, p_.y_channels, pixels_, panel * width_, to);
         }
@@ -327,7 +332,8 @@ class WeightGrad {
         const char* source =
             advance(p_.x, (at * p_.x_channels + channel) * image.source_channel(), size_);
         if (image.copied) {
-          kernels_.prepare(image, source, 0, count, prepared + i * t.image_sample * acc_);
+          (pairs_ ? kernels_.prepare_raw : kernels_.prepare)(
+              image, source, 0, count, prepared + i * t.image_sample * element_);
         }
         t.image = image.copied ? prepared : source;
       }
@@ -338,14 +344,18 @@ class WeightGrad {
   void accumulate(ConvWeightTask t, int64_t group, int64_t s, int64_t samples) const {
     const int64_t first = t.first;
     const int64_t end = t.first + t.count;
-    const char* base = advance(grad_, group * columns_ * pixels_ * samples, acc_);
+    const char* base = advance(grad_, group * columns_ * steps_ * samples, acc_);
     for (int64_t k = first; k < end; k += width_) {
-      // The kernels find panel k at k * pixels of the task's samples.
-      const int64_t at = k * pixels_ * samples + s * pixels_ * width_;
+      // The kernels find panel k at k * steps of the task's samples.
+      const int64_t at = k * steps_ * samples + s * steps_ * width_;
       t.first = k;
       t.count = std::min(width_, end - k);
-      t.grad = advance(base, at - k * pixels_ * t.samples, acc_);
-      (dots_ ? kernels_.weight_grad_rows : kernels_.weight_grad)(t);
+      t.grad = advance(base, at - k * steps_ * t.samples, acc_);
+      if (pairs_) {
+        kernels_.weight_grad_pairs(t);
+      } else {
+        (dots_ ? kernels_.weight_grad_rows : kernels_.weight_grad)(t);
+      }
     }
   }
 
@@ -375,6 +385,9 @@ class WeightGrad {
   const int64_t taps_;
   const int64_t pixels_;
   const bool dots_;
+  const bool pairs_;       // of bfloat16 pixels
+  const int64_t steps_;    // of a panel of the gradient, per sample
+  const int64_t element_;  // bytes of an image's element
   const int64_t width_;
   const int64_t columns_;   // y channels, padded to whole panels
   const int64_t channels_;  // x channels of a unit

@@ -25,12 +25,12 @@ HWY_INLINE int64_t conv_ceil_div(int64_t x, int64_t unit) { return (x + unit - 1
 
 // ---- image --------------------------------------------------------------------------------------
 
-template <class T>
-HWY_INLINE void widen_row(const T* HWY_RESTRICT from, int64_t n, AccOf<T>* HWY_RESTRICT to) {
-  if constexpr (std::is_same_v<T, AccOf<T>>) {
+template <class T, class Out>
+HWY_INLINE void widen_row(const T* HWY_RESTRICT from, int64_t n, Out* HWY_RESTRICT to) {
+  if constexpr (std::is_same_v<T, Out>) {
     memcpy(to, from, static_cast<size_t>(n) * sizeof(T));
   } else {
-    const hn::ScalableTag<AccOf<T>> d;
+    const hn::ScalableTag<Out> d;
     const auto lanes = static_cast<int64_t>(hn::Lanes(d));
     int64_t i = 0;
     for (; i + lanes <= n; i += lanes) hn::StoreU(load_widened(d, from + i), d, to + i);
@@ -67,11 +67,10 @@ inline void interleave_row(const BFloat16* HWY_RESTRICT a, const BFloat16* HWY_R
 }
 
 // n elements of a row from `at` on, `step` apart.
-template <class T>
-HWY_INLINE void copy_row(const RowSource<T>& from, int64_t at, int64_t step, int64_t n,
-                         AccOf<T>* to) {
+template <class T, class Out>
+HWY_INLINE void copy_row(const RowSource<T>& from, int64_t at, int64_t step, int64_t n, Out* to) {
   const T* first = from.first + at;
-  if constexpr (std::is_same_v<T, BFloat16>) {
+  if constexpr (std::is_same_v<T, BFloat16> && std::is_same_v<Out, float>) {
     if (from.paired) {
       const T* second = from.second == nullptr ? nullptr : from.second + at;
       if (step == 1 && second != nullptr) return interleave_row(first, second, n, to);
@@ -82,25 +81,30 @@ HWY_INLINE void copy_row(const RowSource<T>& from, int64_t at, int64_t step, int
     }
   }
   if (step == 1) return widen_row(first, n, to);
-  for (int64_t i = 0; i < n; ++i) to[i] = widen_one(first[i * step]);
+  for (int64_t i = 0; i < n; ++i) {
+    if constexpr (std::is_same_v<T, Out>) {
+      to[i] = first[i * step];
+    } else {
+      to[i] = widen_one(first[i * step]);
+    }
+  }
 }
 
-template <class T>
-HWY_INLINE void prepare_row(const ConvImage& image, const RowSource<T>& from, AccOf<T>* to) {
-  using Acc = AccOf<T>;
+template <class T, class Out>
+HWY_INLINE void prepare_row(const ConvImage& image, const RowSource<T>& from, Out* to) {
   const int64_t size = image.size[2];
   const int64_t before = image.before[2];
   for (int64_t r = 0; r < image.step; ++r) {
-    Acc* part = to + r * image.quotient;
+    Out* part = to + r * image.quotient;
     if (image.residues_used[static_cast<size_t>(r)] == 0) continue;
     // Column i of the part is source column i * step + r - before.
     const int64_t first = std::clamp<int64_t>(
         conv_ceil_div(std::max<int64_t>(before - r, 0), image.step), 0, image.quotient);
     const int64_t end = std::clamp<int64_t>(
         conv_ceil_div(std::max<int64_t>(size + before - r, 0), image.step), first, image.quotient);
-    std::fill(part, part + first, Acc{0});
+    std::fill(part, part + first, Out{0});
     copy_row(from, first * image.step + r - before, image.step, end - first, part + first);
-    std::fill(part + end, part + image.quotient, Acc{0});
+    std::fill(part + end, part + image.quotient, Out{0});
   }
 }
 
@@ -113,20 +117,19 @@ HWY_INLINE RowSource<T> row_source(const ConvImage& image, const T* base, int64_
   return {first, lone ? nullptr : first + image.source_channel(), true};
 }
 
-template <class T>
+template <class T, class Out = AccOf<T>>
 void conv_prepare(const ConvImage& image, const void* source, int64_t first, int64_t end,
                   void* out) {
-  using Acc = AccOf<T>;
   const T* base = static_cast<const T*>(source);
   for (int64_t c = first; c < end; ++c) {
     for (int64_t d = 0; d < image.padded[0]; ++d) {
       for (int64_t h = 0; h < image.padded[1]; ++h) {
         if (image.rows_used[static_cast<size_t>(h)] == 0) continue;
-        Acc* to = static_cast<Acc*>(out) + c * image.channel + d * image.plane + h * image.row;
+        Out* to = static_cast<Out*>(out) + c * image.channel + d * image.plane + h * image.row;
         const int64_t sd = d - image.before[0];
         const int64_t sh = h - image.before[1];
         if (sd < 0 || sd >= image.size[0] || sh < 0 || sh >= image.size[1]) {
-          std::fill(to, to + image.row, Acc{0});
+          std::fill(to, to + image.row, Out{0});
           continue;
         }
         const int64_t offset = (sd * image.size[1] + sh) * image.size[2];

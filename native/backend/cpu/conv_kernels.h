@@ -56,8 +56,29 @@ struct ConvKernels {
   void (*narrow)(const void* from, int64_t stride, int64_t terms, int64_t count,
                  void* to) = nullptr;
   int64_t rows = 0, cols = 0;  // size of the register tile
-  bool pairs = false;          // has tiles for pairs of bfloat16 numbers
+  // For pairs of bfloat16 numbers, where the processor multiplies them: an image as it is, panels
+  // of the gradient by pairs of pixels (line by line, a lone last pixel with 0), and the sums.
+  bool pairs = false;
+  void (*prepare_raw)(const ConvImage& layout, const void* source, int64_t first, int64_t end,
+                      void* image) = nullptr;
+  void (*pack_grad_pairs)(const ConvPhase& phase, const void* grad, int64_t channels, int64_t first,
+                          void* panel) = nullptr;
+  void (*weight_grad_pairs)(const ConvWeightTask& task) = nullptr;
 };
+
+// Pairs of pixels that are neighbours in the image, perhaps with one more pixel at the end.
+struct PairSegment {
+  int64_t base = 0, pairs = 0;
+  bool lone = false;
+};
+
+// sums[r * sums_stride + k] += image pairs at tap r * gradient pairs, fn[taps - 1]; nullptr where
+// the machine has no such instructions.
+struct Bf16WeightTable {
+  void (*fn[14])(const uint16_t* image, const int64_t* taps, const PairSegment* segments,
+                 int64_t count, const float* grad, float* sums, int64_t sums_stride);
+};
+const Bf16WeightTable* bf16_weight_table();
 
 // Elements that may be read (and are never used) beyond an image or a panel.
 inline constexpr int64_t kConvSlack = 128;

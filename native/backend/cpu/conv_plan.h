@@ -41,6 +41,8 @@ struct ConvPhase {
   int64_t max_tap = 0;
 
   int64_t pixels() const { return out[0] * out[1] * out[2]; }
+  // Of neighbours in a line; a lone last pixel counts as one.
+  int64_t pairs() const { return out[0] * out[1] * ((out[2] + 1) / 2); }
   int64_t terms() const { return static_cast<int64_t>(taps.size()); }
   // Are the pixels, in order, neighbours in the result?
   bool flat() const {

@@ -125,6 +125,82 @@ void conv_weight_grad(const ConvWeightTask& t) {
   }
 }
 
+#if HWY_TARGET == HWY_AVX3
+// Two pixels a step: a line's last one is followed by zeros where it has no partner.
+inline void conv_pack_grad_pairs(const ConvPhase& phase, const void* grad, int64_t channels,
+                                 int64_t first, void* panel) {
+  constexpr int64_t kWidth = kMaxVectors * 16;
+  constexpr int64_t kChunk = 64;
+  const int64_t pixels = phase.pixels();
+  const int64_t valid = std::min(kWidth, channels - first);
+  const int64_t line = phase.out[2];
+  const auto* from = static_cast<const BFloat16*>(grad) + first * pixels;
+  auto* to = static_cast<float*>(panel);
+  if (line % 2 == 0) {
+    pack_pairs(from, pixels, 1, valid, valid, kWidth, pixels, to);
+    return;
+  }
+  const hn::ScalableTag<float> d;
+  const hn::Repartition<uint32_t, decltype(d)> d32;
+  HWY_ALIGN float singles[(kChunk + 1) * kWidth];
+  for (int64_t begin = 0; begin < pixels; begin += line) {
+    for (int64_t p = 0; p < line; p += kChunk) {
+      const int64_t n = std::min(kChunk, line - p);
+      pack_panel(from + begin + p, pixels, 1, valid, valid, kWidth, n, singles);
+      if (n % 2 != 0) std::fill_n(singles + n * kWidth, kWidth, 0.0F);
+      for (int64_t i = 0; i < n; i += 2) {
+        for (int64_t w = 0; w < kWidth; w += 16, to += 16) {
+          const float* low = singles + i * kWidth + w;
+          const auto a = hn::ShiftRight<16>(hn::BitCast(d32, hn::Load(d, low)));
+          const auto b = hn::BitCast(d32, hn::Load(d, low + kWidth));
+          hn::StoreU(hn::BitCast(d, hn::Or(a, b)), d, to);
+        }
+      }
+    }
+  }
+}
+
+// The runs of pairs [begin, end) of a phase, counted through the samples.
+inline int64_t pair_segments(const ConvWeightTask& t, int64_t begin, int64_t end,
+                             PairSegment* segments) {
+  const ConvPhase& phase = *t.phase;
+  const int64_t lines = phase.out[0] * phase.out[1];
+  const int64_t steps = (phase.out[2] + 1) / 2;
+  int64_t count = 0;
+  for (int64_t at = begin; at < end;) {
+    const int64_t first = at % steps;
+    const int64_t n = std::min(steps - first, end - at);
+    const int64_t row = at / steps % lines;
+    const bool lone = 2 * (first + n) > phase.out[2];
+    segments[count++] = {at / steps / lines * t.image_sample + row / phase.out[1] * phase.jump[0] +
+                             row % phase.out[1] * phase.jump[1] + 2 * first,
+                         lone ? n - 1 : n, lone};
+    at += n;
+  }
+  return count;
+}
+
+inline void conv_weight_grad_pairs(const ConvWeightTask& t) {
+  constexpr int64_t kWidth = kMaxVectors * 16;
+  const int64_t steps = t.phase->pairs() * t.samples;
+  const Panels panels(t.num_taps);
+  const Bf16WeightTable& table = *bf16_weight_table();
+  PairSegment segments[kGradPixels];
+  for (int64_t begin = 0; begin < steps; begin += kGradPixels) {
+    const int64_t count = pair_segments(t, begin, std::min(begin + kGradPixels, steps), segments);
+    for (int64_t k = t.first; k < t.first + t.count; k += kWidth) {
+      const float* grad = static_cast<const float*>(t.grad) + k * steps + begin * kWidth;
+      for (int64_t q = 0; q < panels.count; ++q) {
+        const int64_t tap = panels.first(q);
+        table.fn[panels.height(q) - 1](
+            static_cast<const uint16_t*>(t.image), t.taps + tap, segments, count, grad,
+            static_cast<float*>(t.sums) + tap * t.sums_stride + k, t.sums_stride);
+      }
+    }
+  }
+}
+#endif
+
 // Loads that leave out lanes without touching their memory.
 #if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
 inline constexpr bool kMaskedLoads = true;
@@ -248,7 +324,12 @@ ConvKernels make_conv_kernels() {
   k.cols = kMaxVectors * lanes;
 #if HWY_TARGET == HWY_AVX3
   static_assert(kMaxRows == kDotRows);
-  k.pairs = std::is_same_v<T, BFloat16> && bf16_dot_table() != nullptr;
+  if constexpr (std::is_same_v<T, BFloat16>) {
+    k.pairs = bf16_dot_table() != nullptr;
+    k.prepare_raw = conv_prepare<T, T>;
+    k.pack_grad_pairs = conv_pack_grad_pairs;
+    k.weight_grad_pairs = conv_weight_grad_pairs;
+  }
 #endif
   return k;
 }
