@@ -52,7 +52,7 @@ struct ConvKernels {
   // The same from plain rows of the gradient, for groups of a few channels.
   void (*weight_grad_rows)(const ConvWeightTask& task) = nullptr;
   void (*widen)(const void* from, int64_t n, void* to) = nullptr;
-  // to[k * terms + t] = from[t * stride + k] for k < count.
+  // to[k * terms + t] = from[t * stride + k] for k < count, at most kNarrowRows.
   void (*narrow)(const void* from, int64_t stride, int64_t terms, int64_t count,
                  void* to) = nullptr;
   int64_t rows = 0, cols = 0;  // size of the register tile
@@ -82,6 +82,8 @@ const Bf16WeightTable* bf16_weight_table();
 
 // Elements that may be read (and are never used) beyond an image or a panel.
 inline constexpr int64_t kConvSlack = 128;
+// Rows of a weight gradient written at once.
+inline constexpr int64_t kNarrowRows = 16;
 
 ConvKernels conv_kernels_f32();
 ConvKernels conv_kernels_f64();

@@ -227,6 +227,8 @@ class ConvBlock {
       pack_exactly(segments, count, width, taps, terms, to);
     } else if (count == 1) {
       pack_run(image_ + segments[0].base, width, taps, terms, to);
+    } else if (count == 2 && width == width_) {
+      pack_two(segments, taps, terms, to);
     } else {
       pack_runs(segments, count, width, taps, terms, to);
     }
@@ -245,6 +247,27 @@ class ConvBlock {
       const auto v1 = hn::LoadU(d, from + taps[p] + lanes_);
       hn::StoreU(v0, d, to + p * width);
       hn::StoreU(v1, d, to + p * width + lanes_);
+    }
+  }
+
+  // Two lines side by side, one of the vectors blended from both.
+  void pack_two(const Segment* segments, const int64_t* taps, int64_t terms, Acc* to) const {
+    const hn::ScalableTag<Acc> d;
+    const Acc* first = image_ + segments[0].base;
+    const Acc* second = image_ + segments[1].base - segments[1].at;
+    const bool early = segments[1].at <= lanes_;
+    const int64_t mixed = early ? 0 : lanes_;
+    const auto mask = hn::FirstN(d, static_cast<size_t>(segments[1].at - mixed));
+    const Acc* pure = early ? second + lanes_ : first;
+    first += mixed;
+    second += mixed;
+    for (int64_t p = 0; p < terms; ++p) {
+      const auto a = hn::LoadU(d, first + taps[p]);
+      const auto b = hn::LoadU(d, second + taps[p]);
+      const auto c = hn::LoadU(d, pure + taps[p]);
+      hn::StoreU(hn::IfThenElse(mask, a, b), d, to + mixed);
+      hn::StoreU(c, d, to + lanes_ - mixed);
+      to += width_;
     }
   }
 
@@ -353,7 +376,16 @@ class ConvBlock {
 
   // One rounding into the result, wherever its pixels lie.
   void finish(int64_t j, int64_t n) {
-    const hn::ScalableTag<Acc> d;
+    if (phase_.flat()) {
+      const int64_t size = phase_.pixels();
+      for (int64_t at = 0; at < n;) {
+        const int64_t w = (j + at) % size;
+        const int64_t count = std::min(size - w, n - at);
+        write_line(at, count, out_ + (j + at) / size * t_.out_sample + w);
+        at += count;
+      }
+      return;
+    }
     for (int64_t at = 0; at < n;) {
       const int64_t pixel = j + at;
       const int64_t w = pixel % phase_.out[2];
@@ -363,18 +395,30 @@ class ConvBlock {
       T* line_out = out_ + line / lines_ * t_.out_sample +
                     row / phase_.out[1] * phase_.out_stride[0] +
                     row % phase_.out[1] * phase_.out_stride[1] + w * phase_.out_stride[2];
-      for (int64_t r = first_row_; r < end_row_; ++r) {
-        const Acc* from = sums_ + r * sums_row_ + at;
-        T* to = line_out + r * plan_.result_pixels;
-        int64_t i = 0;
-        if (phase_.out_stride[2] == 1) {
-          for (; i + lanes_ <= count; i += lanes_) {
-            store_narrowed(d, hn::LoadU(d, from + i), to + i);
-          }
-        }
-        for (; i < count; ++i) narrow_one(from[i], to + i * phase_.out_stride[2]);
-      }
+      write_line(at, count, line_out);
       at += count;
+    }
+  }
+
+  // `count` pixels of every row; what fills no vector is rounded beside the result.
+  void write_line(int64_t at, int64_t count, T* line) const {
+    const hn::ScalableTag<Acc> d;
+    const int64_t stride = phase_.out_stride[2];
+    HWY_ALIGN T rest[HWY_MAX_BYTES / sizeof(Acc)];
+    for (int64_t r = first_row_; r < end_row_; ++r) {
+      const Acc* from = sums_ + r * sums_row_ + at;
+      T* to = line + r * plan_.result_pixels;
+      if (stride != 1) {
+        for (int64_t i = 0; i < count; ++i) narrow_one(from[i], to + i * stride);
+        continue;
+      }
+      int64_t i = 0;
+      for (; i + lanes_ <= count; i += lanes_) {
+        store_narrowed(d, hn::LoadU(d, from + i), to + i);
+      }
+      if (i == count) continue;
+      store_narrowed(d, hn::LoadU(d, from + i), rest);
+      std::copy_n(rest, count - i, to + i);
     }
   }
 

@@ -297,13 +297,23 @@ void conv_widen(const void* from, int64_t n, void* to) {
 
 template <class T>
 void conv_narrow(const void* from, int64_t stride, int64_t terms, int64_t count, void* to) {
+  using Acc = AccOf<T>;
   constexpr int64_t kTerms = 16;  // a cache line of the result, as many lines of the sums
-  const auto* sums = static_cast<const AccOf<T>*>(from);
+  const hn::ScalableTag<Acc> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const auto* sums = static_cast<const Acc*>(from);
   T* out = static_cast<T*>(to);
+  HWY_ALIGN Acc turned[kNarrowRows * kTerms + kPanelSlack];
   for (int64_t t = 0; t < terms; t += kTerms) {
-    const int64_t end = std::min(t + kTerms, terms);
+    const int64_t n = std::min(kTerms, terms - t);
+    pack_panel(sums + t * stride, stride, 1, n, n, kTerms, count, turned);
     for (int64_t k = 0; k < count; ++k) {
-      for (int64_t i = t; i < end; ++i) narrow_one(sums[i * stride + k], out + k * terms + i);
+      T* row = out + k * terms + t;
+      int64_t i = 0;
+      for (; i + lanes <= n; i += lanes) {
+        store_narrowed(d, hn::Load(d, turned + k * kTerms + i), row + i);
+      }
+      for (; i < n; ++i) narrow_one(turned[k * kTerms + i], row + i);
     }
   }
 }

@@ -104,12 +104,7 @@ struct ArgExtreme {
     }
     const T best = kMax ? max_run(p, n) : min_run(p, n);
     if (acc->index >= 0 && !math::beats<kMax>(best, acc->value)) return;
-    int64_t i = 0;
-    if (best != best) {
-      while (p[i] == p[i]) ++i;
-    } else {
-      while (p[i] != best) ++i;
-    }
+    const int64_t i = find_run(p, n, best);
     *acc = {p[i], first + i};
   }
   static void rows(const T* p, int64_t stride, int64_t rows, int64_t cols, int64_t first,

@@ -129,6 +129,10 @@ class ReduceDriver {
 
   void fold_direct(int64_t offset, int64_t begin, int64_t end, Acc* acc) const {
     const int64_t inner = reduced_.inner_size();
+    if (reduced_.sizes.size() <= 1 && end - begin <= kDriverBlock) {
+      P::run(reinterpret_cast<const Input*>(at(offset + begin)), end - begin, begin, acc);
+      return;
+    }
     for (int64_t i = begin; i < end;) {
       const int64_t place = reduced_.sizes.empty() ? 0 : i % inner;
       const int64_t n = std::min({kDriverBlock, end - i, inner - place});

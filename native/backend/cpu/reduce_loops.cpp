@@ -27,6 +27,24 @@ constexpr int64_t kLanes = 64;
 template <class T>
 using SumOf = std::conditional_t<std::is_same_v<T, float>, double, T>;
 
+// Halves added until one lane is left.
+#if HWY_TARGET == HWY_SCALAR
+template <class D>
+HWY_INLINE hn::TFromD<D> add_halves(D /*d*/, hn::Vec<D> v) {
+  return hn::GetLane(v);
+}
+#else
+template <class D>
+HWY_INLINE hn::TFromD<D> add_halves(D /*d*/, hn::Vec<D> v) {
+  if constexpr (hn::MaxLanes(D()) == 2) {
+    return math::wrapping_sum(hn::GetLane(v), hn::ExtractLane(v, 1));
+  } else {
+    const hn::Half<D> half;
+    return add_halves(half, hn::Add(hn::LowerHalf(half, v), hn::UpperHalf(half, v)));
+  }
+}
+#endif
+
 // Lanes added up in a fixed tree: 64 -> 32 -> ... -> 1, whatever the width of a vector.
 template <class T>
 HWY_INLINE SumOf<T> add_lanes(const T* lanes) {
@@ -46,12 +64,7 @@ HWY_INLINE SumOf<T> add_lanes(const T* lanes) {
   for (int64_t count = kRegs / 2; count > 0; count /= 2) {
     for (int64_t r = 0; r < count; ++r) v[r] = hn::Add(v[r], v[r + count]);
   }
-  alignas(64) A last[kWidth];
-  hn::StoreU(v[0], d, last);
-  for (int64_t width = kWidth / 2; width > 0; width /= 2) {
-    for (int64_t j = 0; j < width; ++j) last[j] = math::wrapping_sum(last[j], last[j + width]);
-  }
-  return last[0];
+  return add_halves(d, v[0]);
 }
 
 // Runs `step(acc, vector)` over whole groups of 64 elements, then hands the lanes and the number of
@@ -151,6 +164,35 @@ HWY_INLINE T extreme_run_of(const T* p, int64_t n) {
   return has_nan ? std::numeric_limits<T>::quiet_NaN() : best;
 }
 
+// The first element equal to `value`, which is one of them; the first NaN for NaN.
+template <class T>
+HWY_INLINE int64_t find_run_of(const T* HWY_RESTRICT p, int64_t n, T value) {
+  const hn::ScalableTag<T> d;
+  constexpr int64_t kWidth = static_cast<int64_t>(hn::MaxLanes(d));
+  const auto wanted = hn::Set(d, value);
+  const bool nan = value != value;
+  const auto test = [&](auto v) HWY_ATTR {
+    if constexpr (std::is_floating_point_v<T>) {
+      if (nan) return hn::IsNaN(v);
+    }
+    return hn::Eq(v, wanted);
+  };
+  int64_t i = 0;
+  for (; i + 4 * kWidth <= n; i += 4 * kWidth) {
+    const auto a = test(hn::LoadU(d, p + i));
+    const auto b = test(hn::LoadU(d, p + i + kWidth));
+    const auto c = test(hn::LoadU(d, p + i + 2 * kWidth));
+    const auto e = test(hn::LoadU(d, p + i + 3 * kWidth));
+    if (!hn::AllFalse(d, hn::Or(hn::Or(a, b), hn::Or(c, e)))) break;
+  }
+  for (; i + kWidth <= n; i += kWidth) {
+    const auto first = hn::FindFirstTrue(d, test(hn::LoadU(d, p + i)));
+    if (first >= 0) return i + static_cast<int64_t>(first);
+  }
+  while (i + 1 < n && (nan ? p[i] == p[i] : p[i] != value)) ++i;
+  return i;
+}
+
 // Float strips are summed for at most 64 rows before they go to the double accumulators.
 constexpr int64_t kRowGroup = 64;
 
@@ -197,6 +239,9 @@ HWY_INLINE void extreme_rows_of(const T* HWY_RESTRICT p, int64_t stride, int64_t
   HWY_ATTR SumOf<T> sum_run_##suffix(const T* p, int64_t n) { return sum_run_of(p, n); }     \
   HWY_ATTR T max_run_##suffix(const T* p, int64_t n) { return extreme_run_of<true>(p, n); }  \
   HWY_ATTR T min_run_##suffix(const T* p, int64_t n) { return extreme_run_of<false>(p, n); } \
+  HWY_ATTR int64_t find_run_##suffix(const T* p, int64_t n, T value) {                       \
+    return find_run_of(p, n, value);                                                         \
+  }                                                                                          \
   HWY_ATTR void sum_rows_##suffix(const T* p, int64_t stride, int64_t rows, int64_t cols,    \
                                   SumOf<T>* acc) {                                           \
     sum_rows_of(p, stride, rows, cols, acc);                                                 \
@@ -231,12 +276,16 @@ namespace ampgrad::cpu {
   HWY_EXPORT(sum_run_##suffix);                                                             \
   HWY_EXPORT(max_run_##suffix);                                                             \
   HWY_EXPORT(min_run_##suffix);                                                             \
+  HWY_EXPORT(find_run_##suffix);                                                            \
   HWY_EXPORT(sum_rows_##suffix);                                                            \
   HWY_EXPORT(max_rows_##suffix);                                                            \
   HWY_EXPORT(min_rows_##suffix);                                                            \
   S sum_run(const T* p, int64_t n) { return HWY_DYNAMIC_DISPATCH(sum_run_##suffix)(p, n); } \
   T max_run(const T* p, int64_t n) { return HWY_DYNAMIC_DISPATCH(max_run_##suffix)(p, n); } \
   T min_run(const T* p, int64_t n) { return HWY_DYNAMIC_DISPATCH(min_run_##suffix)(p, n); } \
+  int64_t find_run(const T* p, int64_t n, T value) {                                        \
+    return HWY_DYNAMIC_DISPATCH(find_run_##suffix)(p, n, value);                            \
+  }                                                                                         \
   void sum_rows(const T* p, int64_t stride, int64_t rows, int64_t cols, S* acc) {           \
     HWY_DYNAMIC_DISPATCH(sum_rows_##suffix)(p, stride, rows, cols, acc);                    \
   }                                                                                         \

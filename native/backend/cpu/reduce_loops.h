@@ -29,6 +29,12 @@ float min_run(const float* p, int64_t n);
 double min_run(const double* p, int64_t n);
 int64_t min_run(const int64_t* p, int64_t n);
 
+// Index of the first of n > 0 elements that equals `value`, which must be there; the first NaN when
+// it is NaN.
+int64_t find_run(const float* p, int64_t n, float value);
+int64_t find_run(const double* p, int64_t n, double value);
+int64_t find_run(const int64_t* p, int64_t n, int64_t value);
+
 // acc[c] (+)= fold over r of p[r * stride + c], c < cols <= kReduceColumns.
 void sum_rows(const float* p, int64_t stride, int64_t rows, int64_t cols, double* acc);
 void sum_rows(const double* p, int64_t stride, int64_t rows, int64_t cols, double* acc);
