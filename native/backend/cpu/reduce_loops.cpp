@@ -45,69 +45,109 @@ HWY_INLINE hn::TFromD<D> add_halves(D /*d*/, hn::Vec<D> v) {
 }
 #endif
 
+// The registers of the 64 lanes. Loops over them are unrolled by name, else they live in memory.
+template <class T>
+using Tag = hn::ScalableTag<T>;
+template <class T>
+inline constexpr int64_t kWidthOf = static_cast<int64_t>(hn::MaxLanes(Tag<T>()));
+template <class T>
+inline constexpr int64_t kRegsOf = kLanes / kWidthOf<T>;
+
 // Lanes added up in a fixed tree: 64 -> 32 -> ... -> 1, whatever the width of a vector.
+template <class A>
+HWY_INLINE A add_registers(hn::Vec<Tag<A>> (&v)[kRegsOf<A>]) {
+#pragma GCC unroll 64
+  for (int64_t count = kRegsOf<A> / 2; count > 0; count /= 2) {
+#pragma GCC unroll 64
+    for (int64_t r = 0; r < count; ++r) v[r] = hn::Add(v[r], v[r + count]);
+  }
+  return add_halves(Tag<A>(), v[0]);
+}
+
 template <class T>
 HWY_INLINE SumOf<T> add_lanes(const T* lanes) {
   using A = SumOf<T>;
-  const hn::CappedTag<A, 8> d;
-  constexpr int64_t kWidth = static_cast<int64_t>(hn::MaxLanes(d));
-  constexpr int64_t kRegs = kLanes / kWidth;
-  hn::Vec<decltype(d)> v[kRegs];
-  for (int64_t r = 0; r < kRegs; ++r) {
+  const Tag<A> d;
+  hn::Vec<Tag<A>> v[kRegsOf<A>];
+#pragma GCC unroll 64
+  for (int64_t r = 0; r < kRegsOf<A>; ++r) {
     if constexpr (std::is_same_v<A, T>) {
-      v[r] = hn::LoadU(d, lanes + r * kWidth);
+      v[r] = hn::LoadU(d, lanes + r * kWidthOf<A>);
     } else {
       const hn::Rebind<T, decltype(d)> narrow;
-      v[r] = hn::PromoteTo(d, hn::LoadU(narrow, lanes + r * kWidth));
+      v[r] = hn::PromoteTo(d, hn::LoadU(narrow, lanes + r * kWidthOf<A>));
     }
   }
-  for (int64_t count = kRegs / 2; count > 0; count /= 2) {
-    for (int64_t r = 0; r < count; ++r) v[r] = hn::Add(v[r], v[r + count]);
-  }
-  return add_halves(d, v[0]);
+  return add_registers<A>(v);
 }
 
-// Runs `step(acc, vector)` over whole groups of 64 elements, then hands the lanes and the number of
-// elements done to the caller.
+// Runs `step(acc, vector)` over whole groups of 64 elements and returns how many elements that
+// were.
 template <class T, class Step>
-HWY_INLINE int64_t fold_groups(const T* HWY_RESTRICT p, int64_t n, T init, T* HWY_RESTRICT lanes,
-                               const Step& step) {
-  const hn::ScalableTag<T> d;
-  constexpr int64_t kWidth = static_cast<int64_t>(hn::MaxLanes(d));
-  constexpr int64_t kRegs = kLanes / kWidth;
-  hn::Vec<decltype(d)> acc[kRegs];
-  for (int64_t r = 0; r < kRegs; ++r) acc[r] = hn::Set(d, init);
+HWY_INLINE int64_t fold_groups(const T* HWY_RESTRICT p, int64_t n, const Step& step,
+                               hn::Vec<Tag<T>> (&acc)[kRegsOf<T>]) {
+  const Tag<T> d;
   int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes) {
-    for (int64_t r = 0; r < kRegs; ++r) {
-      acc[r] = step(acc[r], hn::LoadU(d, p + i + r * kWidth));
+#pragma GCC unroll 64
+    for (int64_t r = 0; r < kRegsOf<T>; ++r) {
+      acc[r] = step(acc[r], hn::LoadU(d, p + i + r * kWidthOf<T>));
     }
   }
-  for (int64_t r = 0; r < kRegs; ++r) hn::StoreU(acc[r], d, lanes + r * kWidth);
   return i;
+}
+
+// `step` over groups and `one(lane, element)` over the rest, from 0; then the sum of the lanes.
+template <class T, class Step, class One>
+HWY_INLINE SumOf<T> sum_folds(const T* p, int64_t n, const Step& step, const One& one) {
+  using A = SumOf<T>;
+  const Tag<T> d;
+  hn::Vec<Tag<T>> acc[kRegsOf<T>];
+#pragma GCC unroll 64
+  for (int64_t r = 0; r < kRegsOf<T>; ++r) acc[r] = hn::Zero(d);
+  int64_t i = fold_groups(p, n, step, acc);
+#if HWY_TARGET != HWY_SCALAR
+  if (i == n) {
+    if constexpr (std::is_same_v<A, T>) {
+      return add_registers<A>(acc);
+    } else {
+      const Tag<A> wide;
+      const hn::Half<Tag<T>> half;
+      hn::Vec<Tag<A>> v[kRegsOf<A>];
+#pragma GCC unroll 64
+      for (int64_t r = 0; r < kRegsOf<T>; ++r) {
+        v[2 * r] = hn::PromoteTo(wide, hn::LowerHalf(half, acc[r]));
+        v[2 * r + 1] = hn::PromoteTo(wide, hn::UpperHalf(half, acc[r]));
+      }
+      return add_registers<A>(v);
+    }
+  }
+#endif
+  alignas(64) T lanes[kLanes];
+#pragma GCC unroll 64
+  for (int64_t r = 0; r < kRegsOf<T>; ++r) hn::Store(acc[r], d, lanes + r * kWidthOf<T>);
+  for (int64_t j = 0; i < n; ++i, ++j) lanes[j] = one(lanes[j], p[i]);
+  return add_lanes(lanes);
 }
 
 template <class T>
 HWY_INLINE SumOf<T> sum_run_of(const T* p, int64_t n) {
-  alignas(64) T lanes[kLanes];
-  int64_t i =
-      fold_groups(p, n, T{0}, lanes, [](auto acc, auto v) HWY_ATTR { return hn::Add(acc, v); });
-  for (int64_t j = 0; i < n; ++i, ++j) lanes[j] = math::wrapping_sum(lanes[j], p[i]);
-  return add_lanes(lanes);
+  return sum_folds(
+      p, n, [](auto acc, auto v) HWY_ATTR { return hn::Add(acc, v); },
+      [](T acc, T x) HWY_ATTR { return math::wrapping_sum(acc, x); });
 }
 
 template <class T>
 HWY_INLINE double sum_squares_run_of(const T* p, int64_t n, double center) {
   const T c = static_cast<T>(center);
-  const hn::ScalableTag<T> d;
-  const auto middle = hn::Set(d, c);
-  alignas(64) T lanes[kLanes];
-  int64_t i = fold_groups(p, n, T{0}, lanes, [middle](auto acc, auto v) HWY_ATTR {
-    const auto diff = hn::Sub(v, middle);
-    return hn::Add(acc, hn::Mul(diff, diff));
-  });
-  for (int64_t j = 0; i < n; ++i, ++j) lanes[j] += (p[i] - c) * (p[i] - c);
-  return add_lanes(lanes);
+  const auto middle = hn::Set(Tag<T>(), c);
+  return sum_folds(
+      p, n,
+      [middle](auto acc, auto v) HWY_ATTR {
+        const auto diff = hn::Sub(v, middle);
+        return hn::Add(acc, hn::Mul(diff, diff));
+      },
+      [c](T acc, T x) HWY_ATTR { return acc + (x - c) * (x - c); });
 }
 
 template <class T>
@@ -132,31 +172,31 @@ constexpr T highest_of() {
 // about it.
 template <bool kMax, class T>
 HWY_INLINE T extreme_run_of(const T* p, int64_t n) {
-  const hn::ScalableTag<T> d;
-  constexpr T kInit = kMax ? lowest_of<T>() : highest_of<T>();
-  alignas(64) T lanes[kLanes];
+  const Tag<T> d;
+  const auto better = [](auto a, auto b) HWY_ATTR { return kMax ? hn::Max(a, b) : hn::Min(a, b); };
+  hn::Vec<Tag<T>> acc[kRegsOf<T>];
+#pragma GCC unroll 64
+  for (int64_t r = 0; r < kRegsOf<T>; ++r) {
+    acc[r] = hn::Set(d, kMax ? lowest_of<T>() : highest_of<T>());
+  }
   bool has_nan = false;
   int64_t i;
   if constexpr (std::is_floating_point_v<T>) {
     auto nan_met = hn::IsNaN(hn::Zero(d));
     auto* nan = &nan_met;
-    i = fold_groups(p, n, kInit, lanes, [nan](auto acc, auto v) HWY_ATTR {
+    const auto step = [nan, &better](auto a, auto v) HWY_ATTR {
       *nan = hn::Or(*nan, hn::IsNaN(v));
-      return kMax ? hn::Max(v, acc) : hn::Min(v, acc);
-    });
+      return better(v, a);
+    };
+    i = fold_groups(p, n, step, acc);
     has_nan = !hn::AllFalse(d, nan_met);
   } else {
-    i = fold_groups(p, n, kInit, lanes, [](auto acc, auto v) HWY_ATTR {
-      return kMax ? hn::Max(v, acc) : hn::Min(v, acc);
-    });
+    i = fold_groups(
+        p, n, [&better](auto a, auto v) HWY_ATTR { return better(v, a); }, acc);
   }
-  constexpr int64_t kWidth = static_cast<int64_t>(hn::MaxLanes(d));
-  auto top = hn::LoadU(d, lanes);
-  for (int64_t j = kWidth; j < kLanes; j += kWidth) {
-    const auto more = hn::LoadU(d, lanes + j);
-    top = kMax ? hn::Max(top, more) : hn::Min(top, more);
-  }
-  T best = hn::GetLane(kMax ? hn::MaxOfLanes(d, top) : hn::MinOfLanes(d, top));
+#pragma GCC unroll 64
+  for (int64_t r = 1; r < kRegsOf<T>; ++r) acc[0] = better(acc[0], acc[r]);
+  T best = hn::GetLane(kMax ? hn::MaxOfLanes(d, acc[0]) : hn::MinOfLanes(d, acc[0]));
   for (; i < n; ++i) {
     has_nan = has_nan || p[i] != p[i];
     best = kMax ? std::max(best, p[i]) : std::min(best, p[i]);
