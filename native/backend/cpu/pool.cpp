@@ -3,11 +3,14 @@
 #include <algorithm>
 #include <limits>
 #include <memory>
+#include <optional>
+#include <variant>
 #include <vector>
 
 #include "backend/cpu/opmath.h"
 #include "backend/cpu/parallel.h"
 #include "backend/cpu/pool_loops.h"
+#include "backend/cpu/pool_rows.h"
 #include "backend/cpu/register.h"
 #include "math/pool.h"
 #include "ops/kernels.h"
@@ -99,13 +102,23 @@ class Pool {
       Buffers b(*this, in_, out_);
       std::vector<int32_t> which(static_cast<size_t>(width_));
       std::vector<int64_t> rows;
+      MaxRows fast = regular_rows();
       for (int64_t plane = begin; plane < end; ++plane) {
         const T* x = load(static_cast<const S*>(p_.in) + plane * in_, in_, b.in.get());
         S* to = static_cast<S*>(p_.out) + plane * out_;
         T* y = target(to, b.out.get());
         for_rows([&](int64_t d, int64_t h, int64_t row) {
-          max_row(x, d, h, b.row.data(), which.data(), rows, y + row * p_.out_size[2],
-                  p_.indices + plane * out_ + row * p_.out_size[2]);
+          T* values = y + row * p_.out_size[2];
+          int64_t* indices = p_.indices + plane * out_ + row * p_.out_size[2];
+          rows.clear();
+          for_window_rows(d, h, [&](int64_t at) { rows.push_back(at); });
+          if constexpr (std::is_floating_point_v<T>) {
+            if (fast.has_value() && evenly_apart(rows)) {
+              fast->run(x, rows, values, indices);
+              return;
+            }
+          }
+          max_row(x, b.row.data(), which.data(), rows, values, indices);
         });
         store(y, to, out_);
       }
@@ -192,11 +205,31 @@ class Pool {
     }
   }
 
+  using MaxRows = std::optional<
+      std::conditional_t<std::is_floating_point_v<T>, MaxRowBuffers<T>, std::monostate>>;
+
+  MaxRows regular_rows() const {
+    if constexpr (std::is_floating_point_v<T>) {
+      const auto w = RegularWindows::of(p_.windows[2], width_);
+      // Positions in a plane are computed in 32 bits.
+      if (w.has_value() && in_ < (int64_t{1} << 30)) {
+        return MaxRowBuffers<T>(*w, width_, p_.out_size[2]);
+      }
+    }
+    return std::nullopt;
+  }
+
+  static bool evenly_apart(const std::vector<int64_t>& rows) {
+    if (rows.empty()) return false;
+    for (size_t r = 2; r < rows.size(); ++r) {
+      if (rows[r] - rows[r - 1] != rows[1] - rows[0]) return false;
+    }
+    return true;
+  }
+
   // In PyTorch's scan order the first of equal values wins, and the last NaN.
-  void max_row(const T* x, int64_t d, int64_t h, T* best, int32_t* which,
-               std::vector<int64_t>& rows, T* y, int64_t* indices) const {
-    rows.clear();
-    for_window_rows(d, h, [&](int64_t row) { rows.push_back(row); });
+  void max_row(const T* x, T* best, int32_t* which, std::vector<int64_t>& rows, T* y,
+               int64_t* indices) const {
     const bool nothing = rows.empty();
     if (nothing) rows.push_back(0);
     std::copy_n(x + rows[0], width_, best);
