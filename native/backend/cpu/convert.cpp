@@ -104,12 +104,44 @@ HWY_ATTR void float_to_half(const void* in, void* out, size_t n) {
 }
 #endif
 
+// Rounds to nearest even, as core/half.h does.
+template <class D>
+HWY_INLINE void store_bfloat([[maybe_unused]] D d, hn::Vec<D> v, uint16_t* to) {
+  const hn::Rebind<uint32_t, D> d32;
+  const hn::Rebind<uint16_t, D> d16;
+  const auto bits = hn::BitCast(d32, v);
+  const auto top = hn::ShiftRight<16>(bits);
+  const auto odd = hn::And(top, hn::Set(d32, 1U));
+  const auto rounded = hn::ShiftRight<16>(hn::Add(hn::Add(bits, hn::Set(d32, 0x7fffU)), odd));
+  const auto quiet = hn::Or(top, hn::Set(d32, 0x40U));
+  const auto is_nan = hn::RebindMask(d32, hn::IsNaN(v));
+  hn::StoreU(hn::TruncateTo(d16, hn::IfThenElse(is_nan, quiet, rounded)), d16, to);
+}
+
+HWY_ATTR void float_to_bfloat(const void* in, void* out, size_t n) {
+  const hn::ScalableTag<float> d;
+  const size_t lanes = hn::Lanes(d);
+  const float* from = static_cast<const float*>(in);
+  auto* to = static_cast<uint16_t*>(out);
+  size_t i = 0;
+  for (; i + 2 * lanes <= n; i += 2 * lanes) {
+    const auto a = hn::LoadU(d, from + i);
+    const auto b = hn::LoadU(d, from + i + lanes);
+    store_bfloat(d, a, to + i);
+    store_bfloat(d, b, to + i + lanes);
+  }
+  auto* rest = static_cast<BFloat16*>(out);
+  for (; i < n; ++i) rest[i] = to_bfloat16(from[i]);
+}
+
 template <class S, class T>
 HWY_INLINE void convert_run(const void* in, void* out, size_t n) {
   if constexpr (std::is_same_v<S, Half> && std::is_same_v<T, float>) {
     half_to_float(in, out, n);
   } else if constexpr (std::is_same_v<S, float> && std::is_same_v<T, Half>) {
     float_to_half(in, out, n);
+  } else if constexpr (std::is_same_v<S, float> && std::is_same_v<T, BFloat16>) {
+    float_to_bfloat(in, out, n);
   } else {
     convert_plain<S, T>(in, out, n);
   }
@@ -136,6 +168,8 @@ constexpr ConvertFn pick() {
     return &half_to_float;
   } else if constexpr (std::is_same_v<S, float> && std::is_same_v<T, Half>) {
     return &float_to_half;
+  } else if constexpr (std::is_same_v<S, float> && std::is_same_v<T, BFloat16>) {
+    return &float_to_bfloat;
   } else if constexpr ((kIsHalf<S> && !std::is_same_v<T, float>) ||
                        (kIsHalf<T> && !std::is_floating_point_v<S>)) {
     return &convert_through_float<S, T>;

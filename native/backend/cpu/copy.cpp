@@ -8,6 +8,7 @@
 #include "backend/cpu/convert.h"
 #include "backend/cpu/parallel.h"
 #include "backend/cpu/scalar_cast.h"
+#include "backend/cpu/stream.h"
 #include "backend/cpu/strided.h"
 
 namespace ampgrad::cpu {
@@ -27,7 +28,18 @@ struct Copy {
   int64_t out_size;
   ConvertFn convert;  // also moves equal dtypes
   bool same_dtype;
+  bool streamed;  // past the caches
 };
+
+void convert_streamed(const Copy& c, const char* source, char* target, int64_t n) {
+  alignas(64) char buffer[kStreamRun];
+  const int64_t most = static_cast<int64_t>(kStreamRun) / c.out_size;
+  for (int64_t i = 0; i < n; i += most) {
+    const int64_t count = std::min(most, n - i);
+    c.convert(source + i * c.in_size, buffer, static_cast<size_t>(count));
+    stream_copy(target + i * c.out_size, buffer, static_cast<size_t>(count * c.out_size));
+  }
+}
 
 // Both sides step by one element in the innermost dimension.
 void copy_runs(const Copy& c, int64_t begin, int64_t end) {
@@ -39,6 +51,8 @@ void copy_runs(const Copy& c, int64_t begin, int64_t end) {
     char* target = c.out + to.offset * c.out_size;
     if (c.same_dtype) {
       std::memcpy(target, source, static_cast<size_t>(run * c.in_size));
+    } else if (c.streamed) {
+      convert_streamed(c, source, target, run);
     } else {
       c.convert(source, target, static_cast<size_t>(run));
     }
@@ -48,6 +62,7 @@ void copy_runs(const Copy& c, int64_t begin, int64_t end) {
       to.advance(run);
     }
   }
+  if (c.streamed) end_stream();
 }
 
 void copy_blocks(const Copy& c, int64_t begin, int64_t end) {
@@ -204,6 +219,7 @@ void copy_strided(const ElementwiseParams& params, const void*) {
   c.out_size = static_cast<int64_t>(dtype_size(params.out.dtype));
   c.convert = convert_fn(from, params.out.dtype);
   c.same_dtype = from == params.out.dtype;
+  c.streamed = !c.same_dtype && params.numel * c.out_size >= kStreamBytes;
   if (const int dim = transposed_dim(c); dim >= 0) return copy_transposed(c, dim);
   const StridedSpace& s = c.space;
   const bool runs = s.inner_stride(0) == 1 && s.inner_stride(1) == 1 &&

@@ -9,6 +9,7 @@
 
 #include "backend/cpu/convert.h"
 #include "backend/cpu/parallel.h"
+#include "backend/cpu/stream.h"
 #include "backend/cpu/strided.h"
 
 namespace ampgrad::cpu {
@@ -41,6 +42,7 @@ struct Job {
   size_t out_size;
   size_t result_size;
   ConvertFn convert_out = nullptr;  // nullptr: the block writes the output's dtype
+  bool streamed = false;            // the output goes past the caches
 };
 
 void convert_one(DType from, DType to, const void* in, void* out) {
@@ -76,6 +78,15 @@ void load_single(const ElementwiseParams& p, int j, DType compute, bool round_fi
   s->data = s->value;
 }
 
+// Would the output leave the caches before it is used? Not where it is an input as well.
+bool leaves_caches(const ElementwiseParams& p, const Job& job) {
+  if (p.numel * static_cast<int64_t>(job.out_size) < kStreamBytes) return false;
+  for (int j = 0; j < job.num_inputs; ++j) {
+    if (job.in[j].data == job.out) return false;
+  }
+  return true;
+}
+
 void prepare(const ElementwiseParams& p, const BlockEntry& entry, Job* job) {
   simplify(p, &job->space);
   job->entry = &entry;
@@ -100,6 +111,21 @@ void prepare(const ElementwiseParams& p, const BlockEntry& entry, Job* job) {
   job->out_size = dtype_size(p.out.dtype);
   job->result_size = dtype_size(result);
   if (p.out.dtype != result) job->convert_out = convert_fn(result, p.out.dtype);
+  job->streamed = leaves_caches(p, *job);
+}
+
+// A run of a row through a buffer that stays in the cache.
+void stream_run(const Job& job, const void** in, uint32_t mask, char* out, int64_t n) {
+  alignas(64) char buffer[kStreamRun];
+  const auto most = static_cast<int64_t>(kStreamRun / job.out_size);
+  for (int64_t i = 0; i < n; i += most) {
+    const auto count = static_cast<size_t>(std::min(most, n - i));
+    job.entry->fn(in, buffer, count, mask, *job.attrs);
+    stream_copy(out + i * static_cast<int64_t>(job.out_size), buffer, count * job.out_size);
+    for (int j = 0; j < job.num_inputs; ++j) {
+      if ((mask >> j & 1u) == 0) in[j] = static_cast<const char*>(in[j]) + count * job.in[j].size;
+    }
+  }
 }
 
 // Can the innermost dimension be handed to the block function as it lies in memory?
@@ -133,9 +159,14 @@ void run_rows(const Job& job, int64_t begin, int64_t end) {
                   : s.data + StridedCursor(space, j + 1, at).offset * static_cast<int64_t>(s.size);
     }
     char* out = job.out + StridedCursor(space, 0, at).offset * static_cast<int64_t>(job.out_size);
-    job.entry->fn(in, out, static_cast<size_t>(run), mask, *job.attrs);
+    if (job.streamed) {
+      stream_run(job, in, mask, out, run);
+    } else {
+      job.entry->fn(in, out, static_cast<size_t>(run), mask, *job.attrs);
+    }
     at += run;
   }
+  if (job.streamed) end_stream();
 }
 
 // The block's elements of one operand in the compute type: in place where possible, else in
@@ -157,6 +188,19 @@ const void* load_block(const Job& job, int j, int64_t at, int64_t count, char* b
   return buffer;
 }
 
+// Computed elements to where they lie side by side.
+void store_block(const Job& job, const char* computed, char* scratch, char* target, size_t n) {
+  if (!job.streamed) {
+    job.convert_out(computed, target, n);
+    return;
+  }
+  if (job.convert_out != nullptr) {
+    job.convert_out(computed, scratch, n);
+    computed = scratch;
+  }
+  stream_copy(target, computed, n * job.out_size);
+}
+
 void run_blocks(const Job& job, int64_t begin, int64_t end) {
   alignas(64) char buffers[kMaxElementwiseInputs][kBlockBytes];
   alignas(64) char result[kBlockBytes];
@@ -171,11 +215,12 @@ void run_blocks(const Job& job, int64_t begin, int64_t end) {
       in[j] = load_block(job, j, at, count, buffers[j], scratch);
     }
     char* target = job.out + at * static_cast<int64_t>(job.out_size);
-    char* computed = linear_out && job.convert_out == nullptr ? target : result;
+    const bool in_place = linear_out && job.convert_out == nullptr && !job.streamed;
+    char* computed = in_place ? target : result;
     job.entry->fn(in, computed, n, job.single_mask, *job.attrs);
     if (computed == target) continue;
     if (linear_out) {
-      job.convert_out(result, target, n);
+      store_block(job, result, scratch, target, n);
       continue;
     }
     char* stored = result;
@@ -185,6 +230,7 @@ void run_blocks(const Job& job, int64_t begin, int64_t end) {
     }
     scatter(job.space, 0, job.out, job.out_size, at, count, stored);
   }
+  if (job.streamed) end_stream();
 }
 
 }  // namespace

@@ -1,0 +1,19 @@
+// Stores that bypass the caches, for results too large to stay in them: a line written whole then
+// need not be read first. Loops compute a short run into a buffer, which is streamed from there.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace ampgrad::cpu {
+
+// Results of this many bytes do not survive in the last-level cache until they are used.
+inline constexpr int64_t kStreamBytes = 16 << 20;
+// Bytes computed before they are streamed.
+inline constexpr size_t kStreamRun = 8192;
+
+// As memcpy. Another thread sees the bytes after end_stream().
+void stream_copy(void* to, const void* from, size_t bytes);
+void end_stream();
+
+}  // namespace ampgrad::cpu
