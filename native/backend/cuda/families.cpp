@@ -25,6 +25,7 @@ void register_families(const CudaHost& host) {
   register_search(host);
   register_scan(host);
   register_scan_extreme(host);
+  register_attention(host);
   register_conv(host);
   register_pool(host);
   register_pool_index(host);

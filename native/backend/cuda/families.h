@@ -30,6 +30,7 @@ void register_statistics(const CudaHost& host);
 void register_search(const CudaHost& host);
 void register_scan(const CudaHost& host);
 void register_scan_extreme(const CudaHost& host);
+void register_attention(const CudaHost& host);
 void register_conv(const CudaHost& host);
 void register_pool(const CudaHost& host);
 void register_pool_index(const CudaHost& host);
