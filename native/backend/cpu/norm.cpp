@@ -10,6 +10,7 @@
 #include "backend/cpu/parallel.h"
 #include "backend/cpu/reduce_loops.h"
 #include "backend/cpu/register.h"
+#include "backend/cpu/stream.h"
 #include "ops/kernels.h"
 #include "ops/norm_params.h"
 
@@ -29,6 +30,7 @@ class RowNorm {
   explicit RowNorm(const RowNormParams& p)
       : p_(p),
         size_(p.channels * p.spatial),
+        streamed_(std::is_same_v<S, T> && streams_rows(p.rows, size_, sizeof(S))),
         weight_(p.weight, p.param_dtype, p.groups * p.channels),
         bias_(p.bias, p.param_dtype, p.groups * p.channels) {}
 
@@ -37,6 +39,7 @@ class RowNorm {
       const auto in = OpMathIo<S>::buffer(size_);
       const auto out = OpMathIo<S>::buffer(size_);
       for (int64_t r = begin; r < end; ++r) forward_row(r, in.get(), out.get());
+      if (streamed_) end_stream();
     });
   }
 
@@ -54,6 +57,7 @@ class RowNorm {
         double* dw = params ? sums.data() + 2 * c * width : nullptr;
         backward_chunk(c * chunk_rows, std::min(p_.rows, (c + 1) * chunk_rows), &scratch, dw);
       }
+      if (streamed_) end_stream();
     });
     if (params) write_param_grads(sums, chunks, width);
   }
@@ -76,6 +80,15 @@ class RowNorm {
     return static_cast<const S*>(base) + r * size_;
   }
 
+  // What has been computed where the row is not stored as it is, or is streamed.
+  void write_row(const T* from, S* to) const {
+    if (streamed_) {
+      stream_copy(to, from, static_cast<size_t>(size_) * sizeof(S));
+    } else {
+      io_.store(from, to, size_);
+    }
+  }
+
   // Mean and reciprocal deviation (or root mean square) of a row.
   void statistics(const T* x, T* mean, T* rstd) const {
     double center = 0;
@@ -96,7 +109,8 @@ class RowNorm {
   void forward_row(int64_t r, T* in_buffer, T* out_buffer) const {
     const T* x = io_.load(row(p_.in, r), size_, in_buffer);
     S* to = const_cast<S*>(row(p_.out, r));
-    T* y = OpMathIo<S>::target(to, out_buffer);
+    alignas(64) T row_buffer[kStreamRow / sizeof(T)];
+    T* y = streamed_ ? row_buffer : OpMathIo<S>::target(to, out_buffer);
     T mean;
     T rstd;
     statistics(x, &mean, &rstd);
@@ -114,7 +128,7 @@ class RowNorm {
                    b == nullptr ? T{0} : b[c]);
       }
     }
-    io_.store(y, to, size_);
+    write_row(y, to);
   }
 
   // Rows [begin, end): their gradients, and their share of the parameters' gradients in dw[width]
@@ -148,7 +162,8 @@ class RowNorm {
     const T b = static_cast<T>(-scale * scale * scale * sums.second / n);
     const T c = p_.mean == nullptr ? T{0} : static_cast<T>(-scale * sums.first / n);
     S* to = const_cast<S*>(row(p_.out, r));
-    T* out = OpMathIo<S>::target(to, s->out.get());
+    alignas(64) T row_buffer[kStreamRow / sizeof(T)];
+    T* out = streamed_ ? row_buffer : OpMathIo<S>::target(to, s->out.get());
     if (p_.spatial == 1) {
       norm_grad_run(g, x, w, out, size_, mean, rstd, b, c);
     } else {
@@ -159,7 +174,7 @@ class RowNorm {
                       b, c);
       }
     }
-    io_.store(out, to, size_);
+    write_row(out, to);
   }
 
   // Sums of g w and g w (x - mean) over a row, and the row's share of the parameters' gradients:
@@ -216,6 +231,7 @@ class RowNorm {
 
   const RowNormParams& p_;
   const int64_t size_;
+  const bool streamed_;
   OpMathIo<S> io_;
   OpMathVector<T> weight_;
   OpMathVector<T> bias_;

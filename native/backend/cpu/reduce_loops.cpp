@@ -16,118 +16,19 @@
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 
+#include "backend/cpu/reduce_lanes-inl.h"
+
 HWY_BEFORE_NAMESPACE();
 namespace ampgrad::cpu::HWY_NAMESPACE {
-
-namespace hn = hwy::HWY_NAMESPACE;
-
-constexpr int64_t kLanes = 64;
-
-// One lane in double; integers stay as they are.
-template <class T>
-using SumOf = std::conditional_t<std::is_same_v<T, float>, double, T>;
-
-// Halves added until one lane is left.
-#if HWY_TARGET == HWY_SCALAR
-template <class D>
-HWY_INLINE hn::TFromD<D> add_halves(D /*d*/, hn::Vec<D> v) {
-  return hn::GetLane(v);
-}
-#else
-template <class D>
-HWY_INLINE hn::TFromD<D> add_halves(D /*d*/, hn::Vec<D> v) {
-  if constexpr (hn::MaxLanes(D()) == 2) {
-    return math::wrapping_sum(hn::GetLane(v), hn::ExtractLane(v, 1));
-  } else {
-    const hn::Half<D> half;
-    return add_halves(half, hn::Add(hn::LowerHalf(half, v), hn::UpperHalf(half, v)));
-  }
-}
-#endif
-
-// The registers of the 64 lanes. Loops over them are unrolled by name, else they live in memory.
-template <class T>
-using Tag = hn::ScalableTag<T>;
-template <class T>
-inline constexpr int64_t kWidthOf = static_cast<int64_t>(hn::MaxLanes(Tag<T>()));
-template <class T>
-inline constexpr int64_t kRegsOf = kLanes / kWidthOf<T>;
-
-// Lanes added up in a fixed tree: 64 -> 32 -> ... -> 1, whatever the width of a vector.
-template <class A>
-HWY_INLINE A add_registers(hn::Vec<Tag<A>> (&v)[kRegsOf<A>]) {
-#pragma GCC unroll 64
-  for (int64_t count = kRegsOf<A> / 2; count > 0; count /= 2) {
-#pragma GCC unroll 64
-    for (int64_t r = 0; r < count; ++r) v[r] = hn::Add(v[r], v[r + count]);
-  }
-  return add_halves(Tag<A>(), v[0]);
-}
-
-template <class T>
-HWY_INLINE SumOf<T> add_lanes(const T* lanes) {
-  using A = SumOf<T>;
-  const Tag<A> d;
-  hn::Vec<Tag<A>> v[kRegsOf<A>];
-#pragma GCC unroll 64
-  for (int64_t r = 0; r < kRegsOf<A>; ++r) {
-    if constexpr (std::is_same_v<A, T>) {
-      v[r] = hn::LoadU(d, lanes + r * kWidthOf<A>);
-    } else {
-      const hn::Rebind<T, decltype(d)> narrow;
-      v[r] = hn::PromoteTo(d, hn::LoadU(narrow, lanes + r * kWidthOf<A>));
-    }
-  }
-  return add_registers<A>(v);
-}
-
-// Runs `step(acc, vector)` over whole groups of 64 elements and returns how many elements that
-// were.
-template <class T, class Step>
-HWY_INLINE int64_t fold_groups(const T* HWY_RESTRICT p, int64_t n, const Step& step,
-                               hn::Vec<Tag<T>> (&acc)[kRegsOf<T>]) {
-  const Tag<T> d;
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-#pragma GCC unroll 64
-    for (int64_t r = 0; r < kRegsOf<T>; ++r) {
-      acc[r] = step(acc[r], hn::LoadU(d, p + i + r * kWidthOf<T>));
-    }
-  }
-  return i;
-}
 
 // `step` over groups and `one(lane, element)` over the rest, from 0; then the sum of the lanes.
 template <class T, class Step, class One>
 HWY_INLINE SumOf<T> sum_folds(const T* p, int64_t n, const Step& step, const One& one) {
-  using A = SumOf<T>;
-  const Tag<T> d;
   hn::Vec<Tag<T>> acc[kRegsOf<T>];
-#pragma GCC unroll 64
-  for (int64_t r = 0; r < kRegsOf<T>; ++r) acc[r] = hn::Zero(d);
-  int64_t i = fold_groups(p, n, step, acc);
-#if HWY_TARGET != HWY_SCALAR
-  if (i == n) {
-    if constexpr (std::is_same_v<A, T>) {
-      return add_registers<A>(acc);
-    } else {
-      const Tag<A> wide;
-      const hn::Half<Tag<T>> half;
-      hn::Vec<Tag<A>> v[kRegsOf<A>];
-#pragma GCC unroll 64
-      for (int64_t r = 0; r < kRegsOf<T>; ++r) {
-        v[2 * r] = hn::PromoteTo(wide, hn::LowerHalf(half, acc[r]));
-        v[2 * r + 1] = hn::PromoteTo(wide, hn::UpperHalf(half, acc[r]));
-      }
-      return add_registers<A>(v);
-    }
-  }
-#endif
-  alignas(64) T lanes[kLanes];
-#pragma GCC unroll 64
-  for (int64_t r = 0; r < kRegsOf<T>; ++r) hn::Store(acc[r], d, lanes + r * kWidthOf<T>);
-  for (int64_t j = 0; i < n; ++i, ++j) lanes[j] = one(lanes[j], p[i]);
-  return add_lanes(lanes);
+  clear_lanes<T>(acc);
+  const int64_t done = fold_groups(p, n, step, acc);
+  return sum_lanes<T>(acc, n - done,
+                      [&](T lane, int64_t j) HWY_ATTR { return one(lane, p[done + j]); });
 }
 
 template <class T>

@@ -6,6 +6,7 @@
 #include "backend/cpu/parallel.h"
 #include "backend/cpu/register.h"
 #include "backend/cpu/softmax_loops.h"
+#include "backend/cpu/stream.h"
 #include "ops/kernels.h"
 
 namespace ampgrad::cpu {
@@ -22,6 +23,7 @@ class Rows {
       : p_(p),
         log_(log),
         backward_(backward),
+        streamed_(p.inner == 1 && streams_rows(p.outer, p.size, sizeof(S))),
         load_(std::is_same_v<S, T> ? nullptr : convert_fn(dtype_of<S>, dtype_of<T>)),
         store_(std::is_same_v<S, T> ? nullptr : convert_fn(dtype_of<T>, dtype_of<S>)) {}
 
@@ -40,6 +42,7 @@ class Rows {
         const int64_t offset = i / strips * p_.size * p_.inner + column;
         one(offset, std::min(p_.inner - column, kSoftmaxColumns), buffer.get());
       }
+      if (streamed_) end_stream();
     });
   }
 
@@ -53,7 +56,13 @@ class Rows {
     const S* b = backward_ ? in(p_.in2, offset) : nullptr;
     S* out = static_cast<S*>(p_.out) + offset;
     if constexpr (std::is_same_v<S, T>) {
-      compute(a, b, out, p_.inner, cols);
+      if (streamed_) {
+        alignas(64) T row[kStreamRow / sizeof(T)];
+        compute(a, b, row, 1, 1);
+        stream_copy(out, row, static_cast<size_t>(p_.size) * sizeof(T));
+      } else {
+        compute(a, b, out, p_.inner, cols);
+      }
     } else {
       const int64_t n = p_.size * cols;
       T* result = buffer;
@@ -99,6 +108,7 @@ class Rows {
   const RowParams& p_;
   bool log_;
   bool backward_;
+  bool streamed_;
   ConvertFn load_;
   ConvertFn store_;
 };

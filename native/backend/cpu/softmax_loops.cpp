@@ -17,6 +17,8 @@
 #define HWY_TARGET_INCLUDE "backend/cpu/softmax_loops.cpp"
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
+
+#include "backend/cpu/reduce_lanes-inl.h"
 #include "math/elementary-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -58,14 +60,34 @@ HWY_INLINE T row_max(const T* x, int64_t n) {
   return best;
 }
 
+// A block: the sum of exponentials as sum_run would give it.
+template <class T>
+HWY_INLINE double exp_run(const T* x, T* y, int64_t n, T shift) {
+  const Tag<T> d;
+  const auto v_shift = hn::Set(d, shift);
+  hn::Vec<Tag<T>> acc[kRegsOf<T>];
+  clear_lanes<T>(acc);
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+#pragma GCC unroll 64
+    for (int64_t r = 0; r < kRegsOf<T>; ++r) {
+      const int64_t at = i + r * kWidthOf<T>;
+      const auto e = simd::m::exp(simd::Pack<T>{hn::Sub(hn::LoadU(d, x + at), v_shift)}).v;
+      hn::StoreU(e, d, y + at);
+      acc[r] = hn::Add(acc[r], e);
+    }
+  }
+  exp_shifted(x + i, y + i, n - i, shift, T{1});
+  return sum_lanes<T>(acc, n - i, [&](T lane, int64_t j) HWY_ATTR { return lane + y[i + j]; });
+}
+
 // y = exp(x - shift), returns the sum.
 template <class T>
 HWY_INLINE double exp_row(const T* x, T* y, int64_t n, T shift) {
   double total = 0;
   for (int64_t b = 0; b < n; b += kBlock) {
     const int64_t m = std::min(n - b, kBlock);
-    exp_shifted(x + b, y + b, m, shift, T{1});
-    total += sum_run(y + b, m);
+    total += exp_run(x + b, y + b, m, shift);
   }
   return total;
 }
@@ -95,14 +117,24 @@ HWY_INLINE void softmax_row_of(const T* x, T* y, int64_t n, bool log) {
 
 template <class T>
 HWY_INLINE double dot_row(const T* a, const T* b, int64_t n) {
-  alignas(64) T block[kBlock];
+  const Tag<T> d;
   double total = 0;
   for (int64_t first = 0; first < n; first += kBlock) {
     const int64_t m = std::min(n - first, kBlock);
     const T* HWY_RESTRICT p = a + first;
     const T* HWY_RESTRICT q = b + first;
-    for (int64_t i = 0; i < m; ++i) block[i] = p[i] * q[i];
-    total += sum_run(block, m);
+    hn::Vec<Tag<T>> acc[kRegsOf<T>];
+    clear_lanes<T>(acc);
+    int64_t i = 0;
+    for (; i + kLanes <= m; i += kLanes) {
+#pragma GCC unroll 64
+      for (int64_t r = 0; r < kRegsOf<T>; ++r) {
+        const int64_t at = i + r * kWidthOf<T>;
+        acc[r] = hn::Add(acc[r], hn::Mul(hn::LoadU(d, p + at), hn::LoadU(d, q + at)));
+      }
+    }
+    total += sum_lanes<T>(acc, m - i,
+                          [&](T lane, int64_t j) HWY_ATTR { return lane + p[i + j] * q[i + j]; });
   }
   return total;
 }
