@@ -666,6 +666,11 @@ export interface LinearOptions {
   readonly bias?: Tensor | null | undefined;
 }
 
+/** Options of {@link bilinear}. */
+export interface BilinearOptions {
+  readonly bias?: Tensor | null | undefined;
+}
+
 /** Options of {@link addmm}. */
 export interface AddmmOptions {
   readonly beta?: Scalar | undefined;
@@ -2235,6 +2240,8 @@ const op_outer = opEntry('outer');
 const fn_outer = op_outer.fn;
 const op_inner = opEntry('inner');
 const fn_inner = op_inner.fn;
+const op_bilinear = opEntry('bilinear');
+const fn_bilinear = op_bilinear.fn;
 const op_addmm = opEntry('addmm');
 const fn_addmm = op_addmm.fn;
 const op_addmm_ = opEntry('addmm_');
@@ -8099,6 +8106,33 @@ export function inner(input?: unknown, other?: unknown): Tensor {
     return wrapOne(fn_inner(unwrap(input), unwrap(other)), input);
   }
   return wrapOne(invoke(op_inner, [...arguments]), input);
+}
+
+/** `bilinear(Tensor input1, Tensor input2, Tensor weight, Tensor? bias=None) -> Tensor` */
+export function bilinear(
+  input1: Tensor,
+  input2: Tensor,
+  weight: Tensor,
+  options?: BilinearOptions,
+): Tensor;
+export function bilinear(
+  input1: Tensor,
+  input2: Tensor,
+  weight: Tensor,
+  bias: Tensor | null | undefined,
+  options?: BilinearOptions,
+): Tensor;
+export function bilinear(
+  input1?: unknown,
+  input2?: unknown,
+  weight?: unknown,
+  _0?: unknown,
+  _1?: unknown,
+): Tensor {
+  if (arguments.length === 3) {
+    return wrapOne(fn_bilinear(unwrap(input1), unwrap(input2), unwrap(weight)), input1);
+  }
+  return wrapOne(invoke(op_bilinear, [...arguments]), input1);
 }
 
 /** `addmm(Tensor input, Tensor mat1, Tensor mat2, *, Scalar beta=1, Scalar alpha=1) -> Tensor` */

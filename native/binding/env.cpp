@@ -193,6 +193,32 @@ napi_value failure(napi_env env) noexcept {
   }
 }
 
+namespace {
+
+// What Node-API wanted, where it refused a value for its type.
+const char* expected_by(napi_status status) {
+  switch (status) {
+    case napi_object_expected:
+      return "an object";
+    case napi_string_expected:
+      return "a string";
+    case napi_function_expected:
+      return "a function";
+    case napi_number_expected:
+      return "a number";
+    case napi_boolean_expected:
+      return "a boolean";
+    case napi_array_expected:
+      return "an array";
+    case napi_bigint_expected:
+      return "a bigint";
+    default:
+      return nullptr;
+  }
+}
+
+}  // namespace
+
 void check_status(napi_env env, napi_status status) {
   if (AG_LIKELY(status == napi_ok)) return;
   bool pending = false;
@@ -201,6 +227,8 @@ void check_status(napi_env env, napi_status status) {
       status == napi_closing) {
     throw JsException();
   }
+  const char* expected = expected_by(status);
+  AG_CHECK(expected == nullptr, Type, "an argument has the wrong type: expected ", expected);
   AG_FAIL(Internal, "internal error: Node-API call failed with status ",
           static_cast<int64_t>(status));
 }

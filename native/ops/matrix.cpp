@@ -184,9 +184,10 @@ Tensor bilinear(const Tensor& input1, const Tensor& input2, const Tensor& weight
   check_same_kind("bilinear", input1, input2);
   check_same_kind("bilinear", input1, weight);
   const bool fits = weight.ndim() == 3 && input1.ndim() >= 1 && input2.ndim() == input1.ndim() &&
-                    leading(input1) == leading(input2) &&
-                    input1.size(-1) == weight.size(1) && input2.size(-1) == weight.size(2);
-  AG_CHECK(fits, Shape, "bilinear: expected shapes [..., in1], [..., in2] and [out, in1, in2], got ",
+                    leading(input1) == leading(input2) && input1.size(-1) == weight.size(1) &&
+                    input2.size(-1) == weight.size(2);
+  AG_CHECK(fits, Shape,
+           "bilinear: expected shapes [..., in1], [..., in2] and [out, in1, in2], got ",
            input1.sizes(), ", ", input2.sizes(), " and ", weight.sizes());
   if (bias.defined()) {
     check_same_kind("bilinear", input1, bias);

@@ -57,7 +57,7 @@ suite('device cuda, pooling', () => {
     const x = randint(0, 3, [2, 30, 30]).to('float32');
     x.select(0, 1).select(0, 4).fill_(NaN);
     for (const kernel of [2, 3, 10]) {
-      const run = (device: string): Tensor[] =>
+      const run = (device: 'cpu' | 'cuda'): Tensor[] =>
         callOp('maxPool2dWithIndices', [x.to(device), kernel, 2]) as Tensor[];
       both(run);
     }
@@ -70,13 +70,13 @@ suite('device cuda, pooling', () => {
       for (const spread of [1, 7, 5000]) {
         const at = randint(0, spread, [2, n]);
         for (const add of [true, false]) {
-          const run = (device: string): Tensor =>
+          const run = (device: 'cpu' | 'cuda'): Tensor =>
             callOp('poolScatter', [x.to(device), at.to(device), [5001], add]) as Tensor;
           expectSame(run('cuda'), run('cpu'));
           expect(run('cuda').cpu().toArray()).toEqual(run('cuda').cpu().toArray());
         }
         const wide = randn([2, 5001]).to(dtype);
-        const run = (device: string): Tensor =>
+        const run = (device: 'cpu' | 'cuda'): Tensor =>
           callOp('poolGather', [wide.to(device), at.to(device), 1]) as Tensor;
         expectSame(run('cuda'), run('cpu'));
       }

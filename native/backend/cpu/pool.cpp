@@ -12,7 +12,6 @@
 #include "backend/cpu/pool_loops.h"
 #include "backend/cpu/pool_rows.h"
 #include "backend/cpu/register.h"
-#include "math/pool.h"
 #include "ops/kernels.h"
 #include "ops/pool_params.h"
 
@@ -65,22 +64,6 @@ template <class F>
 void for_planes(int64_t planes, int64_t work, const F& fn) {
   parallel_for(planes, std::max<int64_t>(1, kGrain / std::max<int64_t>(work, 1)), fn);
 }
-
-// pool_window of every output of a dimension.
-struct PoolWindows {
-  explicit PoolWindows(const PoolAxis& p) : dilation(p.dilation) {
-    const math::PoolAxis<int64_t> axis{p.in,      p.out,      p.kernel,   p.stride,
-                                       p.padding, p.dilation, p.adaptive, p.count_padding};
-    for (int64_t o = 0; o < axis.out; ++o) {
-      const math::PoolWindow<int64_t> w = math::pool_window(axis, o);
-      begin.push_back(w.begin);
-      end.push_back(w.end);
-      count.push_back(w.count);
-    }
-  }
-  std::vector<int64_t> begin, end, count;
-  int64_t dilation;
-};
 
 template <class S>
 class Pool {
@@ -210,7 +193,7 @@ class Pool {
 
   MaxRows regular_rows() const {
     if constexpr (std::is_floating_point_v<T>) {
-      const auto w = RegularWindows::of(p_.windows[2], width_);
+      const auto w = RegularWindows::of(windows_[2], width_);
       // Positions in a plane are computed in 32 bits.
       if (w.has_value() && in_ < (int64_t{1} << 30)) {
         return MaxRowBuffers<T>(*w, width_, p_.out_size[2]);

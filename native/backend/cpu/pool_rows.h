@@ -2,15 +2,33 @@
 // walks the rows of a plane.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <optional>
 #include <vector>
 
 #include "backend/cpu/pool_loops.h"
+#include "math/pool.h"
 #include "ops/pool_params.h"
 
 namespace ampgrad::cpu {
+
+// pool_window of every output of a dimension.
+struct PoolWindows {
+  explicit PoolWindows(const PoolAxis& p) : dilation(p.dilation) {
+    const math::PoolAxis<int64_t> axis{p.in,      p.out,      p.kernel,   p.stride,
+                                       p.padding, p.dilation, p.adaptive, p.count_padding};
+    for (int64_t o = 0; o < axis.out; ++o) {
+      const math::PoolWindow<int64_t> w = math::pool_window(axis, o);
+      begin.push_back(w.begin);
+      end.push_back(w.end);
+      count.push_back(w.count);
+    }
+  }
+  std::vector<int64_t> begin, end, count;
+  int64_t dilation;
+};
 
 // Output o of a dimension covers [o * stride - before, o * stride - before + kernel) inside the
 // input.

@@ -63,8 +63,8 @@ __global__ void __launch_bounds__(kThreads) arange_kernel(const Line l, int64_t 
   }
 }
 
-// From both ends, so that the last point meets `end` exactly. Half types round every step, as on the
-// CPU.
+// From both ends, so that the last point meets `end` exactly. Half types round every step, as on
+// the CPU.
 template <class T>
 AG_HD AG_INLINE double stored(double v) {
   if constexpr (kIsHalf<T>) return static_cast<double>(to_float(cast<T>(v)));

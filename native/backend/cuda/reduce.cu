@@ -9,7 +9,7 @@ namespace {
 template <template <class, bool> class P, bool kFlag>
 void set_all(const CudaHost& host, OpId op, const char* name) {
   set_reduce(host, op, name, dtypes::kAll, reduce<P<float, kFlag>>, reduce<P<double, kFlag>>,
-      reduce<P<int64_t, kFlag>>);
+             reduce<P<int64_t, kFlag>>);
 }
 
 }  // namespace
@@ -17,7 +17,7 @@ void set_all(const CudaHost& host, OpId op, const char* name) {
 void register_reduce(const CudaHost& host) {
   set_all<SumStep, false>(host, OpId::sum, "sum");
   set_reduce(host, OpId::mean, "mean", dtypes::kFloat, reduce<SumStep<float, true>>,
-      reduce<SumStep<double, true>>, nullptr);
+             reduce<SumStep<double, true>>, nullptr);
   set_all<ExtremeStep, true>(host, OpId::amax, "amax");
   set_all<ExtremeStep, false>(host, OpId::amin, "amin");
   set_all<ExtremeStep, true>(host, OpId::maxDim, "maxDim");

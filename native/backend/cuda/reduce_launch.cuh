@@ -12,8 +12,8 @@
 
 namespace ampgrad::cuda {
 
-inline constexpr int64_t kShortReduction = 64;   // a thread folds this much by itself
-inline constexpr int64_t kSplitFrom = 16384;  // worth several blocks
+inline constexpr int64_t kShortReduction = 64;  // a thread folds this much by itself
+inline constexpr int64_t kSplitFrom = 16384;    // worth several blocks
 inline constexpr int64_t kPartSize = 8192;
 inline constexpr int64_t kMaxParts = 512;
 
@@ -85,8 +85,8 @@ void reduce(const ReduceParams& p, const void* name_of_row) {
 
 using ReduceFn = KernelFn<ReduceParams>;
 
-inline void set_reduce(const CudaHost& host, OpId op, const char* name, DTypeSet dtypes, ReduceFn single,
-         ReduceFn wide, ReduceFn integer) {
+inline void set_reduce(const CudaHost& host, OpId op, const char* name, DTypeSet dtypes,
+                       ReduceFn single, ReduceFn wide, ReduceFn integer) {
   for (int i = 0; i < kNumDTypes; ++i) {
     const auto dtype = static_cast<DType>(i);
     if (!dtypes.has(dtype)) continue;

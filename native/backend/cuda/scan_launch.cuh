@@ -11,7 +11,7 @@
 namespace ampgrad::cuda {
 
 inline constexpr int64_t kShortScan = 32;
-inline constexpr int64_t kShortColumn = 512;   // where neighbouring threads read neighbours
+inline constexpr int64_t kShortColumn = 512;  // where neighbouring threads read neighbours
 inline constexpr int64_t kSplitScan = 16384;  // worth several blocks
 inline constexpr int64_t kScanPart = 8192;
 inline constexpr int64_t kMaxScanParts = 256;
@@ -23,8 +23,7 @@ void run_scan(const ScanParams& p, const void* name_of_row) {
   const auto* name = static_cast<const char*>(name_of_row);
   const int64_t processors = current_context().properties.multiProcessorCount;
   const bool columns = p.inner >= 32 && p.size <= kShortColumn;
-  if (p.size <= kShortScan || columns || lines >= processors * kBlockThreads ||
-      lines > INT32_MAX) {
+  if (p.size <= kShortScan || columns || lines >= processors * kBlockThreads || lines > INT32_MAX) {
     launch(name, {grid_for(lines, kBlockThreads), kBlockThreads}, scan_lines_kernel<S, Step>, p);
     return;
   }

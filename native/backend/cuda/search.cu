@@ -48,9 +48,9 @@ void search(const SearchParams& p, const void*) {
 }  // namespace
 
 void register_search(const CudaHost& host) {
-#define AG_SET(name, type, text)                                                        \
-  if constexpr (DType::name != DType::Bool) {                                           \
-    set_kernel<SearchParams>(host, OpId::searchsorted, DType::name, search<type>);      \
+#define AG_SET(name, type, text)                                                   \
+  if constexpr (DType::name != DType::Bool) {                                      \
+    set_kernel<SearchParams>(host, OpId::searchsorted, DType::name, search<type>); \
   }
   AG_FOR_EACH_DTYPE(AG_SET)
 #undef AG_SET
