@@ -4,6 +4,7 @@
 #include "ops/elementwise.h"
 #include "ops/gemm_operands.h"
 #include "ops/kernels.h"
+#include "ops/launch.h"
 #include "ops/ops.h"
 #include "ops/shape_ops.h"
 
@@ -181,6 +182,7 @@ Tensor inner(const Tensor& input, const Tensor& other) {
 // y_k = x1^T W_k x2: [rows, in1] x [in1, out * in2], then in2 is contracted with the second input.
 Tensor bilinear(const Tensor& input1, const Tensor& input2, const Tensor& weight,
                 const Tensor& bias) {
+  check_declared(OpId::bilinear, input1);
   check_same_kind("bilinear", input1, input2);
   check_same_kind("bilinear", input1, weight);
   const bool fits = weight.ndim() == 3 && input1.ndim() >= 1 && input2.ndim() == input1.ndim() &&

@@ -45,7 +45,7 @@ class Backend final : public DeviceBackend {
       return;
     }
     enter_device(from_host ? to_device.index : from_device.index);
-    const cudaStream_t stream = current_stream();
+    const cudaStream_t stream = cuda::current_stream();
     check(cudaMemcpyAsync(to, from, bytes,
                           from_host ? cudaMemcpyHostToDevice : cudaMemcpyDeviceToHost, stream),
           "copy");

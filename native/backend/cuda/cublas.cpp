@@ -7,6 +7,7 @@
 #include <mutex>
 #include <string>
 
+#include "backend/cuda/check.h"
 #include "backend/cuda/context.h"
 
 namespace ampgrad::cuda {
