@@ -62,20 +62,20 @@ void* DeviceMemory::allocate(int device, size_t bytes, size_t limit) {
   memset(a.pages, kMark, pages);
   memset(a.data, config().poison, bytes);
   if (open_ == 0) protect(a, false);
-  all_[a.pages] = a;
+  live_[a.data] = &(all_[a.pages] = a);
   return a.data;
 }
 
 bool DeviceMemory::release(void* data) {
-  for (auto& [pages, a] : all_) {
-    if (a.data != data || !a.live) continue;
-    a.live = false;
-    region(a.device).used -= a.bytes;
-    protect(a, false);
-    madvise(a.pages, a.page_bytes, MADV_DONTNEED);
-    return true;
-  }
-  return false;
+  const auto it = live_.find(static_cast<char*>(data));
+  if (it == live_.end()) return false;
+  Allocation& a = *it->second;
+  live_.erase(it);
+  a.live = false;
+  region(a.device).used -= a.bytes;
+  protect(a, false);
+  madvise(a.pages, a.page_bytes, MADV_DONTNEED);
+  return true;
 }
 
 const Allocation* DeviceMemory::find(const void* data, size_t bytes) const {
@@ -94,25 +94,21 @@ size_t DeviceMemory::used(int device) const {
 
 void DeviceMemory::open() {
   if (open_++ > 0) return;
-  for (const auto& [pages, a] : all_) {
-    if (a.live) protect(a, true);
-  }
+  for (const auto& [data, a] : live_) protect(*a, true);
 }
 
 void DeviceMemory::close() {
   if (--open_ > 0) return;
-  for (const auto& [pages, a] : all_) {
-    if (a.live) protect(a, false);
-  }
+  for (const auto& [data, a] : live_) protect(*a, false);
 }
 
 void DeviceMemory::narrow_to(int device, const std::vector<int>& peers) {
   running_ = device;
   if (regions_.size() < 2) return;
-  for (const auto& [pages, a] : all_) {
+  for (const auto& [data, a] : live_) {
     const bool reachable =
-        a.device == device || std::find(peers.begin(), peers.end(), a.device) != peers.end();
-    if (a.live && !reachable) protect(a, false);
+        a->device == device || std::find(peers.begin(), peers.end(), a->device) != peers.end();
+    if (!reachable) protect(*a, false);
   }
 }
 
@@ -120,18 +116,17 @@ void DeviceMemory::widen() {
   const int before = running_;
   running_ = -1;
   if (regions_.size() < 2) return;
-  for (const auto& [pages, a] : all_) {
-    if (a.live && a.device != before) protect(a, true);
+  for (const auto& [data, a] : live_) {
+    if (a->device != before) protect(*a, true);
   }
 }
 
 std::string DeviceMemory::check_ends() const {
-  for (const auto& [pages, a] : all_) {
-    if (!a.live) continue;
-    for (const char* p = a.data + a.bytes; p != a.pages + a.page_bytes; ++p) {
+  for (const auto& [data, a] : live_) {
+    for (const char* p = data + a->bytes; p != a->pages + a->page_bytes; ++p) {
       if (static_cast<unsigned char>(*p) == kMark) continue;
-      return "out of bounds: byte " + std::to_string(p - a.data) + " of a device allocation of " +
-             std::to_string(a.bytes) + " bytes was written";
+      return "out of bounds: byte " + std::to_string(p - data) + " of a device allocation of " +
+             std::to_string(a->bytes) + " bytes was written";
     }
   }
   return {};
@@ -180,6 +175,7 @@ void DeviceMemory::reset() {
     if (r.base != nullptr) munmap(r.base, kRegion);
   }
   regions_.clear();
+  live_.clear();
   all_.clear();
   for (const auto& [data, bytes] : pinned_) std::free(const_cast<char*>(data));
   pinned_.clear();

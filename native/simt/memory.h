@@ -55,7 +55,8 @@ class DeviceMemory {
   void protect(const Allocation& a, bool reachable) const;
 
   std::vector<Region> regions_;
-  std::map<const char*, Allocation> all_;  // by first page; released ones too
+  std::map<const char*, Allocation> all_;    // by first page; released ones too
+  std::map<const char*, Allocation*> live_;  // by data; what each launch walks through
   std::map<const char*, size_t> pinned_;
   int open_ = 0;
   int running_ = -1;  // device of the running kernel
