@@ -69,6 +69,7 @@ void report_host_fault(const std::string& where) {
 }
 
 void on_signal(int signal, siginfo_t* info, void* context) {
+  if (signal == SIGSEGV && device_memory().open_at(info->si_addr)) return;
   if (executor().runs_here()) {
     fault_address = info->si_addr;
     fault_signal = signal;

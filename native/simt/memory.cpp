@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "simt/config.h"
+#include "simt/control.h"
 
 namespace simt {
 
@@ -61,7 +62,7 @@ void* DeviceMemory::allocate(int device, size_t bytes, size_t limit) {
   protect(a, true);
   memset(a.pages, kMark, pages);
   memset(a.data, config().poison, bytes);
-  if (open_ == 0) protect(a, false);
+  protect(a, false);
   live_[a.data] = &(all_[a.pages] = a);
   return a.data;
 }
@@ -93,39 +94,61 @@ size_t DeviceMemory::used(int device) const {
 }
 
 void DeviceMemory::open() {
-  if (open_++ > 0) return;
-  for (const auto& [data, a] : live_) protect(*a, true);
+  install_fault_handler();  // which asks open_at
+  ++open_;
 }
 
 void DeviceMemory::close() {
   if (--open_ > 0) return;
-  for (const auto& [data, a] : live_) protect(*a, false);
+  shut([](const Allocation&) { return true; });
+}
+
+bool DeviceMemory::may_reach(const Allocation& a) const {
+  return running_ < 0 || a.device == running_ ||
+         std::find(peers_.begin(), peers_.end(), a.device) != peers_.end();
+}
+
+bool DeviceMemory::open_at(const void* address) {
+  if (open_ == 0) return false;
+  const char* at = static_cast<const char*>(address);
+  auto it = all_.upper_bound(at);
+  if (it == all_.begin()) return false;
+  Allocation& a = (--it)->second;
+  if (!a.live || a.reachable || at >= a.pages + a.page_bytes || !may_reach(a)) return false;
+  protect(a, true);
+  a.reachable = true;
+  opened_.push_back(&a);
+  return true;
+}
+
+template <class F>
+void DeviceMemory::shut(const F& which) {
+  std::vector<Allocation*> kept;
+  for (Allocation* a : opened_) {
+    if (!which(*a)) {
+      kept.push_back(a);
+      continue;
+    }
+    if (a->live) protect(*a, false);
+    a->reachable = false;
+  }
+  opened_ = std::move(kept);
 }
 
 void DeviceMemory::narrow_to(int device, const std::vector<int>& peers) {
   running_ = device;
-  if (regions_.size() < 2) return;
-  for (const auto& [data, a] : live_) {
-    const bool reachable =
-        a->device == device || std::find(peers.begin(), peers.end(), a->device) != peers.end();
-    if (!reachable) protect(*a, false);
-  }
+  peers_ = peers;
+  shut([&](const Allocation& a) { return !may_reach(a); });
 }
 
-void DeviceMemory::widen() {
-  const int before = running_;
-  running_ = -1;
-  if (regions_.size() < 2) return;
-  for (const auto& [data, a] : live_) {
-    if (a->device != before) protect(*a, true);
-  }
-}
+void DeviceMemory::widen() { running_ = -1; }
 
 std::string DeviceMemory::check_ends() const {
-  for (const auto& [data, a] : live_) {
-    for (const char* p = data + a->bytes; p != a->pages + a->page_bytes; ++p) {
+  for (const Allocation* a : opened_) {  // nothing else can have been written
+    if (!a->live) continue;
+    for (const char* p = a->data + a->bytes; p != a->pages + a->page_bytes; ++p) {
       if (static_cast<unsigned char>(*p) == kMark) continue;
-      return "out of bounds: byte " + std::to_string(p - data) + " of a device allocation of " +
+      return "out of bounds: byte " + std::to_string(p - a->data) + " of a device allocation of " +
              std::to_string(a->bytes) + " bytes was written";
     }
   }
@@ -175,6 +198,7 @@ void DeviceMemory::reset() {
     if (r.base != nullptr) munmap(r.base, kRegion);
   }
   regions_.clear();
+  opened_.clear();
   live_.clear();
   all_.clear();
   for (const auto& [data, bytes] : pinned_) std::free(const_cast<char*>(data));

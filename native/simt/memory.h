@@ -17,6 +17,7 @@ struct Allocation {
   size_t page_bytes = 0;
   int device = 0;
   bool live = true;
+  bool reachable = false;
 };
 
 class DeviceMemory {
@@ -28,9 +29,12 @@ class DeviceMemory {
   const Allocation* find(const void* data, size_t bytes) const;
   size_t used(int device) const;
 
-  // Between open and close (they nest) the memory can be reached.
+  // Between open and close (they nest) the memory can be reached: the first access to an allocation
+  // faults, and the handler asks open_at, so that a launch pays for what it touches only.
   void open();
   void close();
+  // Whether the address may be reached now and has been made reachable.
+  bool open_at(const void* address);
   // While a kernel of `device` runs, only the memory of it and of its peers can be reached.
   void narrow_to(int device, const std::vector<int>& peers);
   void widen();
@@ -53,13 +57,19 @@ class DeviceMemory {
   };
   Region& region(int device);
   void protect(const Allocation& a, bool reachable) const;
+  bool may_reach(const Allocation& a) const;
+  // Takes those of the opened allocations out of reach again.
+  template <class F>
+  void shut(const F& which);
 
   std::vector<Region> regions_;
   std::map<const char*, Allocation> all_;    // by first page; released ones too
-  std::map<const char*, Allocation*> live_;  // by data; what each launch walks through
+  std::map<const char*, Allocation*> live_;  // by data
+  std::vector<Allocation*> opened_;
   std::map<const char*, size_t> pinned_;
   int open_ = 0;
   int running_ = -1;  // device of the running kernel
+  std::vector<int> peers_;
 };
 
 DeviceMemory& device_memory();
