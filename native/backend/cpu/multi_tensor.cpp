@@ -2,7 +2,6 @@
 // threads share the work evenly and a norm does not depend on their number.
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <memory>
 #include <vector>
 
@@ -11,6 +10,7 @@
 #include "backend/cpu/parallel.h"
 #include "backend/cpu/reduce_loops.h"
 #include "backend/cpu/register.h"
+#include "math/power_norm.h"
 #include "ops/kernels.h"
 
 namespace ampgrad::cpu {
@@ -41,52 +41,28 @@ void* element(const MultiTensor& t, int64_t i) {
   return static_cast<char*>(t.data) + i * static_cast<int64_t>(dtype_size(t.dtype));
 }
 
-// A norm as fold, combination of folds, and finish; all in double.
-class Norm {
+// Folds runs of numbers for a norm.
+class Norm : public math::PowerNorm {
  public:
-  explicit Norm(double ord) : ord_(ord) {}
-
-  double start() const { return ord_ == -kInfinity ? kInfinity : 0; }
-
-  double combine(double a, double b) const {
-    if (ord_ == kInfinity) return a != a || a > b ? a : b;
-    if (ord_ == -kInfinity) return a != a || a < b ? a : b;
-    return a + b;
-  }
-
-  double finish(double folded) const {
-    if (std::isinf(ord_) || ord_ == 0 || ord_ == 1) return folded;
-    return ord_ == 2 ? std::sqrt(folded) : std::pow(folded, 1 / ord_);
-  }
-
-  double of_one(double x) const {
-    const double a = std::abs(x);
-    if (std::isinf(ord_) || ord_ == 1) return a;
-    if (ord_ == 0) return a != 0 ? 1 : 0;
-    return ord_ == 2 ? a * a : std::pow(a, ord_);
-  }
+  explicit Norm(double order) : PowerNorm{order} {}
 
   // 0 < n <= kBlock. `scratch` holds as many.
   template <class T>
   double fold(const T* x, int64_t n, T* scratch) const {
-    if (ord_ == 2) return sum_squares_run(x, n, 0.0);
-    if (ord_ == kInfinity) {
+    if (ord == 2) return sum_squares_run(x, n, 0.0);
+    if (ord == kInfinity) {
       const double high = static_cast<double>(max_run(x, n));
       const double low = -static_cast<double>(min_run(x, n));
-      return combine(combine(high, low), 0);
+      return combine(combine(high, low), 0.0);
     }
-    if (ord_ == 1 || ord_ == -kInfinity) {
+    if (ord == 1 || ord == -kInfinity) {
       for (int64_t i = 0; i < n; ++i) scratch[i] = std::abs(x[i]);
-      return ord_ == 1 ? sum_run(scratch, n) : static_cast<double>(min_run(scratch, n));
+      return ord == 1 ? sum_run(scratch, n) : static_cast<double>(min_run(scratch, n));
     }
     double total = 0;
     for (int64_t i = 0; i < n; ++i) total += of_one(static_cast<double>(x[i]));
     return total;
   }
-
- private:
-  static constexpr double kInfinity = std::numeric_limits<double>::infinity();
-  double ord_;
 };
 
 template <class T>

@@ -19,6 +19,7 @@ void register_families(const CudaHost& host) {
   register_loss_backward(host);
   register_batch_norm(host);
   register_batch_norm_backward(host);
+  register_multi_tensor(host);
   register_random(host);
   register_randperm(host);
   register_statistics(host);

@@ -24,6 +24,7 @@ void register_loss(const CudaHost& host);
 void register_loss_backward(const CudaHost& host);
 void register_batch_norm(const CudaHost& host);
 void register_batch_norm_backward(const CudaHost& host);
+void register_multi_tensor(const CudaHost& host);
 void register_random(const CudaHost& host);
 void register_randperm(const CudaHost& host);
 void register_statistics(const CudaHost& host);

@@ -9,7 +9,7 @@
 #include "backend/cuda/context.h"
 #include "backend/cuda/device/convert.cuh"
 #include "backend/cuda/families.h"
-#include "backend/cuda/scratch.h"
+#include "backend/cuda/pieces.h"
 #include "math/optim-inl.h"
 
 namespace ampgrad::cuda {
@@ -17,17 +17,10 @@ namespace ampgrad::cuda {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int64_t kPiece = 16384;  // elements of a block's piece
 
 struct Prepared {
   double factors[math::kOptimFactors];
   math::OptimFlags flags;
-};
-
-// A part of a tensor, for one block.
-struct Piece {
-  int32_t tensor;
-  int64_t begin;
 };
 
 struct Tables {
@@ -108,34 +101,22 @@ __global__ void __launch_bounds__(kThreads) step_kernel(const OptimParams p, con
   }
 }
 
-template <class T>
-void upload(const std::vector<T>& values, const Scratch& to) {
-  check(cudaMemcpyAsync(to.as<void>(), values.data(), values.size() * sizeof(T),
-                        cudaMemcpyHostToDevice, current_stream()),
-        "optimizer step");
-}
-
 template <class F>
 void step(const OptimParams& p, const void* name_of_row) {
   const auto* name = static_cast<const char*>(name_of_row);
   const std::vector<OptimTensor> tensors(p.tensors, p.tensors + p.num_tensors);
-  std::vector<Piece> pieces;
-  for (size_t i = 0; i < tensors.size(); ++i) {
-    for (int64_t at = 0; at < tensors[i].numel; at += kPiece) {
-      pieces.push_back({static_cast<int32_t>(i), at});
-    }
-  }
+  const std::vector<Piece> pieces = cut(p.tensors, p.num_tensors);
   if (tensors.empty()) return;
   const Scratch device_tensors(tensors.size() * sizeof(OptimTensor));
   const Scratch device_pieces(pieces.size() * sizeof(Piece));
   const Scratch prepared(tensors.size() * sizeof(Prepared));
-  upload(tensors, device_tensors);
+  upload(tensors, device_tensors, name);
   const Tables tables{device_tensors.as<OptimTensor>(), device_pieces.as<Piece>(),
                       prepared.as<Prepared>()};
   const auto blocks = static_cast<unsigned>((tensors.size() + kThreads - 1) / kThreads);
   launch(name, {dim3(blocks), kThreads}, prepare_kernel<F>, p, tables);
   if (pieces.empty()) return;
-  upload(pieces, device_pieces);
+  upload(pieces, device_pieces, name);
   const LaunchShape shape{dim3(static_cast<unsigned>(pieces.size())), kThreads};
   switch (p.dtype) {
     case DType::Float16:
