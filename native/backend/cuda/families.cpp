@@ -30,6 +30,8 @@ void register_families(const CudaHost& host) {
   register_conv(host);
   register_pool(host);
   register_pool_index(host);
+  register_sort(host);
+  register_unique(host);
 }
 
 }  // namespace ampgrad::cuda

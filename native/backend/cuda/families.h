@@ -35,5 +35,7 @@ void register_attention(const CudaHost& host);
 void register_conv(const CudaHost& host);
 void register_pool(const CudaHost& host);
 void register_pool_index(const CudaHost& host);
+void register_sort(const CudaHost& host);
+void register_unique(const CudaHost& host);
 
 }  // namespace ampgrad::cuda

@@ -21,7 +21,8 @@ void radix_sort(const char* name, RadixBuffers<Key>* b, int64_t rows, int64_t si
   a.counts = scratch.as<uint32_t>();
   a.totals = a.counts + rows * kDigits * a.tiles;
   const LaunchShape tiles{dim3(static_cast<unsigned>(rows * a.tiles)), kBlockThreads};
-  const LaunchShape digits{dim3(static_cast<unsigned>(rows * kDigits)), kBlockThreads};
+  const LaunchShape digits{dim3(static_cast<unsigned>(rows * kDigits / kBlockWarps)),
+                           kBlockThreads};
   bool first = true;
   for (a.shift = 0; a.shift < std::max(bits, 1); a.shift += 8) {
     a.keys = b->keys;

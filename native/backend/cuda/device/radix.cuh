@@ -44,22 +44,26 @@ __global__ void __launch_bounds__(kBlockThreads) radix_count_kernel(const RadixA
   a.counts[(row * kDigits + threadIdx.x) * a.tiles + tile] = count[threadIdx.x];
 }
 
-// A block for each digit of a row.
+// A warp for each digit of a row.
 template <class Key>
 __global__ void __launch_bounds__(kBlockThreads) radix_scan_kernel(const RadixArgs<Key> a) {
-  AG_SHARED_ARRAY(uint32_t, shared, kBlockWarps);
-  uint32_t* counts = a.counts + int64_t{blockIdx.x} * a.tiles;
+  const unsigned lane = threadIdx.x % 32;
+  const int64_t digit = int64_t{blockIdx.x} * kBlockWarps + threadIdx.x / 32;
+  uint32_t* counts = a.counts + digit * a.tiles;
   uint32_t sum = 0;
-  for (int64_t first = 0; first < a.tiles; first += kBlockThreads) {
-    const int64_t i = first + threadIdx.x;
+  for (int64_t first = 0; first < a.tiles; first += 32) {
+    const int64_t i = first + lane;
     const uint32_t own = i < a.tiles ? counts[i] : 0;
-    uint32_t total = 0;
-    const uint32_t before = block_exclusive_sum(own, shared, &total);
-    if (i < a.tiles) counts[i] = sum + before;
-    sum += total;
-    __syncthreads();
+    uint32_t upto = own;
+    AG_UNROLL
+    for (unsigned d = 1; d < 32; d *= 2) {
+      const uint32_t before = __shfl_up_sync(kFullMask, upto, d);
+      if (lane >= d) upto += before;
+    }
+    if (i < a.tiles) counts[i] = sum + upto - own;
+    sum += __shfl_sync(kFullMask, upto, 31);
   }
-  if (threadIdx.x == 0) a.totals[blockIdx.x] = sum;
+  if (lane == 0) a.totals[digit] = sum;
 }
 
 template <class Key>

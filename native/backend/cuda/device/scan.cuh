@@ -13,8 +13,9 @@
 
 namespace ampgrad::cuda {
 
-inline constexpr int kScanItems = 4;
-inline constexpr int kScanTile = kBlockThreads * kScanItems;
+// Elements that a thread takes of each tile; fewer where they fill more registers.
+template <class Acc>
+inline constexpr int kScanItems = sizeof(Acc) > 8 ? 2 : 4;
 
 template <class S>
 inline constexpr bool kFloatingStorage = std::is_floating_point_v<S> || kIsHalf<S>;
@@ -171,6 +172,7 @@ template <class S, class Step>
 __global__ void __launch_bounds__(kBlockThreads)
     scan_block_kernel(const ScanParams p, int64_t part_size, const typename Step::Acc* parts) {
   using Acc = typename Step::Acc;
+  constexpr int kItems = kScanItems<Acc>;
   AG_SHARED_ARRAY(Acc, shared, kBlockWarps);
   const S* in = static_cast<const S*>(p.in);
   const int64_t line = line_start(p, blockIdx.x);
@@ -180,19 +182,19 @@ __global__ void __launch_bounds__(kBlockThreads)
   for (unsigned q = 0; q < blockIdx.y; ++q) {
     carry = Step::join(carry, parts[int64_t{blockIdx.x} * gridDim.y + q]);
   }
-  for (int64_t tile = begin; tile < end; tile += kScanTile) {
-    const int64_t first = tile + int64_t{threadIdx.x} * kScanItems;
-    Acc own[kScanItems];
+  for (int64_t tile = begin; tile < end; tile += kBlockThreads * kItems) {
+    const int64_t first = tile + int64_t{threadIdx.x} * kItems;
+    Acc own[kItems];
     AG_UNROLL
-    for (int i = 0; i < kScanItems; ++i) {
+    for (int i = 0; i < kItems; ++i) {
       own[i] = first + i < end ? Step::of(in[place_of(p, line, first + i)], first + i)
                                : Step::identity();
       if (i > 0) own[i] = Step::join(own[i - 1], own[i]);
     }
     Acc total;
-    const Acc before = Step::join(carry, block_scan<Step>(shared, own[kScanItems - 1], &total));
+    const Acc before = Step::join(carry, block_scan<Step>(shared, own[kItems - 1], &total));
     AG_UNROLL
-    for (int i = 0; i < kScanItems; ++i) {
+    for (int i = 0; i < kItems; ++i) {
       if (first + i >= end) continue;
       Step::store(p, in, line, place_of(p, line, first + i), Step::join(before, own[i]));
     }
