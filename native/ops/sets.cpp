@@ -13,7 +13,7 @@ namespace ampgrad {
 namespace {
 
 double value_of(const Tensor& x) {
-  return ops::to(x, std::optional<DType>(DType::Float64)).data_as<double>()[0];
+  return first_value<double>(ops::to(x, std::optional<DType>(DType::Float64)));
 }
 
 struct Bounds {
@@ -86,14 +86,14 @@ Scalar number_of(const char* name, const Operand& value) {
   AG_CHECK(t.ndim() == 0, Shape, "logspace: argument '", name,
            "' must be a number or a 0-dimensional tensor, got ", describe(t));
   if (is_floating(t.dtype())) return value_of(t);
-  return ops::to(t, std::optional<DType>(DType::Int64)).data_as<int64_t>()[0];
+  return first_value<int64_t>(ops::to(t, std::optional<DType>(DType::Int64)));
 }
 
 // The bounds of an integer result are values of its dtype, as in PyTorch.
 Scalar as_integer(Scalar value, DType dtype) {
   const Tensor t = ops::to(ops::full(Dims{}, value, std::optional<DType>(DType::Float64)),
                            std::optional<DType>(dtype));
-  return ops::to(t, std::optional<DType>(DType::Int64)).data_as<int64_t>()[0];
+  return first_value<int64_t>(ops::to(t, std::optional<DType>(DType::Int64)));
 }
 
 }  // namespace

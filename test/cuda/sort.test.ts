@@ -54,7 +54,7 @@ suite('order on device cuda', () => {
       const all = [holed(shape), randint(6, shape), randn(shape).half()];
       for (const x of shape[0] === 2 ? all.slice(0, 1) : all) {
         agree((t) => topk(t, 5), [x]);
-        agree((t) => topk(t, 3, 0, false), [x]);
+        agree((t) => topk(t, 2, 0, false), [x]);
         agree((t) => kthvalue(t, 7), [x]);
         agree((t) => median(t, 1), [x]);
         agree((t) => nanmedian(t, 1), [x]);
