@@ -73,6 +73,7 @@ AG_HD int64_t grid_element(T x, int64_t size) {
 template <class T>
 AG_HD void grid_cubic(T t, T* weight, T* slope) {
   const T a = T{-0.75};
+  AG_UNROLL
   for (int i = 0; i < 4; ++i) {
     const T d = i < 2 ? t + static_cast<T>(1 - i) : static_cast<T>(i - 1) - t;
     const T sign = i < 2 ? T{1} : T{-1};
@@ -84,6 +85,48 @@ AG_HD void grid_cubic(T t, T* weight, T* slope) {
       slope[i] = sign * ((T{3} * a * d - T{10} * a) * d + T{8} * a);
     }
   }
+}
+
+// What a point reads along one dimension: elements (-1 outside), their weights, and the weights'
+// derivatives with respect to the grid's coordinate.
+template <class T>
+struct GridAxis {
+  int64_t index[4];
+  T weight[4];
+  T slope[4];
+};
+
+// kPer elements: 1 the nearest, 2 linear, 4 cubic.
+template <int kPer, class T>
+AG_HD GridAxis<T> grid_axis(T coordinate, int64_t size, GridPadding padding, bool align_corners) {
+  GridAxis<T> a{};
+  GridPosition<T> x = grid_scale(coordinate, size, align_corners);
+  if constexpr (kPer != 4) x = grid_pad(x, size, padding, align_corners);
+  if constexpr (kPer == 1) {
+    a.index[0] = grid_element(std::nearbyint(x.at), size);
+    a.weight[0] = T{1};
+    return a;
+  }
+  const T base = std::floor(x.at);
+  const T rest = x.at - base;
+  if constexpr (kPer == 2) {
+    a.index[0] = grid_element(base, size);
+    a.index[1] = grid_element(base + T{1}, size);
+    a.weight[0] = T{1} - rest;
+    a.weight[1] = rest;
+    a.slope[0] = -x.slope;
+    a.slope[1] = x.slope;
+    return a;
+  }
+  grid_cubic(rest, a.weight, a.slope);
+  AG_UNROLL
+  for (int i = 0; i < 4; ++i) {
+    const GridPosition<T> element =
+        grid_pad(GridPosition<T>{base + static_cast<T>(i - 1), T{0}}, size, padding, align_corners);
+    a.index[i] = grid_element(element.at, size);
+    a.slope[i] *= x.slope;
+  }
+  return a;
 }
 
 }  // namespace ampgrad::math

@@ -17,14 +17,6 @@ namespace {
 constexpr int64_t kBlock = 256;  // points
 constexpr int64_t kGrain = 1 << 13;
 
-// One dimension of a point: elements (-1 outside), weights, derivatives of the weights.
-template <class T>
-struct Axis {
-  int64_t index[4];
-  T weight[4];
-  T slope[4];
-};
-
 template <class T>
 class Taps {
  public:
@@ -46,7 +38,7 @@ class Taps {
   // Points [first, first + n) of batch item b.
   void find(int64_t b, int64_t first, int64_t n) {
     const T* at = static_cast<const T*>(p_.grid) + (b * p_.points + first) * p_.dims;
-    Axis<T> axes[3];
+    math::GridAxis<T> axes[3];
     for (int64_t i = 0; i < n; ++i, at += p_.dims) {
       for (int d = 0; d < p_.dims; ++d) axes[d] = axis(at[p_.dims - 1 - d], p_.in_size[d]);
       for (int tap = 0; tap < count_; ++tap) combine(axes, tap, i);
@@ -54,38 +46,13 @@ class Taps {
   }
 
  private:
-  Axis<T> axis(T coordinate, int64_t size) const {
-    Axis<T> a{};
-    math::GridPosition<T> x = math::grid_scale(coordinate, size, p_.align_corners);
-    if (p_.mode != GridMode::Cubic) x = math::grid_pad(x, size, padding_, p_.align_corners);
-    if (p_.mode == GridMode::Nearest) {
-      a.index[0] = math::grid_element(std::nearbyint(x.at), size);
-      a.weight[0] = T{1};
-      return a;
-    }
-    const T base = std::floor(x.at);
-    const T rest = x.at - base;
-    if (p_.mode == GridMode::Linear) {
-      a.index[0] = math::grid_element(base, size);
-      a.index[1] = math::grid_element(base + T{1}, size);
-      a.weight[0] = T{1} - rest;
-      a.weight[1] = rest;
-      a.slope[0] = -x.slope;
-      a.slope[1] = x.slope;
-      return a;
-    }
-    math::grid_cubic(rest, a.weight, a.slope);
-    for (int i = 0; i < 4; ++i) {
-      const math::GridPosition<T> element =
-          math::grid_pad(math::GridPosition<T>{base + static_cast<T>(i - 1), T{0}}, size, padding_,
-                         p_.align_corners);
-      a.index[i] = math::grid_element(element.at, size);
-      a.slope[i] *= x.slope;
-    }
-    return a;
+  math::GridAxis<T> axis(T coordinate, int64_t size) const {
+    if (per_axis_ == 1) return math::grid_axis<1>(coordinate, size, padding_, p_.align_corners);
+    if (per_axis_ == 2) return math::grid_axis<2>(coordinate, size, padding_, p_.align_corners);
+    return math::grid_axis<4>(coordinate, size, padding_, p_.align_corners);
   }
 
-  void combine(const Axis<T>* axes, int tap, int64_t i) {
+  void combine(const math::GridAxis<T>* axes, int tap, int64_t i) {
     int64_t index = 0;
     T weight{1};
     int digit[3] = {0, 0, 0};

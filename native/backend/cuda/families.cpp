@@ -32,6 +32,8 @@ void register_families(const CudaHost& host) {
   register_pool_index(host);
   register_sort(host);
   register_unique(host);
+  register_resample(host);
+  register_grid(host);
 }
 
 }  // namespace ampgrad::cuda

@@ -37,5 +37,7 @@ void register_pool(const CudaHost& host);
 void register_pool_index(const CudaHost& host);
 void register_sort(const CudaHost& host);
 void register_unique(const CudaHost& host);
+void register_resample(const CudaHost& host);
+void register_grid(const CudaHost& host);
 
 }  // namespace ampgrad::cuda

@@ -9,7 +9,7 @@
 #include "backend/cuda/check.h"
 #include "backend/cuda/context.h"
 #include "backend/cuda/device/convert.cuh"
-#include "backend/cuda/device/shared.cuh"
+#include "backend/cuda/device/scatter.cuh"
 #include "backend/cuda/families.h"
 #include "backend/cuda/scratch.h"
 #include "math/pool.h"
@@ -24,14 +24,6 @@ constexpr int kThreads = 128;
 constexpr int kWarp = 32;
 constexpr int kWarps = kThreads / kWarp;
 constexpr unsigned kAllLanes = 0xffffffffu;
-constexpr int kTileBytes = 8192;  // of a warp's stretch
-constexpr int kPart = 256;        // positions whose range is known
-
-// Positions of a part reach from `low` to `high`; a warp skips parts that miss its stretch.
-struct Reach {
-  int64_t low, high;
-};
-
 struct ScatterArgs {
   const int64_t* indices = nullptr;
   const Reach* reaches = nullptr;
@@ -48,9 +40,9 @@ __global__ void __launch_bounds__(kThreads) reach_kernel(const ScatterArgs a, Re
   for (int64_t k = int64_t{blockIdx.x} * kWarps + threadIdx.x / kWarp; k < total; k += step) {
     const int64_t part = k % a.parts;
     const int64_t* from = a.indices + k / a.parts * a.small;
-    const int64_t end = math::pool_min((part + 1) * kPart, a.small);
+    const int64_t end = math::pool_min((part + 1) * kScatterPart, a.small);
     Reach r{INT64_MAX, -1};
-    for (int64_t i = part * kPart + lane; i < end; i += kWarp) {
+    for (int64_t i = part * kScatterPart + lane; i < end; i += kWarp) {
       r.low = math::pool_min(r.low, from[i]);
       r.high = math::pool_max(r.high, from[i]);
     }
@@ -64,41 +56,26 @@ __global__ void __launch_bounds__(kThreads) reach_kernel(const ScatterArgs a, Re
 }
 
 template <class S>
-constexpr int kTile = kTileBytes / static_cast<int>(sizeof(OpMath<S>));
-
-// 32 elements go into the warp's stretch, those that share a place one after another.
-template <class T>
-__device__ AG_INLINE void put(T* tile, int place, T value, bool accumulate, int lane) {
-  const unsigned same = __match_any_sync(kAllLanes, place);
-  const int rank = __popc(same & ((1u << lane) - 1u));
-  for (int turn = 0; __any_sync(kAllLanes, place >= 0 && rank >= turn) != 0; ++turn) {
-    if (place >= 0 && rank == turn) {
-      tile[place] = accumulate ? static_cast<T>(tile[place] + value) : value;
-    }
-    __syncwarp();
-  }
-}
-
-template <class S>
 __global__ void __launch_bounds__(kThreads)
     scatter_kernel(const ScatterArgs a, const S* in, S* out) {
   using T = OpMath<S>;
-  AG_SHARED_ARRAY(T, tiles, kWarps * kTile<S>);
+  AG_SHARED_ARRAY(T, tiles, kWarps * kScatterTile<OpMath<S>>);
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
-  T* tile = tiles + threadIdx.x / kWarp * kTile<S>;
+  T* tile = tiles + threadIdx.x / kWarp * kScatterTile<OpMath<S>>;
   const int64_t total = a.planes * a.tiles;
   const int64_t step = int64_t{gridDim.x} * kWarps;
   for (int64_t k = int64_t{blockIdx.x} * kWarps + threadIdx.x / kWarp; k < total; k += step) {
     const int64_t plane = k / a.tiles;
-    const int64_t first = k % a.tiles * kTile<S>;
-    const int size = static_cast<int>(math::pool_min<int64_t>(a.large - first, kTile<S>));
+    const int64_t first = k % a.tiles * kScatterTile<OpMath<S>>;
+    const int size =
+        static_cast<int>(math::pool_min<int64_t>(a.large - first, kScatterTile<OpMath<S>>));
     for (int i = lane; i < size; i += kWarp) tile[i] = T{0};
     __syncwarp();
     for (int64_t part = 0; part < a.parts; ++part) {
       const Reach r = a.reaches[plane * a.parts + part];
       if (r.high < first || r.low >= first + size) continue;
-      const int64_t end = math::pool_min((part + 1) * kPart, a.small);
-      for (int64_t base = part * kPart; base < end; base += kWarp) {
+      const int64_t end = math::pool_min((part + 1) * kScatterPart, a.small);
+      for (int64_t base = part * kScatterPart; base < end; base += kWarp) {
         const int64_t i = base + lane;
         int64_t at = -1;
         T value{};
@@ -106,7 +83,8 @@ __global__ void __launch_bounds__(kThreads)
           at = a.indices[plane * a.small + i] - first;
           if (at >= 0 && at < size) value = cast<T>(in[plane * a.small + i]);
         }
-        put(tile, at >= 0 && at < size ? static_cast<int>(at) : -1, value, a.accumulate, lane);
+        scatter_put(tile, at >= 0 && at < size ? static_cast<int>(at) : -1, value, a.accumulate,
+                    lane);
       }
     }
     S* to = out + plane * a.large + first;
@@ -135,8 +113,8 @@ void scatter(const PlaneIndexParams& p, const void*) {
   a.small = p.small;
   a.large = p.large;
   a.accumulate = p.accumulate;
-  a.parts = (p.small + kPart - 1) / kPart;
-  a.tiles = (p.large + kTile<S> - 1) / kTile<S>;
+  a.parts = (p.small + kScatterPart - 1) / kScatterPart;
+  a.tiles = (p.large + kScatterTile<OpMath<S>> - 1) / kScatterTile<OpMath<S>>;
   const Scratch reaches(static_cast<size_t>(a.planes * a.parts) * sizeof(Reach));
   if (a.parts > 0) {
     launch("poolScatter", {grid_for(a.planes * a.parts * kWarp, kThreads), kThreads}, reach_kernel,
