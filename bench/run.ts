@@ -1,7 +1,8 @@
 /**
  * The benchmark: `npm run bench -- [--only PATTERN,...] [--threads N] [--quick] [--json FILE]
- * [--mnist DIR] [--list]`. One JSON line a result; bench/README.md explains the fields.
+ * [--mnist DIR] [--device cuda] [--list]`. One JSON line a result; bench/README.md explains the fields.
  */
+import { setDevice } from './harness/data';
 import { readSettings, runAll } from './harness/runner';
 import { dispatch } from './workloads/dispatch';
 import { elementwise } from './workloads/elementwise';
@@ -15,17 +16,10 @@ import { spatial } from './workloads/spatial';
 
 const settings = readSettings(process.argv.slice(2));
 setMnistFolder(settings.mnist);
+setDevice(settings.device);
+const anywhere = [...gemm, ...elementwise, ...network, ...spatial, ...optimizers, ...models];
+// The rest measures the host: calls, processes, loading of data.
 runAll(
-  [
-    ...gemm,
-    ...elementwise,
-    ...network,
-    ...spatial,
-    ...dispatch,
-    ...optimizers,
-    ...mlp,
-    ...models,
-    ...processes,
-  ],
+  settings.device === 'cpu' ? [...anywhere, ...dispatch, ...mlp, ...processes] : anywhere,
   settings,
 );

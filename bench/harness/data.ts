@@ -1,5 +1,34 @@
 /** The data of every workload: a counter-based hash that gives the same numbers in any language. */
-import { fromBuffer, type Tensor } from '../../lib';
+import { cuda, type Device, fromBuffer, type nn, type Tensor } from '../../lib';
+
+let device: Device = 'cpu';
+
+/** Where the data and the models of the workloads are. */
+export function setDevice(name: string): void {
+  if (!/^(cpu|cuda(:\d+)?)$/.test(name)) throw new Error(`--device must be cpu or cuda: '${name}'`);
+  if (name !== 'cpu' && !cuda.isAvailable()) {
+    throw new Error(`--device ${name}: ${cuda.unavailableReason()}`);
+  }
+  device = name as Device;
+}
+
+export function currentDevice(): Device {
+  return device;
+}
+
+/** The kind of device, as autocast wants it. */
+export function deviceKind(): 'cpu' | 'cuda' {
+  return device === 'cpu' ? 'cpu' : 'cuda';
+}
+
+export function place<M extends nn.Module>(model: M): M {
+  return model.to(device);
+}
+
+/** Waits for what was queued, so that a clock may stop. */
+export function finish(): void {
+  if (device !== 'cpu') cuda.synchronize(device as cuda.CudaDevice);
+}
 
 /** murmur3's finaliser of `i + seed * 0x9E3779B9`, modulo 2^32. */
 function hash(i: number, seed: number): number {
@@ -20,7 +49,7 @@ export function uniform(shape: readonly number[], seed: number, lo = -1, hi = 1)
   const n = count(shape);
   const data = new Float32Array(n);
   for (let i = 0; i < n; ++i) data[i] = lo + (hi - lo) * ((hash(i, seed) >>> 8) / 16777216);
-  return fromBuffer(data, { shape });
+  return fromBuffer(data, { shape }).to(device);
 }
 
 /** I(shape, seed, n): integers in [0, n), int64. */
@@ -30,5 +59,5 @@ export function integers(shape: readonly number[], seed: number, n: number): Ten
   for (let i = 0; i < total; ++i) {
     data[i] = BigInt(Math.floor(((hash(i, seed) >>> 8) / 16777216) * n));
   }
-  return fromBuffer(data, { shape });
+  return fromBuffer(data, { shape }).to(device);
 }

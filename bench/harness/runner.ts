@@ -3,7 +3,8 @@ import { appendFileSync, readFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 
-import { memory, setNumThreads } from '../../lib';
+import { cuda, memory, setNumThreads } from '../../lib';
+import { currentDevice, finish } from './data';
 import { calibrationMs, measureExternal } from './load';
 
 export type Unit = 'GFLOP/s' | 'GB/s' | 'images/s' | 'tokens/s' | 's' | 'ms' | 'us' | 'ns' | 'MB';
@@ -43,6 +44,7 @@ export interface Settings {
   readonly quick: boolean;
   readonly list: boolean;
   readonly json: string | undefined;
+  readonly device: string;
   /** Folder of the four MNIST files. */
   readonly mnist: string | undefined;
 }
@@ -65,6 +67,7 @@ export function readSettings(argv: readonly string[]): Settings {
       quick: { type: 'boolean', default: false },
       list: { type: 'boolean', default: false },
       json: { type: 'string' },
+      device: { type: 'string', default: 'cpu' },
       mnist: { type: 'string' },
     },
   });
@@ -78,6 +81,7 @@ export function readSettings(argv: readonly string[]): Settings {
     quick: values.quick,
     list: values.list,
     json: values.json,
+    device: values.device,
     mnist: values.mnist ?? process.env['MNIST_DIR'],
   };
 }
@@ -110,6 +114,7 @@ export function medianOf(values: readonly number[]): number {
 function time(fn: () => unknown, times: number): number {
   const start = process.hrtime.bigint();
   for (let i = 0; i < times; ++i) fn();
+  finish();
   return Number(process.hrtime.bigint() - start) / 1e9;
 }
 
@@ -186,6 +191,12 @@ function cpuModel(): { model: string; isa: string[] } {
   return { model: cpus()[0]?.model ?? 'unknown', isa: wanted.filter((f) => flags.includes(f)) };
 }
 
+function describeDevice(): Record<string, unknown> {
+  const device = currentDevice();
+  if (device === 'cpu') return {};
+  return { device, gpu: cuda.getDeviceProperties(device as cuda.CudaDevice) };
+}
+
 /** Runs what the settings name and prints one JSON line each. */
 export function runAll(workloads: readonly AnyWorkload[], settings: Settings): void {
   const emit = (record: Record<string, unknown>): void => {
@@ -208,6 +219,7 @@ export function runAll(workloads: readonly AnyWorkload[], settings: Settings): v
     isa,
     cores: availableParallelism(),
     threads: settings.threads,
+    ...describeDevice(),
     mode: settings.quick ? 'quick' : 'full',
     loadavg: loadavg().map((v) => significant(v, 3)),
   });
@@ -225,6 +237,7 @@ export function runAll(workloads: readonly AnyWorkload[], settings: Settings): v
       emit({ ...base, error: String(error) });
     }
     memory.emptyCache();
+    if (currentDevice() !== 'cpu') cuda.emptyCache(currentDevice() as cuda.CudaDevice);
   }
 }
 

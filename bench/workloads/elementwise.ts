@@ -1,7 +1,7 @@
 /** Element-wise operations, casts and reductions: section 6 of the workloads. */
 import { type DType, noGrad, type Tensor, zeros } from '../../lib';
 import { meanAbs } from '../harness/checks';
-import { uniform } from '../harness/data';
+import { currentDevice, uniform } from '../harness/data';
 import { type Workload } from '../harness/runner';
 
 function workload(name: string, bytes: number, make: () => () => Tensor): Workload {
@@ -39,7 +39,7 @@ function sized(n: number, suffix: string): Workload[] {
     binary('add', (x, y) => x.add(y)),
     binary('mul', (x, y) => x.mul(y)),
     workload(`elem.add_inplace.f32.${suffix}`, 12 * n, () => {
-      const x = zeros([n]);
+      const x = zeros([n], { device: currentDevice() });
       const y = uniform([n], 2, -1e-6, 1e-6);
       return () => x.add_(y);
     }),

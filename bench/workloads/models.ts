@@ -1,6 +1,6 @@
 /** Training steps and generation: `resnet18.*`, `gpt2.mini.*` and `bert.base.*` of the workloads. */
 import { amp, nn, noGrad, optim, type Tensor, text, vision } from '../../lib';
-import { integers, uniform } from '../harness/data';
+import { deviceKind, integers, place, uniform } from '../harness/data';
 import { type AnyWorkload, type Prepared } from '../harness/runner';
 
 const { crossEntropy } = nn.functional;
@@ -15,7 +15,8 @@ const fixed: Bound = () => 0.02 * Math.sqrt(3);
  * Weights from the hash: parameter k is U(-a, a) with seed 1000 + k if it is a matrix, else 1 for
  * weights and 0 for biases. Projections with weights [in, out] get the transpose of PyTorch's.
  */
-function hashInit<M extends nn.Module>(model: M, bound: Bound): M {
+function hashInit<M extends nn.Module>(fresh: M, bound: Bound): M {
+  const model = place(fresh);
   const turned = new Set<Tensor>();
   for (const module of model.modules()) {
     if (module instanceof text.models.Conv1D) turned.add(module.weight);
@@ -41,7 +42,7 @@ type Precision = 'bfloat16' | undefined;
 function training(optimizer: optim.Optimizer, loss: () => Tensor, precision: Precision): Prepared {
   const losses: number[] = [];
   const forward = (): Tensor =>
-    precision === undefined ? loss() : amp.autocast('cpu', { dtype: precision }, loss);
+    precision === undefined ? loss() : amp.autocast(deviceKind(), { dtype: precision }, loss);
   return {
     run: () => {
       optimizer.zeroGrad();

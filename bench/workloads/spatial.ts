@@ -1,6 +1,6 @@
 /** Convolutions, pooling and batch norm: the rest of section 7 of the workloads. */
 import { type DType, nn, ones, type Tensor, zeros } from '../../lib';
-import { uniform } from '../harness/data';
+import { currentDevice, uniform } from '../harness/data';
 import { type Workload } from '../harness/runner';
 import { passes } from './network';
 
@@ -71,8 +71,8 @@ function batchNorm(): Workload[] {
       const x = uniform(image, 1);
       const weight = uniform([64], 2);
       const bias = uniform([64], 3);
-      const mean = zeros([64]);
-      const variance = ones([64]);
+      const mean = zeros([64], { device: currentDevice() });
+      const variance = ones([64], { device: currentDevice() });
       return {
         forward: () =>
           F.batchNorm(x, mean, variance, {

@@ -3,7 +3,6 @@ import { resolve } from 'node:path';
 
 import { makeError } from '../errors';
 import { type RngState } from '../random';
-import { warnOnce } from '../warnings';
 import { type Collated } from './collate';
 import { ArrayDataset, type Dataset, type IterableDataset } from './dataset';
 import { type CollateFn, Fetcher, withBatchStream } from './fetch';
@@ -17,6 +16,7 @@ import {
   checkNumber,
   describe,
 } from './options';
+import { pinBatch, readPinMemory } from './pin';
 import { BatchSampler, type Sized } from './sampler';
 import { type PoolOptions, WorkerPool, type WorkerThreadOptions } from './workers/pool';
 import { type WorkerRecipe } from './workers/protocol';
@@ -183,14 +183,6 @@ function readWorkers(
   };
 }
 
-function readPinMemory(value: unknown): void {
-  if (!checkBoolean('DataLoader', 'pinMemory', value ?? false)) return;
-  warnOnce(
-    'DataLoaderWarning',
-    "DataLoader: option 'pinMemory' has no effect: this build does not pin memory",
-  );
-}
-
 /** One pass over the data. */
 interface Pass {
   readonly seed: bigint;
@@ -252,6 +244,7 @@ export class DataLoader<S, B = Collated<Awaited<S>>> implements Iterable<B>, Asy
   readonly #shuffle: boolean;
   readonly #fetcher: Fetcher;
   readonly #workers: ReturnType<typeof readWorkers>;
+  readonly #pin: boolean;
   #pool: WorkerPool | undefined;
   #current: { seed: bigint; batches: number } | undefined;
   #resume: Pass | undefined;
@@ -266,7 +259,7 @@ export class DataLoader<S, B = Collated<Awaited<S>>> implements Iterable<B>, Asy
     this.batchSize = batchSize === null ? null : checkInteger(where, 'batchSize', batchSize, 1);
     this.dropLast = checkBoolean(where, 'dropLast', options.dropLast ?? false);
     this.#shuffle = checkBoolean(where, 'shuffle', options.shuffle ?? false);
-    readPinMemory(options.pinMemory);
+    this.#pin = readPinMemory(options.pinMemory);
     this.generator = readGenerator(where, options);
     checkIterable('sampler', options.sampler);
     checkIterable('batchSampler', options.batchSampler);
@@ -310,8 +303,7 @@ export class DataLoader<S, B = Collated<Awaited<S>>> implements Iterable<B>, Asy
           'DataLoader: samples of this dataset are promises; iterate with `for await`',
         );
       }
-      this.#delivered();
-      yield batch as B;
+      yield this.#delivered(batch as B);
     }
     this.#current = undefined;
   }
@@ -325,8 +317,7 @@ export class DataLoader<S, B = Collated<Awaited<S>>> implements Iterable<B>, Asy
     const fetches = isMapStyle(this.dataset) ? this.#fetches(pass) : this.#asyncStream(pass);
     for await (const fetch of fetches) {
       const batch = await fetch();
-      this.#delivered();
-      yield batch as B;
+      yield this.#delivered(batch as B);
     }
     this.#current = undefined;
   }
@@ -371,8 +362,7 @@ export class DataLoader<S, B = Collated<Awaited<S>>> implements Iterable<B>, Asy
     try {
       for (const batch of pool.run(pass.seed, this.#tasks(pass))) {
         if (toSkip-- > 0) continue;
-        this.#delivered();
-        yield batch as B;
+        yield this.#delivered(batch as B);
       }
       this.#current = undefined;
     } finally {
@@ -386,8 +376,7 @@ export class DataLoader<S, B = Collated<Awaited<S>>> implements Iterable<B>, Asy
     try {
       for await (const batch of pool.runAsync(pass.seed, this.#tasks(pass))) {
         if (toSkip-- > 0) continue;
-        this.#delivered();
-        yield batch as B;
+        yield this.#delivered(batch as B);
       }
       this.#current = undefined;
     } finally {
@@ -439,8 +428,9 @@ export class DataLoader<S, B = Collated<Awaited<S>>> implements Iterable<B>, Asy
     return pass;
   }
 
-  #delivered(): void {
+  #delivered(batch: B): B {
     if (this.#current !== undefined) ++this.#current.batches;
+    return this.#pin ? pinBatch(batch) : batch;
   }
 
   /** The indices of every batch of a pass. */

@@ -1,7 +1,7 @@
 // Exports about CUDA devices: whether there are any, what they are, their memory. An index that
 // does not exist, or no device at all, raises ERR_DEVICE.
 #include "binding/function.h"
-#include "core/device_backend.h"
+#include "core/async_backend.h"
 #include "core/matmul_flags.h"
 #include "ops/device_copy.h"
 #include "ops/shape_ops.h"
@@ -97,7 +97,7 @@ napi_value current_device(const Call& c) { return c.number(current_cuda_device()
 
 napi_value set_device(const Call& c) {
   const Device device = device_at(c);
-  backend_for(device);
+  async_backend_for(device);
   set_current_cuda_device(device.index);
   return c.undefined();
 }
@@ -107,41 +107,41 @@ int64_t number_at(const Call& c, size_t i) { return c.integer(i, "cuda: a stream
 // (device, highPriority)
 napi_value next_stream(const Call& c) {
   const Device device = device_at(c);
-  const int64_t stream = backend_for(device).next_stream(device.index, c.boolean(1));
+  const int64_t stream = async_backend_for(device).next_stream(device.index, c.boolean(1));
   return c.number(static_cast<double>(stream));
 }
 
 napi_value current_stream(const Call& c) {
   const Device device = device_at(c);
-  return c.number(static_cast<double>(backend_for(device).current_stream(device.index)));
+  return c.number(static_cast<double>(async_backend_for(device).current_stream(device.index)));
 }
 
 napi_value set_current_stream(const Call& c) {
   const Device device = device_at(c);
-  backend_for(device).set_current_stream(device.index, number_at(c, 1));
+  async_backend_for(device).set_current_stream(device.index, number_at(c, 1));
   return c.undefined();
 }
 
 napi_value stream_done(const Call& c) {
   const Device device = device_at(c);
-  return c.boolean_value(backend_for(device).stream_done(device.index, number_at(c, 1)));
+  return c.boolean_value(async_backend_for(device).stream_done(device.index, number_at(c, 1)));
 }
 
 napi_value synchronize_stream(const Call& c) {
   const Device device = device_at(c);
-  backend_for(device).synchronize_stream(device.index, number_at(c, 1));
+  async_backend_for(device).synchronize_stream(device.index, number_at(c, 1));
   return c.undefined();
 }
 
 // (device, timing)
 napi_value make_event(const Call& c) {
   const Device device = device_at(c);
-  const int64_t event = backend_for(device).make_event(device.index, c.boolean(1));
+  const int64_t event = async_backend_for(device).make_event(device.index, c.boolean(1));
   return c.number(static_cast<double>(event));
 }
 
-DeviceBackend& event_backend() {
-  DeviceBackend* backend = cuda_backend();
+AsyncBackend& event_backend() {
+  AsyncBackend* backend = async_backend();
   AG_CHECK(backend != nullptr, Device, "cuda: there are no events without CUDA");
   return *backend;
 }
@@ -160,7 +160,7 @@ napi_value record_event(const Call& c) {
 // (device, stream, event)
 napi_value wait_event(const Call& c) {
   const Device device = device_at(c);
-  backend_for(device).wait_event(device.index, number_at(c, 1), number_at(c, 2));
+  async_backend_for(device).wait_event(device.index, number_at(c, 1), number_at(c, 2));
   return c.undefined();
 }
 
@@ -184,7 +184,7 @@ napi_value record_stream(const Call& c) {
   AG_CHECK(!t.device().is_cpu() && t.device().index == index, Device,
            "recordStream: the tensor is on ", to_string(t.device()),
            ", the stream is of cuda:", index);
-  backend_for(t.device())
+  async_backend_for(t.device())
       .record_stream(t.device().index, t.storage()->data(), c.integer(2, "recordStream"));
   return c.undefined();
 }

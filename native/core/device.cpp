@@ -2,7 +2,7 @@
 
 #include <string_view>
 
-#include "core/device_backend.h"
+#include "core/async_backend.h"
 
 namespace ampgrad {
 

@@ -1,5 +1,6 @@
 #include "core/device_backend.h"
 
+#include "core/async_backend.h"
 #include "core/error.h"
 #include "core/matmul_flags.h"
 
@@ -43,6 +44,13 @@ DeviceBackend& backend_for(Device device) {
   AG_CHECK(device.index < count, Device, "device '", to_string(device), "' does not exist: there ",
            count == 1 ? "is " : "are ", count, " CUDA device", count == 1 ? "" : "s");
   return *cuda;
+}
+
+// Only CUDA's backend is ever set, and it is asynchronous (backend/cuda/backend.cpp).
+AsyncBackend* async_backend() { return static_cast<AsyncBackend*>(cuda_backend()); }
+
+AsyncBackend& async_backend_for(Device device) {
+  return static_cast<AsyncBackend&>(backend_for(device));
 }
 
 }  // namespace ampgrad

@@ -2,7 +2,7 @@
 // copy. A view never touches memory.
 #include <algorithm>
 
-#include "core/device_backend.h"
+#include "core/async_backend.h"
 #include "core/error.h"
 #include "ops/device_copy.h"
 #include "ops/kernels.h"
@@ -31,12 +31,17 @@ void copy_across(const Tensor& out, const Tensor& source, bool non_blocking = fa
   const bool direct = out.is_contiguous() && out.sizes() == dense.sizes();
   const Tensor landed = direct ? out : Tensor::empty(dense.sizes(), dense.dtype(), out.device());
   if (dense.numel() != 0) {
-    DeviceBackend& backend = backend_for(out.device().is_cpu() ? dense.device() : out.device());
+    AsyncBackend& backend =
+        async_backend_for(out.device().is_cpu() ? dense.device() : out.device());
     // Memory made here for the way must outlive the copy.
     const bool queued = non_blocking && (!dense.device().is_cpu() || dense.is_same(source)) &&
                         (!landed.device().is_cpu() || direct);
-    backend.copy(landed.data(), landed.device(), dense.data(), dense.device(), dense.nbytes(),
-                 queued);
+    if (queued) {
+      backend.copy_queued(landed.data(), landed.device(), dense.data(), dense.device(),
+                          dense.nbytes());
+    } else {
+      backend.copy(landed.data(), landed.device(), dense.data(), dense.device(), dense.nbytes());
+    }
   }
   if (!direct) copy_into(out, landed);
 }
@@ -49,19 +54,19 @@ Tensor positions(int64_t n, Device device) {
 
 Tensor empty_pinned(DimsView sizes, DType dtype) {
   const Device device{DeviceType::Cuda, current_cuda_device()};
-  DeviceBackend& backend = backend_for(device);
+  AsyncBackend& backend = async_backend_for(device);
   const size_t bytes = static_cast<size_t>(element_count(sizes)) * dtype_size(dtype);
   void* data = backend.allocate_pinned(device.index, std::max<size_t>(bytes, 1));
   AG_CHECK(data != nullptr, OutOfMemory, "out of memory: ", static_cast<int64_t>(bytes),
            " bytes of pinned host memory cannot be had; pin less, or free pinned tensors");
   auto storage = make_intrusive<Storage>(
-      Device{}, data, bytes, [](void* block) { cuda_backend()->release_pinned(block); }, data);
+      Device{}, data, bytes, [](void* block) { async_backend()->release_pinned(block); }, data);
   return Tensor::from_storage(std::move(storage), dtype, Dims(sizes), contiguous_strides(sizes));
 }
 
 bool is_pinned(const Tensor& x) {
-  return x.device().is_cpu() && cuda_backend() != nullptr &&
-         cuda_backend()->is_pinned(x.storage()->data());
+  return x.device().is_cpu() && async_backend() != nullptr &&
+         async_backend()->is_pinned(x.storage()->data());
 }
 
 Tensor to_device(const Tensor& x, Device device) {

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { data } from '../../lib';
+import { cuda, data } from '../../lib';
 import { codeOf } from './helpers';
 
 const folder = mkdtempSync(join(tmpdir(), 'ampgrad-lines-'));
@@ -53,7 +53,8 @@ describe('TextLines', () => {
   });
 });
 
-test('pinMemory warns and changes nothing', () => {
+test('pinMemory warns and changes nothing where there is no GPU', () => {
+  if (cuda.isAvailable()) return;
   const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
   const loader = new data.DataLoader([1, 2, 3], { batchSize: 3, pinMemory: true });
   expect(Array.from(loader, (b) => b.toArray())).toEqual([[1, 2, 3]]);

@@ -41,6 +41,23 @@ bool CachingAllocator::ByFit::operator()(const Block* a, const Block* b) const {
 
 CachingAllocator::CachingAllocator(int device) : device_(device) {}
 
+CachingAllocator::~CachingAllocator() {
+  const DeviceGuard guard(device_);
+  std::set<Block*> blocks(small_.begin(), small_.end());
+  blocks.insert(large_.begin(), large_.end());
+  for (const auto& [data, block] : used_) blocks.insert(block);
+  for (const Pending& p : pending_) {
+    cudaEventSynchronize(p.event);
+    cudaEventDestroy(p.event);
+    blocks.insert(p.block);
+  }
+  for (cudaEvent_t event : spare_events_) cudaEventDestroy(event);
+  for (Block* b : blocks) {
+    if (b->previous == nullptr) cudaFree(b->data);
+  }
+  for (Block* b : blocks) delete b;
+}
+
 size_t CachingAllocator::round_size(size_t size) {
   return size < kMinBlock ? kMinBlock : round_up(size, kMinBlock);
 }

@@ -33,6 +33,8 @@ class CachingAllocator final : public Allocator {
   static constexpr size_t kRoundLarge = size_t{2} << 20;
 
   explicit CachingAllocator(int device);
+  // Gives everything back, blocks in use too. Those of a process's devices are never destroyed.
+  ~CachingAllocator() override;
 
   // On the calling thread's current stream of the device.
   void* allocate(size_t size) override;

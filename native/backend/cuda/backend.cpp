@@ -9,12 +9,13 @@
 #include "backend/cuda/library.h"
 #include "backend/cuda/pinned.h"
 #include "backend/cuda/streams.h"
+#include "core/async_backend.h"
 
 namespace ampgrad::cuda {
 
 namespace {
 
-class Backend final : public DeviceBackend {
+class Backend final : public AsyncBackend {
  public:
   int device_count() override { return cuda::device_count(); }
 
@@ -37,25 +38,14 @@ class Backend final : public DeviceBackend {
   Allocator& allocator(int index) override { return *device_context(index).allocator; }
   void enter(int index) override { enter_device(index); }
 
-  void copy(void* to, Device to_device, const void* from, Device from_device, size_t bytes,
-            bool non_blocking) override {
-    const bool from_host = from_device.is_cpu();
-    if (!from_host && !to_device.is_cpu()) {
-      copy_between(to, to_device.index, from, from_device.index, bytes);
-      return;
-    }
-    enter_device(from_host ? to_device.index : from_device.index);
-    const cudaStream_t stream = cuda::current_stream();
-    check(cudaMemcpyAsync(to, from, bytes,
-                          from_host ? cudaMemcpyHostToDevice : cudaMemcpyDeviceToHost, stream),
-          "copy");
-    const void* on_host = from_host ? from : to;
-    if (non_blocking && cuda::is_pinned(on_host)) {
-      note_pinned_use(on_host, from_host ? to_device.index : from_device.index, stream);
-      return;
-    }
-    check(cudaStreamSynchronize(stream), "copy");
-    if (!from_host) raise_fault(current_context());
+  void copy(void* to, Device to_device, const void* from, Device from_device,
+            size_t bytes) override {
+    start_copy(to, to_device, from, from_device, bytes, false);
+  }
+
+  void copy_queued(void* to, Device to_device, const void* from, Device from_device,
+                   size_t bytes) override {
+    start_copy(to, to_device, from, from_device, bytes, true);
   }
 
   void set_memory_fraction(int index, double fraction) override {
@@ -119,6 +109,27 @@ class Backend final : public DeviceBackend {
   bool is_pinned(const void* data) override { return cuda::is_pinned(data); }
 
  private:
+  static void start_copy(void* to, Device to_device, const void* from, Device from_device,
+                         size_t bytes, bool queued) {
+    const bool from_host = from_device.is_cpu();
+    if (!from_host && !to_device.is_cpu()) {
+      copy_between(to, to_device.index, from, from_device.index, bytes);
+      return;
+    }
+    enter_device(from_host ? to_device.index : from_device.index);
+    const cudaStream_t stream = cuda::current_stream();
+    check(cudaMemcpyAsync(to, from, bytes,
+                          from_host ? cudaMemcpyHostToDevice : cudaMemcpyDeviceToHost, stream),
+          "copy");
+    const void* on_host = from_host ? from : to;
+    if (queued && cuda::is_pinned(on_host)) {
+      note_pinned_use(on_host, from_host ? to_device.index : from_device.index, stream);
+      return;
+    }
+    check(cudaStreamSynchronize(stream), "copy");
+    if (!from_host) raise_fault(current_context());
+  }
+
   // On the source's stream, after what is queued on the target's; the target's stream goes on after
   // it.
   static void copy_between(void* to, int to_index, const void* from, int from_index, size_t bytes) {

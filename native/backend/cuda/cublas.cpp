@@ -6,6 +6,7 @@
 #include <map>
 #include <mutex>
 #include <string>
+#include <utility>
 
 #include "backend/cuda/check.h"
 #include "backend/cuda/context.h"
@@ -77,7 +78,7 @@ PerStream& per_stream() {
   static auto* all = new std::map<std::pair<int, cudaStream_t>, PerStream>();
   const std::lock_guard<std::mutex> lock(mutex());
   const DeviceContext& context = current_context();
-  PerStream& d = (*all)[{context.index, current_stream()}];
+  PerStream& d = (*all)[{context.index, stream_on(context.index)}];
   if (d.handle == nullptr) {
     check_cublas(cublaslt().cublasLtCreate(&d.handle), "cublasLtCreate");
     const size_t bytes = context.properties.major >= 9 ? kHopperWorkspace : kSmallWorkspace;

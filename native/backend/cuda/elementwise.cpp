@@ -10,7 +10,8 @@ void register_elementwise(const CudaHost& host) {
   AG_FOR_EACH_ROW_PART(AG_ADD)
 #undef AG_ADD
   add_int_rows(host);
-  add_small_int_rows(host);
+  add_short_rows(host);
+  add_byte_rows(host);
 }
 
 }  // namespace ampgrad::cuda

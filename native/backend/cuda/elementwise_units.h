@@ -16,6 +16,7 @@ enum class RowPart { Arithmetic, Logic, Powers, Transcendental, Special, Activat
 AG_FOR_EACH_ROW_PART(AG_DECLARE)
 #undef AG_DECLARE
 void add_int_rows(const CudaHost& host);
-void add_small_int_rows(const CudaHost& host);
+void add_short_rows(const CudaHost& host);
+void add_byte_rows(const CudaHost& host);
 
 }  // namespace ampgrad::cuda

@@ -154,9 +154,8 @@ Plan find_plan(const Call& c, const Handles& h) {
   const uint64_t workspace = cublaslt_workspace().bytes;
   set(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, workspace);
   // Sums of parts are added in the accumulator's type, in a fixed order.
-  const uint32_t scheme =
-      CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE |
-      (reduces_in_output_type(c.dtype) ? CUBLASLT_REDUCTION_SCHEME_OUTPUT_TYPE : 0u);
+  uint32_t scheme = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
+  if (reduces_in_output_type(c.dtype)) scheme |= CUBLASLT_REDUCTION_SCHEME_OUTPUT_TYPE;
   set(preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, scheme);
   set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignment_of(c.left.data));
   set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignment_of(c.right.data));

@@ -1,4 +1,4 @@
-// Element-wise rows computed in bool and the integers of one and two bytes.
+// Element-wise rows computed in the signed integers of one and two bytes.
 #include "backend/cuda/elementwise_rows.cuh"
 
 namespace ampgrad::cuda {
@@ -14,9 +14,7 @@ void add_all_rows(const CudaHost& host) {
 
 }  // namespace
 
-void add_small_int_rows(const CudaHost& host) {
-  add_all_rows<bool>(host);
-  add_all_rows<uint8_t>(host);
+void add_short_rows(const CudaHost& host) {
   add_all_rows<int8_t>(host);
   add_all_rows<int16_t>(host);
 }
