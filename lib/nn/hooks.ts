@@ -7,6 +7,7 @@ import { makeError } from '../errors';
 import { type RemovableHandle, Tensor } from '../tensor';
 import { checkNames, show } from './options';
 import type { Module } from './module';
+import type { Parameter } from './parameter';
 import type { LoadResult, StateDict } from './stateDict';
 
 export type GradTuple = readonly (Tensor | null)[];
@@ -151,6 +152,59 @@ export function registerModuleFullBackwardPreHook(hook: BackwardPreHook): Remova
 /** Calls `hook(module, gradInput, gradOutput)` in the backward pass of every called module. */
 export function registerModuleFullBackwardHook(hook: BackwardHook): RemovableHandle {
   return addEntry('registerModuleFullBackwardHook: hook', everywhere.backward, hook);
+}
+
+/** Sees, and may replace, what is registered under a name; undefined or null: leave it. */
+export type RegistrationHook<T> = (module: Module, name: string, value: T) => unknown;
+
+const registration = {
+  buffer: [] as RegistrationHook<Tensor | null>[],
+  module: [] as RegistrationHook<Module | null>[],
+  parameter: [] as RegistrationHook<Parameter | null>[],
+};
+
+/** Runs the registration hooks of every module. */
+export function runRegistrationHooks<T>(
+  kind: keyof typeof registration,
+  module: Module,
+  name: string,
+  value: T,
+): T {
+  let now = value;
+  for (const hook of registration[kind] as RegistrationHook<T>[]) {
+    now = (hook(module, name, now) ?? now) as T;
+  }
+  return now;
+}
+
+/**
+ * Calls `hook(module, name, buffer)` when `registerBuffer` is called anywhere; what it returns is
+ * registered instead. PyTorch: `register_module_buffer_registration_hook`.
+ */
+export function registerModuleBufferRegistrationHook(
+  hook: RegistrationHook<Tensor | null>,
+): RemovableHandle {
+  return addEntry('registerModuleBufferRegistrationHook: hook', registration.buffer, hook);
+}
+
+/**
+ * Calls `hook(module, name, submodule)` when `addModule` or `registerModule` is called anywhere. Modules
+ * that are plainly assigned to fields pass unseen: fields are not intercepted.
+ */
+export function registerModuleModuleRegistrationHook(
+  hook: RegistrationHook<Module | null>,
+): RemovableHandle {
+  return addEntry('registerModuleModuleRegistrationHook: hook', registration.module, hook);
+}
+
+/**
+ * Calls `hook(module, name, parameter)` when `registerParameter` is called anywhere. Parameters that are
+ * plainly assigned to fields pass unseen.
+ */
+export function registerModuleParameterRegistrationHook(
+  hook: RegistrationHook<Parameter | null>,
+): RemovableHandle {
+  return addEntry('registerModuleParameterRegistrationHook: hook', registration.parameter, hook);
 }
 
 function runHooked(module: Module, own: Hooks, given: unknown[]): unknown {

@@ -10,7 +10,7 @@ export * from './dropout';
 export * from './flatten';
 export * from './fold';
 export * as functional from './functional';
-export type { GradTuple, HookOptions } from './hooks';
+export type { GradTuple, HookOptions, RegistrationHook } from './hooks';
 export * as init from './init';
 export * from './linear';
 export * from './norm';
@@ -19,10 +19,13 @@ export {
   BCEWithLogitsLoss,
   CrossEntropyLoss,
   type CrossEntropyLossOptions,
+  LinearCrossEntropyLoss,
+  type LinearCrossEntropyLossOptions,
   Loss,
   type LossOptions,
   MSELoss,
   NLLLoss,
+  NLLLoss2d,
   type NLLLossOptions,
   type Reduction,
 } from './loss';
@@ -38,10 +41,13 @@ export * from './lossMargin';
 export * from './fractionalPool';
 export * from './maxPool';
 export {
+  registerModuleBufferRegistrationHook,
   registerModuleForwardHook,
   registerModuleForwardPreHook,
   registerModuleFullBackwardHook,
   registerModuleFullBackwardPreHook,
+  registerModuleModuleRegistrationHook,
+  registerModuleParameterRegistrationHook,
 } from './hooks';
 export { type FieldNames, Module, type NamedOptions } from './module';
 export type { FactoryOptions } from './options';

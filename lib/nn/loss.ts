@@ -2,7 +2,20 @@
 import type { Tensor } from '../tensor';
 import * as F from './functional/loss';
 import { type FieldNames, Module } from './module';
-import { int, num, optionalTensor, type Read, readOptions, type Spec } from './options';
+import { Linear } from './linear';
+import {
+  badArgument,
+  bool,
+  factory,
+  int,
+  num,
+  optionalInt,
+  optionalTensor,
+  type Read,
+  readOptions,
+  requiredInt,
+  type Spec,
+} from './options';
 
 export type { LossOptions, Reduction } from './functional/loss';
 
@@ -65,6 +78,9 @@ export class NLLLoss extends lossOf<Pair, typeof classes>(classes, F.nllLoss) {}
 
 export type NLLLossOptions = Given<typeof classes>;
 
+/** The older name of {@link NLLLoss}, which takes inputs of any number of dimensions. */
+export class NLLLoss2d extends NLLLoss {}
+
 const smoothed = { ...classes, labelSmoothing: num(0) };
 
 /**
@@ -90,3 +106,67 @@ export class BCEWithLogitsLoss extends lossOf<Pair, typeof positive>(
   positive,
   F.binaryCrossEntropyWithLogits,
 ) {}
+
+const linearSpec = {
+  outFeatures: ((layer, name, value) => {
+    if (value === undefined || value === null) return [];
+    if (Array.isArray(value) && value.every((n) => Number.isSafeInteger(n) && n > 0)) {
+      return value as number[];
+    }
+    throw badArgument(layer, name, 'an array of positive integers', value);
+  }) as (layer: string, name: string, value: unknown) => readonly number[],
+  bias: bool(false),
+  ...factory,
+  ...weighted,
+  ignoreIndex: optionalInt(null, -Infinity),
+  labelSmoothing: num(0),
+};
+
+export type LinearCrossEntropyLossOptions = Given<typeof linearSpec>;
+
+/**
+ * A linear layer without its output: cross entropy of the logits it makes of the input [N, inFeatures].
+ * Targets [N, ...outFeatures] of class indices, or [N, C, ...outFeatures] of probabilities.
+ */
+export class LinearCrossEntropyLoss extends Loss {
+  readonly reduction: F.Reduction;
+  readonly numClasses: number;
+  readonly outFeatures: readonly number[];
+  readonly ignoreIndex: number | null;
+  readonly labelSmoothing: number;
+  readonly linear: Linear;
+  weight: Tensor | null = null;
+
+  constructor(inFeatures: number, numClasses: number, options: LinearCrossEntropyLossOptions = {}) {
+    super();
+    const name = new.target.name;
+    const read = readOptions(name, linearSpec, options);
+    this.numClasses = requiredInt(1)(name, 'numClasses', numClasses);
+    if (read.weight !== null && read.weight.shape.join() !== String(numClasses)) {
+      throw badArgument(name, 'weight', `of shape [${numClasses}]`, read.weight);
+    }
+    if (!(read.labelSmoothing >= 0 && read.labelSmoothing <= 1)) {
+      throw badArgument(name, 'labelSmoothing', 'in [0, 1]', read.labelSmoothing, 'ERR_VALUE');
+    }
+    this.registerBuffer('weight', read.weight);
+    this.reduction = read.reduction;
+    this.outFeatures = read.outFeatures;
+    this.ignoreIndex = read.ignoreIndex;
+    this.labelSmoothing = read.labelSmoothing;
+    const rows = read.outFeatures.reduce((a, b) => a * b, numClasses);
+    const { bias, dtype, device } = read;
+    this.linear = new Linear(inFeatures, rows, { bias, dtype, device });
+  }
+
+  override forward(input: Tensor, target: Tensor): Tensor {
+    const { linear, numClasses, outFeatures, reduction, ignoreIndex, labelSmoothing } = this;
+    const weight = linear.weight.reshape([numClasses, ...outFeatures, linear.inFeatures]);
+    return F.linearCrossEntropy(input, weight, target, {
+      linearBias: linear.bias,
+      weight: this.weight,
+      reduction,
+      ignoreIndex,
+      labelSmoothing,
+    });
+  }
+}

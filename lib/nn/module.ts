@@ -22,6 +22,7 @@ import {
   hasGlobalHooks,
   newHooks,
   runGlobalHooks,
+  runRegistrationHooks,
   type StateHooks,
 } from './hooks';
 import { bool, checkNames, readOptions, show } from './options';
@@ -305,11 +306,12 @@ export class Module {
     if (tensor !== null && !(tensor instanceof Tensor)) {
       throw makeError('ERR_TYPE', `${layer}: buffer '${name}' must be a Tensor or null`);
     }
-    if (tensor !== null) keep(tensor);
+    const value = runRegistrationHooks('buffer', this, name, tensor);
+    if (value !== null) keep(value);
     const state = this.#state();
     state.buffers ??= new Map();
     state.buffers.set(this.#nameOf(name), persistent);
-    this.#setField(name, tensor);
+    this.#setField(name, value);
   }
 
   /** Sets the field `name` to a parameter. */
@@ -322,7 +324,7 @@ export class Module {
           '(nn.Parameter or null required)',
       );
     }
-    this.#setField(name, parameter);
+    this.#setField(name, runRegistrationHooks('parameter', this, name, parameter));
   }
 
   /** Sets the field `name` to a submodule. */
@@ -334,7 +336,7 @@ export class Module {
         `${this.constructor.name}: ${show(module)} is not a Module (submodule '${name}')`,
       );
     }
-    this.#setField(name, module);
+    this.#setField(name, runRegistrationHooks('module', this, name, module));
   }
 
   /** As {@link addModule}. */

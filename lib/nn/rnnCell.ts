@@ -32,7 +32,8 @@ const rnnSpec = { ...spec, nonlinearity: choice(['tanh', 'relu'], 'tanh') };
 
 type Read = { [K in keyof typeof spec]: ReturnType<(typeof spec)[K]> };
 
-abstract class CellBase extends Module {
+/** What the cells share. PyTorch: `RNNCellBase`. */
+export abstract class RNNCellBase extends Module {
   static override readonly fieldNames: FieldNames = 'snake';
 
   readonly inputSize: number;
@@ -103,7 +104,7 @@ abstract class CellBase extends Module {
 }
 
 /** h' = tanh(W_ih x + b_ih + W_hh h + b_hh); input [N, inputSize], state [N, hiddenSize]. */
-export class RNNCell extends CellBase {
+export class RNNCell extends RNNCellBase {
   readonly nonlinearity: 'tanh' | 'relu';
 
   constructor(inputSize: number, hiddenSize: number, options: RNNCellOptions = {}) {
@@ -123,7 +124,7 @@ export class RNNCell extends CellBase {
 }
 
 /** One step of gated recurrent units. */
-export class GRUCell extends CellBase {
+export class GRUCell extends RNNCellBase {
   constructor(inputSize: number, hiddenSize: number, options: CellOptions = {}) {
     super('GRU', inputSize, hiddenSize, readOptions(new.target.name, spec, options));
   }
@@ -134,7 +135,7 @@ export class GRUCell extends CellBase {
 }
 
 /** One step of long short-term memory: returns [h', c']. */
-export class LSTMCell extends CellBase {
+export class LSTMCell extends RNNCellBase {
   constructor(inputSize: number, hiddenSize: number, options: CellOptions = {}) {
     super('LSTM', inputSize, hiddenSize, readOptions(new.target.name, spec, options));
   }

@@ -1,9 +1,19 @@
 /** Losses. Rows of the op table under PyTorch's names, and what is made of other rows. */
 import { tensor } from '../../functions/creation';
-import { ctcLoss as ctcLossOp } from '../../ops.gen';
+import { crossEntropy, ctcLoss as ctcLossOp } from '../../ops.gen';
 import { Tensor } from '../../tensor';
-import { badArgument, bool, choice, int, num, optionalTensor, readOptions } from '../options';
+import {
+  badArgument,
+  bool,
+  choice,
+  int,
+  num,
+  optionalInt,
+  optionalTensor,
+  readOptions,
+} from '../options';
 import { pairwiseDistance } from './distance';
+import { linear } from './linear';
 
 export {
   binaryCrossEntropy,
@@ -120,4 +130,47 @@ export function tripletMarginWithDistanceLoss(
   const losses = near.sub(far).add(margin).clampMin(0);
   if (how === 'none') return losses;
   return how === 'mean' ? losses.mean() : losses.sum();
+}
+
+export interface LinearCrossEntropyOptions extends WeightedLossOptions {
+  /** Added to the logits: [C] or [C, d1, ...]. */
+  readonly linearBias?: Tensor | null | undefined;
+  /** Class that does not count; null: -100 for class indices, none for probabilities. Default null. */
+  readonly ignoreIndex?: number | null | undefined;
+  /** Default 0. */
+  readonly labelSmoothing?: number | undefined;
+}
+
+/** The logits of `input` [N, F] and a weight [C, d1, ..., F]: [N, C, d1, ...]. */
+function logitsOf(input: Tensor, linearWeight: Tensor, bias: Tensor | null): Tensor {
+  const name = 'linearCrossEntropy';
+  if (linearWeight.ndim < 2) {
+    throw badArgument(name, 'linearWeight', 'of at least 2 dimensions', linearWeight);
+  }
+  const classes = linearWeight.shape.slice(0, -1);
+  const flat = linearWeight.reshape([-1, linearWeight.size(-1)]);
+  const logits = linear(input, flat, bias === null ? null : bias.reshape([-1]));
+  return classes.length === 1 ? logits : logits.reshape([...input.shape.slice(0, -1), ...classes]);
+}
+
+/**
+ * Cross entropy of the logits that a linear map makes of `input` [N, F] or [F]: linearWeight [C, F], or
+ * [C, d1, ..., F] for targets [N, d1, ...]. PyTorch: `linear_cross_entropy` with `options=None`.
+ */
+export function linearCrossEntropy(
+  input: Tensor,
+  linearWeight: Tensor,
+  target: Tensor,
+  options: LinearCrossEntropyOptions = {},
+): Tensor {
+  const spec = {
+    linearBias: optionalTensor,
+    weight,
+    reduction,
+    ignoreIndex: optionalInt(null, -Infinity),
+    labelSmoothing: num(0),
+  };
+  const { linearBias, ignoreIndex, ...rest } = readOptions('linearCrossEntropy', spec, options);
+  const logits = logitsOf(input, linearWeight, linearBias);
+  return crossEntropy(logits, target, { ...rest, ignoreIndex: ignoreIndex ?? -100 });
 }

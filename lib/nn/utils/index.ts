@@ -2,7 +2,7 @@
 export * from './clipGrad';
 export * from './fuse';
 export * from './functionalCall';
-export * as parametrizations from './parametrizations';
+export * as parametrizations from './allParametrizations';
 export * as parametrize from './parametrize';
 export { removeSpectralNorm, removeWeightNorm, spectralNorm, weightNorm } from './reparametrize';
 export * as rnn from './rnn';

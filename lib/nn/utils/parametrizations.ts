@@ -1,4 +1,4 @@
-/** Ready parametrizations. PyTorch: `torch.nn.utils.parametrizations`. */
+/** Parametrizations that split a weight or divide it by a norm. */
 import { noGrad } from '../../autograd';
 import { normalize, randn, vectorNorm } from '../../ops.gen';
 import type { Tensor } from '../../tensor';

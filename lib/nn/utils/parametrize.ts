@@ -35,6 +35,16 @@ function asOriginal(value: Tensor, requiresGrad: boolean): Parameter {
   return new Parameter(value, { requiresGrad: requiresGrad && value.isFloatingPoint() });
 }
 
+/** The originals of a value; the value itself where a parametrization has no inverse, or not always. */
+function inverseOf(first: Parametrization, value: Tensor): Tensor | readonly Tensor[] {
+  try {
+    return first.rightInverse?.(value) ?? value;
+  } catch (error) {
+    if ((error as { code?: string }).code === 'ERR_NOT_IMPLEMENTED') return value;
+    throw error;
+  }
+}
+
 /** Original tensors and the chain of parametrizations of one field. */
 export class ParametrizationList extends Module implements Source {
   readonly isTensor: boolean;
@@ -42,7 +52,7 @@ export class ParametrizationList extends Module implements Source {
 
   constructor(first: Parametrization, value: Tensor) {
     super();
-    const inverse = noGrad(() => first.rightInverse?.(value) ?? value);
+    const inverse = noGrad(() => inverseOf(first, value));
     this.isTensor = inverse instanceof Tensor;
     if (inverse instanceof Tensor) {
       this.count = 1;

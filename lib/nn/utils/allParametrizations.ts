@@ -1,0 +1,3 @@
+/** Ready parametrizations. PyTorch: `torch.nn.utils.parametrizations`. */
+export * from './orthogonal';
+export * from './parametrizations';
