@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
@@ -177,6 +177,61 @@ describe('workers in trouble', () => {
       { encoding: 'utf8', timeout: 30000, cwd: join(__dirname, '../..') },
     );
     expect([status, stdout, stderr]).toEqual([0, 'done\n', '']);
+  });
+});
+
+describe('a process whose workers fail', () => {
+  const program = (plan: object, ...rest: string[]): string[] => [
+    '--require',
+    'tsx/cjs',
+    fixture('faulty.ts'),
+    JSON.stringify({ n: 50, ...plan }),
+    ...rest,
+  ];
+  const cwd = join(__dirname, '../..');
+  const require = '/nowhere/missing.js';
+
+  test.each([
+    ['throws', 'blocking', { throwAt: 4 }, /sample 4 is broken[^]*In worker 0: [^]*squares\.ts/],
+    ['throws', 'async', { throwAt: 4 }, /sample 4 is broken[^]*In worker 0: [^]*squares\.ts/],
+    ['exits', 'blocking', { exitAt: 4 }, /worker 0 exited unexpectedly with code 7/],
+    ['exits', 'async', { exitAt: 4 }, /worker 0 exited unexpectedly with code 7/],
+    ['hangs', 'blocking', { hangAt: 4, timeout: 5000 }, /did not come within 5000 ms/],
+    ['hangs', 'async', { hangAt: 4, timeout: 5000 }, /did not come within 5000 ms/],
+    ['never starts', 'blocking', { require }, /worker 0 exited unexpectedly before it was ready/],
+    ['never starts', 'async', { require }, /worker 0 failed and is gone: .*missing\.js/],
+  ])('because one %s reports it and ends, %s', (_name, mode, plan, message) => {
+    const { status, stdout, stderr } = spawnSync(process.execPath, program(plan, mode), {
+      encoding: 'utf8',
+      timeout: 60_000,
+      cwd,
+    });
+    expect(stdout).toMatch(message);
+    expect([status, stderr]).toEqual([0, '']);
+  });
+
+  /** Interrupts the program while a worker hangs. */
+  const interrupt = (...rest: string[]): Promise<[number | null, string | null, string]> =>
+    new Promise((resolve) => {
+      const child = spawn(process.execPath, program({ hangAt: 7 }, ...rest), { cwd });
+      let output = '';
+      child.stdout.on('data', (piece: Buffer) => {
+        output += piece.toString();
+        if (piece.toString().includes('first')) child.kill('SIGINT');
+      });
+      child.on('exit', (code, signal) => {
+        resolve([code, signal, output]);
+      });
+    });
+
+  test.each(['blocking', 'async'])('ends by Ctrl-C, %s', async (mode) => {
+    expect(await interrupt(mode)).toEqual([null, 'SIGINT', 'first\n']);
+  });
+
+  test('ends by closing the loader in a handler of Ctrl-C', async () => {
+    const [code, signal, output] = await interrupt('async', 'handler');
+    expect([code, signal]).toEqual([0, null]);
+    expect(output).toMatch(/the workers were closed/);
   });
 });
 

@@ -13,6 +13,7 @@ import {
 } from 'node:worker_threads';
 
 import { makeError } from '../../errors';
+import { Liveness } from './liveness';
 import {
   decode,
   describeError,
@@ -46,26 +47,14 @@ export interface PoolOptions {
 interface Member {
   readonly id: number;
   readonly worker: Worker;
+  readonly liveness: Liveness;
   readonly port: MessagePort;
   /** Why it is gone, once it is. */
   failure?: Error;
-  readonly threadId: number;
   /** Has said that it runs. */
   ready: boolean;
   /** A stream that has come to its end. */
   finished: boolean;
-}
-
-/** How long a blocked main thread waits before it looks whether a worker is still there. */
-const patience = 5000;
-
-/**
- * The threads of this process that run. Node tells of the end of a thread by an event, which a blocked
- * main thread does not get; its diagnostic report asks the threads themselves.
- */
-function runningThreads(): Set<number> {
-  const report = process.report.getReport() as { workers?: { header: { threadId: number } }[] };
-  return new Set(report.workers?.map((worker) => worker.header.threadId));
 }
 
 /** The error of a worker, as one of this thread: with the worker's stack, and the original as cause. */
@@ -110,13 +99,16 @@ export class WorkerPool {
     const { args: _, ...rest } = recipe;
     const setup = { id, numWorkers, recipe: rest, batchSize, dropLast, signal: this.#signal };
     const entry = join(__dirname, __filename.endsWith('.ts') ? 'entry.ts' : 'entry.js');
-    const worker = new Worker(entry, {
-      ...thread,
-      workerData: { ...setup, port: port2, args },
-      transferList: [port2],
-    });
-    const { threadId } = worker;
-    const member: Member = { id, worker, threadId, port: port1, ready: false, finished: false };
+    const liveness = new Liveness(
+      () =>
+        new Worker(entry, {
+          ...thread,
+          workerData: { ...setup, port: port2, args },
+          transferList: [port2],
+        }),
+    );
+    const { worker } = liveness;
+    const member: Member = { id, worker, liveness, port: port1, ready: false, finished: false };
     port1.on('message', (reply: Reply) => {
       this.#accept(member, reply);
     });
@@ -124,7 +116,7 @@ export class WorkerPool {
       this.#lose(member, remoteError(id, 'and is gone', describeError(error)));
     });
     worker.on('exit', (code) => {
-      this.#lose(member, this.#exited(id, code));
+      this.#lose(member, this.#exited(member, code));
     });
     // Nothing here keeps the process alive except a pass that waits.
     worker.unref();
@@ -132,8 +124,9 @@ export class WorkerPool {
     return member;
   }
 
-  #exited(id: number, code: number | undefined): Error {
-    const how = code === undefined ? ' (out of memory?)' : ` with code ${String(code)}`;
+  #exited({ id, ready }: Member, code?: number): Error {
+    let how = code === undefined ? ' (out of memory?)' : ` with code ${String(code)}`;
+    if (!ready) how = ` before it was ready: see option 'workerOptions'`;
     return makeError('ERR_WORKER', `DataLoader: worker ${String(id)} exited unexpectedly${how}`);
   }
 
@@ -148,7 +141,7 @@ export class WorkerPool {
     } else if (reply.kind === 'failed') {
       this.#lose(member, remoteError(member.id, 'and is gone', reply.error));
     } else if (reply.kind === 'exit') {
-      this.#lose(member, this.#exited(member.id, reply.code));
+      this.#lose(member, this.#exited(member, reply.code));
     } else if (reply.pass === this.#pass) {
       if (reply.kind === 'end') member.finished = true;
       this.#replies.set(reply.index, reply);
@@ -170,7 +163,6 @@ export class WorkerPool {
   #waitSync(index: number): Reply {
     const owner = this.#owners.get(index) as Member;
     const end = this.#deadline();
-    let missed = 0;
     for (;;) {
       const seen = Atomics.load(this.#signal, 0);
       this.#drain();
@@ -179,18 +171,12 @@ export class WorkerPool {
       if (owner.failure !== undefined) throw owner.failure;
       const left = end - performance.now();
       if (left <= 0) throw this.#timedOut(index, owner);
-      // With a timeout, that is what ends the wait.
-      const guarded = left === Infinity;
-      const state = Atomics.wait(this.#signal, 0, seen, guarded ? patience : left);
-      if (
-        guarded &&
-        state === 'timed-out' &&
-        !runningThreads().has(owner.threadId) &&
-        // One that never got ready may still be on its way; missed twice, it has failed to start.
-        (owner.ready || ++missed === 2)
-      ) {
+      const { liveness } = owner;
+      const state = Atomics.wait(this.#signal, 0, seen, Math.min(left, liveness.patience));
+      if (state === 'timed-out' && liveness.isGone(owner.ready)) {
+        // What it said before it went is more than that it is gone.
         this.#drain();
-        this.#lose(owner, this.#exited(owner.id, undefined));
+        this.#lose(owner, this.#exited(owner));
       }
     }
   }
