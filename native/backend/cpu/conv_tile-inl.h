@@ -99,11 +99,9 @@ class ConvBlock {
 
   void run() {
     const bool direct = plan_.rows <= kConvDirectRows && plan_.image.copied && dot_ == nullptr;
-    if constexpr (std::is_same_v<T, Acc>) {
-      if (direct && in_place_ && plan_.rows == 1 && blocks_.count == 1) {
-        lone_row();
-        return;
-      }
+    if (direct && plan_.rows == 1 && blocks_.count == 1 && t_.one_sample && phase_.flat()) {
+      lone_row();
+      return;
     }
     for (int64_t j = t_.begin; j < t_.end; j += kConvPixels) {
       const int64_t n = std::min(kConvPixels, t_.end - j);
@@ -130,15 +128,15 @@ class ConvBlock {
   void lone_row() {
     for (int64_t j = t_.begin; j < t_.end;) {
       const Segment s = segment_at(j, 0, t_.end - j);
-      lone_line(image_ + s.base, s.count, reinterpret_cast<Acc*>(out_) + j);
+      lone_line(image_ + s.base, s.count, out_ + j);
       j += s.count;
     }
   }
 
   // The last vector of a line overlaps the one before it.
-  void lone_line(const Acc* image, int64_t n, Acc* to) const {
+  void lone_line(const Acc* image, int64_t n, T* to) const {
     if (n < lanes_) {
-      HWY_ALIGN Acc tile[HWY_MAX_BYTES / sizeof(Acc)];
+      HWY_ALIGN T tile[HWY_MAX_BYTES / sizeof(Acc)];
       lone_tile<1>(image, 0, tile);
       std::copy_n(tile, n, to);
       return;
@@ -162,7 +160,7 @@ class ConvBlock {
 
   // `Vectors` vectors, the last of them `last` elements from the start.
   template <int Vectors>
-  void lone_tile(const Acc* HWY_RESTRICT image, int64_t last, Acc* HWY_RESTRICT to) const {
+  void lone_tile(const Acc* HWY_RESTRICT image, int64_t last, T* HWY_RESTRICT to) const {
     const hn::ScalableTag<Acc> d;
     hn::Vec<decltype(d)> sum[Vectors];
     int64_t at[Vectors];
@@ -180,7 +178,7 @@ class ConvBlock {
       }
     }
 #pragma GCC unroll 4
-    for (int v = 0; v < Vectors; ++v) hn::StoreU(sum[v], d, to + at[v]);
+    for (int v = 0; v < Vectors; ++v) store_narrowed(d, sum[v], to + at[v]);
   }
 
   Acc bias(int64_t row) const {
