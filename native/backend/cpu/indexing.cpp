@@ -162,9 +162,22 @@ class Box {
         for (int64_t j = 0; j < count; ++j) at[j] = position(p_, a, index[first + j]);
         positions_of_ = index + first;
       }
+      fetch_next_row(a, first, n);
       T* __restrict to = other_ + first;
       for (int64_t j = 0; j < count; ++j) to[j] = data_[at[j]];
     }
+  }
+
+  // Picks in no order come from every line of a row sooner or later, but the processor cannot tell
+  // which is next: the row after this one is fetched in order meanwhile.
+  void fetch_next_row(const IndexArg& a, int64_t first, int64_t n) const {
+    constexpr int64_t kLine = 64;
+    const int64_t bytes = a.size * static_cast<int64_t>(sizeof(T));
+    if (first != 0 || a.stride != 1 || last_ == 0 || bytes > n * kLine || bytes > (16 << 10))
+      return;
+    if (at_[last_ - 1] + 1 >= p_.sizes[last_ - 1]) return;
+    const char* next = reinterpret_cast<const char*>(data_ + p_.data_strides[last_ - 1]);
+    for (int64_t b = 0; b < bytes; b += kLine) __builtin_prefetch(next + b);
   }
 
   void move(size_t dim, int64_t steps) {
