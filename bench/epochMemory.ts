@@ -17,6 +17,7 @@ const settings: Settings = {
   named: false,
   quick: true,
   list: false,
+  device: 'cpu',
   json: undefined,
   mnist: folder,
 };

@@ -9,7 +9,8 @@ import { arch, cpus, platform, release, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 
-import type { Check, Settings } from './checks';
+import { cuda } from '../lib';
+import { checks, type Check, type Settings } from './checks';
 
 const root = dirname(__dirname);
 const { values } = parseArgs({
@@ -93,9 +94,6 @@ function describeMachine(cuda: typeof import('../lib').cuda, library: string): v
 
 async function main(): Promise<void> {
   const library = chooseLibrary();
-  // The library is looked for when the package first asks for a device.
-  const { cuda } = await import('../lib');
-  const { checks } = await import('./checks');
   if (!cuda.isAvailable()) {
     say(`gpu:selftest: CUDA is not available: ${cuda.unavailableReason()}`);
     process.exit(2);

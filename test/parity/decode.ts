@@ -1,5 +1,6 @@
 /** Decodes the values of parity cases into JavaScript and back into comparisons. */
 import { slice, tensor, type DType, type Tensor } from '../../lib';
+import { testDevice } from './device';
 import type { SafeTensors } from './safetensors';
 
 export type Encoded = Readonly<Record<string, unknown>>;
@@ -110,7 +111,7 @@ function inline(code: Inline): Tensor {
   );
   const whole = !code.dtype.includes('float');
   const data = whole ? BigInt64Array.from(numbers, (v) => BigInt(v)) : Float64Array.from(numbers);
-  const t = tensor(data).view(code.shape).to(code.dtype);
+  const t = tensor(data).view(code.shape).to(code.dtype).to(testDevice);
   return code.requires_grad === true ? t.detach().requiresGrad_() : t;
 }
 

@@ -1,6 +1,7 @@
 /** Runs one module sample: state dict, outputs, gradients, running statistics. */
 import { type DType, grad, nn, Tensor } from '../../lib';
 import { camel, Decoder, type Encoded } from './decode';
+import { testDevice } from './device';
 import signatures from './moduleSignatures.json';
 import { compareTensor, Mismatch } from './run';
 import type { SafeTensors } from './safetensors';
@@ -158,7 +159,7 @@ function run(sample: ModuleSample, dtype: DType, stored: SafeTensors): Results {
   };
   const decoder = new ModuleDecoder(tensors as SafeTensors, true);
   const module = make(sample.module, sample.constructor_args, sample.constructor_kwargs, decoder);
-  module.to(dtype);
+  module.to(dtype).to(testDevice);
   checkNames(module, sample);
   const state = Object.entries(sample.state_dict).map(([k, v]) => [k, tensors.get(v.tensor)]);
   module.loadStateDict(Object.fromEntries(state) as Record<string, Tensor>);

@@ -6,6 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { operatorFiles, parityFolder, runFile, type Outcome } from './all';
+import { testDevice } from './device';
 
 interface Pending {
   /** Files whose function does not exist. */
@@ -14,7 +15,7 @@ interface Pending {
   failing: Record<string, string[]>;
 }
 
-const pendingPath = join(__dirname, 'pending.json');
+const pendingPath = join(__dirname, testDevice === 'cpu' ? 'pending.json' : 'pending.cuda.json');
 const pending = JSON.parse(readFileSync(pendingPath, 'utf8')) as Pending;
 
 function check(outcome: Outcome): void {

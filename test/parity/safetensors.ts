@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 
 import { type DType, tensor, type Tensor } from '../../lib';
+import { testDevice } from './device';
 
 interface Entry {
   readonly dtype: string;
@@ -58,6 +59,6 @@ export class SafeTensors {
     const [begin, end] = entry.data_offsets;
     const copy = Uint8Array.from(this.#bytes.subarray(this.#start + begin, this.#start + end));
     const data = new carriers[dtype](copy.buffer);
-    return tensor(data, { dtype }).view(entry.shape);
+    return tensor(data, { dtype }).view(entry.shape).to(testDevice);
   }
 }

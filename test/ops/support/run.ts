@@ -121,7 +121,8 @@ export function runSample(
 
 /** Values of a tensor as float64 numbers. */
 export function toNd(t: Tensor): Nd {
-  const data = t.dtype === 'int64' ? t.dataSync() : t.detach().to('float64').dataSync();
+  const here = t.detach().cpu();
+  const data = here.dtype === 'int64' ? here.dataSync() : here.to('float64').dataSync();
   return new Nd(t.shape, Array.from(data as ArrayLike<number | bigint>, Number));
 }
 
