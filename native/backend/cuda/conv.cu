@@ -79,6 +79,24 @@ void run_tiles(DType dtype, ConvMap map, const char* name, const ConvArgs& a) {
   }
 }
 
+// Columns cost memory traffic that many channels make up for.
+constexpr int kColumnsFrom = 64;
+
+enum class Way : uint8_t { Direct, Tiles, Pointwise, Columns };
+
+Way choose(const ConvParams& p, const ConvArgs& a) {
+  if (a.m < kFewChannels) return Way::Direct;
+  if (a.groups > 1 || !is_floating(p.dtype)) return Way::Tiles;
+  bool pointwise = a.taps == 1;
+  for (int d = 0; d < 3; ++d) {
+    pointwise = pointwise && a.stride[d] == 1 && a.padding[d] == 0 && a.x_size[d] == a.y_size[d];
+  }
+  if (pointwise) return Way::Pointwise;
+  const bool full = p.dtype == DType::Float32 || p.dtype == DType::Float64;
+  const bool columns = full && a.y_channels >= kColumnsFrom;
+  return columns && conv_columns_items(p.dtype, a, p.batch) > 0 ? Way::Columns : Way::Tiles;
+}
+
 // Forward and input gradient: items are independent.
 template <ConvMap kMap>
 void run_places(const ConvParams& p, const void* name_of_row) {
@@ -92,16 +110,27 @@ void run_places(const ConvParams& p, const void* name_of_row) {
   a.bias = p.bias;
   const int64_t plane = kForward ? a.y_plane : a.x_plane;
   const int64_t most = std::max<int64_t>(kMostPlaces / plane, 1);
+  const Way way = choose(p, a);
   for (int64_t first = 0; first < p.batch; first += most) {
     a.n = narrow(std::min(most, p.batch - first) * plane);
     const void* x = item(p.x, first, p.groups * p.x_channels, a.x_plane, p.dtype);
     const void* y = item(p.y, first, p.groups * p.y_channels, a.y_plane, p.dtype);
     a.columns = kForward ? x : y;
     a.out = const_cast<void*>(kForward ? y : x);
-    if (a.m < kFewChannels) {
-      conv_direct(p.dtype, kMap, name, a);
-    } else {
-      run_tiles(p.dtype, kMap, name, a);
+    const int64_t items = std::min(most, p.batch - first);
+    switch (way) {
+      case Way::Direct:
+        conv_direct(p.dtype, kMap, name, a);
+        break;
+      case Way::Tiles:
+        run_tiles(p.dtype, kMap, name, a);
+        break;
+      case Way::Pointwise:
+        conv_pointwise(p.dtype, kMap, name, a, items);
+        break;
+      case Way::Columns:
+        conv_columns(p.dtype, kMap, name, a, items);
+        break;
     }
   }
 }

@@ -12,6 +12,7 @@
 #include "backend/cuda/copy.h"
 #include "backend/cuda/cublas.h"
 #include "backend/cuda/families.h"
+#include "backend/cuda/gemm.h"
 #include "backend/cuda/scratch.h"
 
 namespace ampgrad::cuda {
@@ -328,6 +329,8 @@ void gemm(const GemmParams& p, const void*) {
 }
 
 }  // namespace
+
+void multiply(const GemmParams& params) { gemm(params, nullptr); }
 
 void register_gemm(const CudaHost& host) {
   for (OpId op : {OpId::mm, OpId::bmm, OpId::linear}) {
