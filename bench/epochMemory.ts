@@ -19,6 +19,7 @@ const settings: Settings = {
   list: false,
   device: 'cpu',
   json: undefined,
+  device: 'cpu',
   mnist: folder,
 };
 epoch.custom(settings);

@@ -10,7 +10,7 @@ import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 
 import { cuda } from '../lib';
-import { checks, type Check, type Settings } from './checks';
+import { type Check, checks, type Settings } from './checks';
 
 const root = dirname(__dirname);
 const { values } = parseArgs({
@@ -25,7 +25,7 @@ const say = (line: string): void => {
   process.stdout.write(`${line}\n`);
 };
 
-/** The library that the process and the tests it starts open. */
+/** The library that this process opens when it first asks for a device, and the tests it starts. */
 function chooseLibrary(): string {
   const name = values.emulator ? 'ampgrad_simt.so' : 'ampgrad_cuda.so';
   const path = process.env['AMPGRAD_CUDA_LIBRARY'] ?? join(root, 'build', 'Release', name);
@@ -75,7 +75,7 @@ function kernels(): string[] {
   }
 }
 
-function describeMachine(cuda: typeof import('../lib').cuda, library: string): void {
+function describeMachine(library: string): void {
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
     version: string;
   };
@@ -92,13 +92,13 @@ function describeMachine(cuda: typeof import('../lib').cuda, library: string): v
   }
 }
 
-async function main(): Promise<void> {
+function main(): void {
   const library = chooseLibrary();
   if (!cuda.isAvailable()) {
     say(`gpu:selftest: CUDA is not available: ${cuda.unavailableReason()}`);
     process.exit(2);
   }
-  describeMachine(cuda, library);
+  describeMachine(library);
   const all: readonly Check[] = [{ name: 'kernels', run: kernels }, ...checks];
   let failed = 0;
   for (const check of all) {
@@ -119,4 +119,4 @@ async function main(): Promise<void> {
   if (failed > 0) process.exitCode = 1;
 }
 
-void main();
+main();

@@ -83,6 +83,7 @@ class Backend final : public AsyncBackend {
     const cudaStream_t s = stream_of(index, stream);
     enter_device(index);
     check(cudaStreamSynchronize(s), "cudaStreamSynchronize");
+    raise_fault(device_context(index));
   }
   void record_stream(int index, void* data, int64_t stream) override {
     device_context(index).allocator->record_stream(data, stream_of(index, stream));
