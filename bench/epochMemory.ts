@@ -19,7 +19,6 @@ const settings: Settings = {
   list: false,
   device: 'cpu',
   json: undefined,
-  device: 'cpu',
   mnist: folder,
 };
 epoch.custom(settings);

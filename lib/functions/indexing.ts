@@ -1,4 +1,5 @@
 /** Indexing: `x.get(0, slice(1, 5), null, '...', mask)` and `x.set([...], value)`, as in NumPy. */
+import type { Device, DType } from '../dtype';
 import { makeError } from '../errors';
 import { native, type Handle } from '../native';
 import { handleOf, Tensor, wrapTensor } from '../tensor';
@@ -191,11 +192,17 @@ Tensor.prototype.get = function (this: Tensor, ...indices: Index[]): Tensor {
   return wrapTensor(s.view);
 };
 
+function placeOf(target: Tensor): { dtype: DType; device: Device } {
+  return { dtype: target.dtype, device: target.device };
+}
+
 function asValue(value: TensorData, target: Tensor): unknown {
   if (value instanceof Tensor) {
-    return handleOf(value.dtype === target.dtype ? value : value.to(target.dtype));
+    const typed = value.dtype === target.dtype ? value : value.to(target.dtype);
+    // As in PyTorch, a number in a tensor may come from the CPU.
+    return handleOf(typed.ndim === 0 && typed.device === 'cpu' ? typed.to(target.device) : typed);
   }
-  if (typeof value === 'object') return handleOf(tensor(value, { dtype: target.dtype }));
+  if (typeof value === 'object') return handleOf(tensor(value, placeOf(target)));
   return value;
 }
 
@@ -211,9 +218,7 @@ Tensor.prototype.set = function (
     return this;
   }
   const source =
-    typeof value === 'object'
-      ? asValue(value, this)
-      : handleOf(tensor(value, { dtype: this.dtype }));
+    typeof value === 'object' ? asValue(value, this) : handleOf(tensor(value, placeOf(this)));
   call('indexPut_', s.view, s.advanced, source);
   return this;
 };

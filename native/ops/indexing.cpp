@@ -97,7 +97,10 @@ Plan make_plan(const char* op, const Tensor& x, const TensorList& indices) {
   plan.x = x;
   bool any = false;
   for (size_t i = 0; i < indices.size(); ++i) {
-    const Tensor& t = indices[i];
+    // Indices may come from the CPU; anywhere else they must be where the input is.
+    const Tensor t = indices[i].defined() && indices[i].device().is_cpu()
+                         ? to_device(indices[i], x.device())
+                         : indices[i];
     any = any || t.defined();
     if (is_mask(t)) {
       AG_CHECK(t.device() == x.device(), Device, op,
