@@ -333,7 +333,8 @@ void gemm(const GemmParams& p, const void*) {
 void multiply(const GemmParams& params) { gemm(params, nullptr); }
 
 void register_gemm(const CudaHost& host) {
-  for (OpId op : {OpId::mm, OpId::bmm, OpId::linear}) {
+  for (OpId op : {OpId::mm, OpId::bmm, OpId::linear, OpId::mv, OpId::dot, OpId::addmm, OpId::addmv,
+                  OpId::addr, OpId::baddbmm}) {
     for (DType dtype : {DType::Float16, DType::BFloat16, DType::Float32, DType::Float64}) {
       set_kernel<GemmParams>(host, op, dtype, gemm);
     }
