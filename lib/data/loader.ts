@@ -246,6 +246,8 @@ export class DataLoader<S, B = Collated<Awaited<S>>> implements Iterable<B>, Asy
   readonly #workers: ReturnType<typeof readWorkers>;
   readonly #pin: boolean;
   #pool: WorkerPool | undefined;
+  /** Those at work on a pass. */
+  readonly #hired = new Set<WorkerPool>();
   #current: { seed: bigint; batches: number } | undefined;
   #resume: Pass | undefined;
 
@@ -322,11 +324,15 @@ export class DataLoader<S, B = Collated<Awaited<S>>> implements Iterable<B>, Asy
     this.#current = undefined;
   }
 
-  /** Ends persistent workers. The loader can still be used; the next pass starts new ones. */
+  /**
+   * Ends all workers; passes that wait for them fail. The loader can still be used: the next pass starts
+   * new ones.
+   */
   async close(): Promise<void> {
-    const pool = this.#pool;
+    const pools = [...this.#hired];
+    if (this.#pool !== undefined) pools.push(this.#pool);
     this.#pool = undefined;
-    await pool?.close();
+    await Promise.all(pools.map((pool) => pool.close()));
   }
 
   /** Workers for one pass, and what to do with them after it. */
@@ -337,7 +343,9 @@ export class DataLoader<S, B = Collated<Awaited<S>>> implements Iterable<B>, Asy
     this.#pool = undefined;
     if (pool === undefined || pool.closed) pool = new WorkerPool(options);
     const hired = pool;
+    this.#hired.add(hired);
     const dismiss = (): void => {
+      this.#hired.delete(hired);
       const keep = options.persistent && !hired.closed && this.#pool === undefined;
       if (keep) this.#pool = hired;
       else void hired.close();

@@ -323,6 +323,7 @@ export class WorkerPool {
       member.failure ??= makeError('ERR_WORKER', 'DataLoader: the workers were closed');
       member.port.close();
     }
+    this.#wake?.();
     await Promise.all(this.#members.map((member) => member.worker.terminate()));
   }
 }
