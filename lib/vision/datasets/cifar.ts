@@ -5,11 +5,14 @@
 import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
+import { download } from '../../data/download';
 import { checkBoolean, checkKeys, checkWord, describe } from '../../data/options';
 import { type WorkerRecipe } from '../../data/workers/protocol';
 import { makeError } from '../../errors';
 import { fromBuffer } from '../../functions/creation';
 import { type Tensor } from '../../tensor';
+import { type FetchOptions } from './mnist';
+import { extractTar } from './tar';
 import {
   checkVisionOptions,
   type InMemory,
@@ -33,6 +36,55 @@ interface Source {
   /** Label bytes of a record, and which of them counts. */
   readonly labelBytes: number;
   readonly labelAt: number;
+}
+
+/** The archives of the binary versions, with the checksums of the dataset's page. */
+const published = {
+  CIFAR10: {
+    archive: 'cifar-10-binary.tar.gz',
+    md5: 'c32a1d4ab5d03f1284b67883e8d87530',
+    folder: 'cifar-10-batches-bin',
+    files: [
+      ...[1, 2, 3, 4, 5].map((i) => `data_batch_${String(i)}.bin`),
+      'test_batch.bin',
+      'batches.meta.txt',
+    ],
+  },
+  CIFAR100: {
+    archive: 'cifar-100-binary.tar.gz',
+    md5: '03b5dce01913d631647c71ecec9e9cb8',
+    folder: 'cifar-100-binary',
+    files: ['train.bin', 'test.bin', 'fine_label_names.txt', 'coarse_label_names.txt'],
+  },
+} as const;
+
+export interface CIFARFetchOptions extends FetchOptions {
+  /** Checksum of the archive in hex, for mirrors that pack it themselves. Default: the published one. */
+  readonly md5?: string | undefined;
+}
+
+/** Fetches the archive of a dataset into `root` and unpacks the files that are missing. */
+async function fetchArchive(
+  name: keyof typeof published,
+  root: string,
+  options: CIFARFetchOptions,
+): Promise<void> {
+  const where = `${name}.download`;
+  checkKeys(where, options, ['mirror', 'onProgress', 'signal', 'md5']);
+  if (typeof root !== 'string') {
+    throw makeError('ERR_TYPE', `${where}: root must be a path, got ${describe(root)}`);
+  }
+  const { archive, md5, folder, files } = published[name];
+  if (files.every((file) => existsSync(join(root, folder, file)))) return;
+  const { mirror = 'https://www.cs.toronto.edu/~kriz/', onProgress, signal } = options;
+  const path = join(root, archive);
+  const url = `${mirror.replace(/\/?$/, '/')}${archive}`;
+  await download(url, path, { md5: options.md5 ?? md5, onProgress, signal });
+  await extractTar(
+    path,
+    root,
+    files.map((file) => `${folder}/${file}`),
+  );
 }
 
 function locate(source: Source, root: string, file: string): string {
@@ -127,7 +179,7 @@ function readClasses(source: Source, root: string): string[] {
 export interface CIFAROptions<X, Y> extends VisionOptions<X, Y> {
   /** The training set (default) or the test set. */
   readonly train?: boolean | undefined;
-  /** Must be false: files are not fetched. */
+  /** Must be false: a constructor cannot wait. See the static `download`. */
   readonly download?: false | undefined;
 }
 
@@ -152,7 +204,8 @@ function check(
   if (options.download !== undefined && options.download !== (false as unknown)) {
     throw makeError(
       'ERR_VALUE',
-      `${where}: 'download' must be false: files are not fetched; put them into '${root}'`,
+      `${where}: 'download' must be false, because a constructor cannot wait: call ` +
+        `'await ${where}.download(root)' before, or put the files into '${root}'`,
     );
   }
   checkVisionOptions(where, options);
@@ -187,6 +240,11 @@ abstract class CIFAR<X, Y> extends InMemoryImages<X, Y> {
  * @throws TensorError ERR_FILE when files are missing or broken.
  */
 export class CIFAR10<X = Tensor, Y = number> extends CIFAR<X, Y> {
+  /** Fetches the binary version, verified by its checksum, and unpacks it. */
+  static download(root: string, options: CIFARFetchOptions = {}): Promise<void> {
+    return fetchArchive('CIFAR10', root, options);
+  }
+
   constructor(root: string, options: CIFAROptions<X, Y> = {}) {
     const train = check('CIFAR10', root, options, []);
     const files = train
@@ -216,6 +274,11 @@ export class CIFAR10<X = Tensor, Y = number> extends CIFAR<X, Y> {
  */
 export class CIFAR100<X = Tensor, Y = number> extends CIFAR<X, Y> {
   readonly labels: 'fine' | 'coarse';
+
+  /** Fetches the binary version, verified by its checksum, and unpacks it. */
+  static download(root: string, options: CIFARFetchOptions = {}): Promise<void> {
+    return fetchArchive('CIFAR100', root, options);
+  }
 
   constructor(root: string, options: CIFAR100Options<X, Y> = {}) {
     const train = check('CIFAR100', root, options, ['labels']);

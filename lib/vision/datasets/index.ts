@@ -1,5 +1,11 @@
 /** Datasets of images. */
-export { CIFAR10, CIFAR100, type CIFAR100Options, type CIFAROptions } from './cifar';
+export {
+  CIFAR10,
+  CIFAR100,
+  type CIFAR100Options,
+  type CIFARFetchOptions,
+  type CIFAROptions,
+} from './cifar';
 export { imageExtensions, ImageFolder, type ImageFolderOptions, loadImage } from './folder';
 export { type IdxArray, readIdx, type ReadIdxOptions } from './idx';
 export {
