@@ -223,6 +223,24 @@ Pair triangularSolve(const Tensor& b, const Tensor& a, bool upper, bool transpos
           ops::clone(a)};
 }
 
+namespace {
+
+void permute_on_device(const Tensor& pivots, const Tensor& out) {
+  const Tensor info = zero_info(batch_sizes(pivots, 1), out);
+  LapackParams p;
+  p.batch = info.numel();
+  p.m = out.size(-1);
+  p.k = pivots.size(-1);
+  p.a = out.data();
+  p.pivots = pivots.data_as<int32_t>();
+  p.info = info.data_as<int32_t>();
+  KernelTable::run(OpId::luPermutation, out.device(), DType::Int32, p);
+  AG_CHECK(first_failure(info) < 0, Value,
+           "luUnpack: LU_pivots must be between 1 and LU.size(-2) inclusive");
+}
+
+}  // namespace
+
 Triple linalgLuFactorEx(const Tensor& a, bool pivot, bool check_errors) {
   const char* op = "linalg.luFactorEx";
   check_matrix(op, "A", a);
@@ -253,13 +271,15 @@ Tensor luPermutation(const Tensor& pivots, int64_t m) {
   AG_CHECK(pivots.ndim() >= 1 && pivots.dtype() == DType::Int32 && m >= 0 && pivots.size(-1) <= m,
            Value, "luPermutation: argument 'pivots' must be int32 and no longer than ", m, ", got ",
            describe(pivots));
-  AG_CHECK(pivots.device().is_cpu(), NotImplemented, "luPermutation: not implemented on ",
-           device_type_name(pivots.device().type));
   const Dims batch = batch_sizes(pivots, 1);
   check_sizes("luPermutation", with_vector(batch, m), sizeof(int64_t));
   const Tensor out = Tensor::empty(with_vector(batch, m), DType::Int64, pivots.device());
   const Tensor order = as_contiguous(pivots);
   const int64_t k = pivots.size(-1);
+  if (!out.device().is_cpu()) {
+    permute_on_device(order, out);
+    return out;
+  }
   for (int64_t i = 0; i < element_count(batch); ++i) {
     const int32_t* swaps = order.data_as<int32_t>() + i * k;
     int64_t* rows = out.data_as<int64_t>() + i * m;

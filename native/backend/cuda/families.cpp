@@ -34,6 +34,7 @@ void register_families(const CudaHost& host) {
   register_unique(host);
   register_resample(host);
   register_grid(host);
+  register_linalg(host);
 }
 
 }  // namespace ampgrad::cuda

@@ -39,5 +39,6 @@ void register_sort(const CudaHost& host);
 void register_unique(const CudaHost& host);
 void register_resample(const CudaHost& host);
 void register_grid(const CudaHost& host);
+void register_linalg(const CudaHost& host);
 
 }  // namespace ampgrad::cuda

@@ -1,0 +1,290 @@
+// Factorizations and solves, one block a matrix, unblocked, in global memory. Matrices are
+// column-major and dense (ops/linalg_params.h). Every loop over steps is uniform in the block.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <cstdint>
+
+#include "backend/cuda/device/shared.cuh"
+#include "core/macros.h"
+
+namespace ampgrad::cuda {
+
+inline constexpr int kLinalgThreads = 256;  // at most; a power of two
+
+struct LinalgArgs {
+  int m = 0, n = 0, k = 0;
+  void* a = nullptr;
+  void* b = nullptr;
+  void* d = nullptr;
+  int32_t* pivots = nullptr;
+  int32_t* info = nullptr;
+  bool upper = false;
+  bool transpose = false;
+  bool unit = false;
+};
+
+template <class T>
+AG_HD AG_INLINE T* matrix_at(void* base, int64_t size) {
+  return static_cast<T*>(base) + int64_t{blockIdx.x} * size;
+}
+
+// The sum of one value a thread, for every thread.
+template <class T>
+__device__ AG_INLINE T block_sum(T* shared, T own) {
+  shared[threadIdx.x] = own;
+  for (unsigned half = blockDim.x / 2; half > 0; half /= 2) {
+    __syncthreads();
+    if (threadIdx.x < half) shared[threadIdx.x] += shared[threadIdx.x + half];
+  }
+  __syncthreads();
+  const T sum = shared[0];
+  __syncthreads();
+  return sum;
+}
+
+// A = L L^T in the lower triangle (or U^T U in the upper one); the other becomes zero.
+template <class T>
+__global__ void __launch_bounds__(kLinalgThreads) cholesky_kernel(const LinalgArgs p) {
+  const int64_t n = p.n;
+  T* a = matrix_at<T>(p.a, n * n);
+  const int64_t down = p.upper ? n : 1;    // to the next row of L
+  const int64_t right = p.upper ? 1 : n;  // to the next column of L
+  int failed = 0;
+  for (int64_t j = 0; j < n; ++j) {
+    const T pivot = a[j * (n + 1)];
+    __syncthreads();
+    if (!(pivot > 0)) {
+      failed = static_cast<int>(j) + 1;
+      break;
+    }
+    const T root = ::sqrt(pivot);
+    for (int64_t i = j + threadIdx.x; i < n; i += blockDim.x) {
+      a[i * down + j * right] = i == j ? root : a[i * down + j * right] / root;
+    }
+    __syncthreads();
+    const int64_t rest = n - j - 1;
+    for (int64_t t = threadIdx.x; t < rest * rest; t += blockDim.x) {
+      const int64_t r = j + 1 + t % rest;
+      const int64_t c = j + 1 + t / rest;
+      if (r < c) continue;
+      a[r * down + c * right] -= a[r * down + j * right] * a[c * down + j * right];
+    }
+    __syncthreads();
+  }
+  for (int64_t t = threadIdx.x; t < n * n; t += blockDim.x) {
+    const int64_t r = t % n;
+    const int64_t c = t / n;
+    if (r < c) a[r * down + c * right] = T{0};
+  }
+  if (threadIdx.x == 0) p.info[blockIdx.x] = failed;
+}
+
+// P A = L U with the largest element of a column as pivot, the first of equals. Pivots count from 1.
+template <class T>
+__global__ void __launch_bounds__(kLinalgThreads) lu_kernel(const LinalgArgs p) {
+  AG_SHARED_ARRAY(T, best, kLinalgThreads);
+  AG_SHARED_ARRAY(int, place, kLinalgThreads);
+  const int64_t m = p.m;
+  const int64_t n = p.n;
+  const int64_t k = m < n ? m : n;
+  T* a = matrix_at<T>(p.a, m * n);
+  const unsigned t = threadIdx.x;
+  int failed = 0;
+  for (int64_t j = 0; j < k; ++j) {
+    T largest = -1;
+    int row = static_cast<int>(j);
+    for (int64_t i = j + t; i < m; i += blockDim.x) {
+      const T v = ::fabs(a[i + j * m]);
+      if (v > largest) {
+        largest = v;
+        row = static_cast<int>(i);
+      }
+    }
+    best[t] = largest;
+    place[t] = row;
+    for (unsigned half = blockDim.x / 2; half > 0; half /= 2) {
+      __syncthreads();
+      if (t >= half) continue;
+      if (best[t + half] > best[t] ||
+          (best[t + half] == best[t] && place[t + half] < place[t])) {
+        best[t] = best[t + half];
+        place[t] = place[t + half];
+      }
+    }
+    __syncthreads();
+    const int64_t pivot = place[0];
+    if (t == 0) p.pivots[int64_t{blockIdx.x} * k + j] = static_cast<int32_t>(pivot) + 1;
+    for (int64_t c = t; pivot != j && c < n; c += blockDim.x) {
+      const T v = a[j + c * m];
+      a[j + c * m] = a[pivot + c * m];
+      a[pivot + c * m] = v;
+    }
+    __syncthreads();
+    const T diagonal = a[j * (m + 1)];
+    if (diagonal == 0) {
+      if (failed == 0) failed = static_cast<int>(j) + 1;
+      continue;
+    }
+    const int64_t rows = m - j - 1;
+    for (int64_t i = j + 1 + t; i < m; i += blockDim.x) a[i + j * m] /= diagonal;
+    __syncthreads();
+    for (int64_t q = t; q < rows * (n - j - 1); q += blockDim.x) {
+      const int64_t r = j + 1 + q % rows;
+      const int64_t c = j + 1 + q / rows;
+      a[r + c * m] -= a[r + j * m] * a[j + c * m];
+    }
+    __syncthreads();
+  }
+  if (t == 0) p.info[blockIdx.x] = failed;
+}
+
+// op(A) X = B in place of B (n x k), where op(A) is `lower` or upper triangular; element (r, c) of
+// op(A) is a[r * down + c * right].
+template <class T>
+__device__ AG_INLINE void solve_triangular(const T* a, int64_t down, int64_t right, bool lower,
+                                           bool unit, T* b, int64_t n, int64_t k) {
+  for (int64_t step = 0; step < n; ++step) {
+    const int64_t j = lower ? step : n - 1 - step;
+    if (!unit) {
+      const T diagonal = a[j * (down + right)];
+      for (int64_t c = threadIdx.x; c < k; c += blockDim.x) b[j + c * n] /= diagonal;
+      __syncthreads();
+    }
+    const int64_t rows = lower ? n - 1 - j : j;
+    const int64_t first = lower ? j + 1 : 0;
+    for (int64_t t = threadIdx.x; t < rows * k; t += blockDim.x) {
+      const int64_t r = first + t % rows;
+      const int64_t c = t / rows;
+      b[r + c * n] -= a[r * down + j * right] * b[j + c * n];
+    }
+    __syncthreads();
+  }
+}
+
+template <class T>
+__global__ void __launch_bounds__(kLinalgThreads) triangular_kernel(const LinalgArgs p) {
+  const int64_t n = p.n;
+  solve_triangular<T>(matrix_at<T>(p.a, n * n), 1, n, !p.upper, p.unit,
+                      matrix_at<T>(p.b, n * p.k), n, p.k);
+}
+
+template <class T>
+__device__ AG_INLINE void swap_rows(T* b, int64_t n, int64_t k, int64_t i, int64_t j) {
+  for (int64_t c = threadIdx.x; i != j && c < k; c += blockDim.x) {
+    const T v = b[i + c * n];
+    b[i + c * n] = b[j + c * n];
+    b[j + c * n] = v;
+  }
+  __syncthreads();
+}
+
+template <class T>
+__global__ void __launch_bounds__(kLinalgThreads) lu_solve_kernel(const LinalgArgs p) {
+  const int64_t n = p.n;
+  const T* a = matrix_at<T>(p.a, n * n);
+  T* b = matrix_at<T>(p.b, n * p.k);
+  const int32_t* pivots = p.pivots + int64_t{blockIdx.x} * n;
+  if (!p.transpose) {
+    for (int64_t i = 0; i < n; ++i) swap_rows(b, n, p.k, i, pivots[i] - 1);
+    solve_triangular<T>(a, 1, n, true, true, b, n, p.k);
+    solve_triangular<T>(a, 1, n, false, false, b, n, p.k);
+    return;
+  }
+  solve_triangular<T>(a, n, 1, true, false, b, n, p.k);
+  solve_triangular<T>(a, n, 1, false, true, b, n, p.k);
+  for (int64_t i = n; i-- > 0;) swap_rows(b, n, p.k, i, pivots[i] - 1);
+}
+
+// The order of rows that swaps lead to. A thread for each matrix; info: a pivot out of range.
+inline __global__ void __launch_bounds__(kLinalgThreads)
+    permutation_kernel(const LinalgArgs p, int64_t batch) {
+  const int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+  if (i >= batch) return;
+  int64_t* rows = static_cast<int64_t*>(p.a) + i * p.m;
+  const int32_t* swaps = p.pivots + i * p.k;
+  p.info[i] = 0;
+  for (int r = 0; r < p.m; ++r) rows[r] = r;
+  for (int r = 0; r < p.k; ++r) {
+    if (swaps[r] < 1 || swaps[r] > p.m) {
+      p.info[i] = r + 1;
+      return;
+    }
+    const int64_t v = rows[r];
+    rows[r] = rows[swaps[r] - 1];
+    rows[swaps[r] - 1] = v;
+  }
+}
+
+// Applies I - tau v v^T to columns [from, to), where v is column j below its diagonal and 1 on it.
+// A warp for each column.
+template <class T>
+__device__ AG_INLINE void reflect(T* a, int64_t m, int64_t j, T tau, int64_t from, int64_t to) {
+  const unsigned lane = threadIdx.x % 32;
+  const T* v = a + j * m;
+  for (int64_t c = from + threadIdx.x / 32; c < to; c += blockDim.x / 32) {
+    T* x = a + c * m;
+    T dot = lane == 0 ? x[j] : T{0};
+    for (int64_t i = j + 1 + lane; i < m; i += 32) dot += v[i] * x[i];
+    for (unsigned d = 16; d > 0; d /= 2) dot += __shfl_xor_sync(0xffffffffu, dot, d);
+    const T scale = tau * dot;
+    if (lane == 0) x[j] -= scale;
+    for (int64_t i = j + 1 + lane; i < m; i += 32) x[i] -= scale * v[i];
+  }
+  __syncthreads();
+}
+
+// Householder QR in place; d gets the factors of the reflectors.
+template <class T>
+__global__ void __launch_bounds__(kLinalgThreads) geqrf_kernel(const LinalgArgs p) {
+  AG_SHARED_ARRAY(T, shared, kLinalgThreads);
+  const int64_t m = p.m;
+  const int64_t n = p.n;
+  const int64_t k = m < n ? m : n;
+  T* a = matrix_at<T>(p.a, m * n);
+  T* taus = matrix_at<T>(p.d, k);
+  for (int64_t j = 0; j < k; ++j) {
+    T* x = a + j * m;
+    T squares = 0;
+    for (int64_t i = j + 1 + threadIdx.x; i < m; i += blockDim.x) squares += x[i] * x[i];
+    const T below = block_sum(shared, squares);
+    const T alpha = x[j];
+    T tau = 0;
+    __syncthreads();
+    if (below != 0) {
+      const T length = ::sqrt(alpha * alpha + below);
+      const T beta = alpha > 0 ? -length : length;
+      tau = (beta - alpha) / beta;
+      for (int64_t i = j + 1 + threadIdx.x; i < m; i += blockDim.x) x[i] /= alpha - beta;
+      if (threadIdx.x == 0) x[j] = beta;
+    }
+    if (threadIdx.x == 0) taus[j] = tau;
+    __syncthreads();
+    reflect(a, m, j, tau, j + 1, n);
+  }
+}
+
+// The first n columns of the product of k reflectors, in their place.
+template <class T>
+__global__ void __launch_bounds__(kLinalgThreads) orgqr_kernel(const LinalgArgs p) {
+  const int64_t m = p.m;
+  const int64_t n = p.n;
+  T* a = matrix_at<T>(p.a, m * n);
+  const T* taus = matrix_at<T>(p.d, p.k);
+  for (int64_t t = int64_t{p.k} * m + threadIdx.x; t < m * n; t += blockDim.x) {
+    a[t] = t % m == t / m ? T{1} : T{0};
+  }
+  __syncthreads();
+  for (int64_t j = p.k; j-- > 0;) {
+    const T tau = taus[j];
+    reflect(a, m, j, tau, j + 1, n);
+    for (int64_t i = threadIdx.x; i < m; i += blockDim.x) {
+      T* x = a + j * m + i;
+      *x = i < j ? T{0} : (i == j ? 1 - tau : -tau * *x);
+    }
+    __syncthreads();
+  }
+}
+
+}  // namespace ampgrad::cuda
