@@ -20,5 +20,6 @@ module.exports = {
       },
     ],
   },
+  setupFilesAfterEnv: ['<rootDir>/test/support/device.ts'],
   testTimeout: 60000,
 };

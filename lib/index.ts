@@ -58,5 +58,6 @@ export { getPrintOptions, type PrintOptions, setPrintOptions } from './print';
 export * from './random';
 export { type BackwardOptions, type NestedArray, type RemovableHandle, Tensor } from './tensor';
 export * as text from './text';
+export { getDefaultDevice, setDefaultDevice } from './defaultDevice';
 export { getNumThreads, setNumThreads } from './threads';
 export * as vision from './vision';

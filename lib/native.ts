@@ -236,6 +236,7 @@ export interface Native {
   keepGenerators(count: number): void;
   getNumThreads(): number;
   setNumThreads(n: number): void;
+  setDefaultDevice(device: string | null): void;
 }
 
 type Collector = (options?: { type: 'minor' | 'major'; execution: 'sync' }) => void;

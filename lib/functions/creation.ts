@@ -10,6 +10,7 @@ import {
   NativeFloat16Array,
   type TypedArray,
 } from '../dtype';
+import { getDefaultDevice } from '../defaultDevice';
 import { makeError } from '../errors';
 import { native, type Handle } from '../native';
 import { handleOf, Tensor, wrapTensor } from '../tensor';
@@ -21,7 +22,7 @@ export type TensorData =
 export interface TensorOptions {
   /** Default: int64 for integers, float32 for fractions, bool for booleans, else the data's own. */
   readonly dtype?: DType | null | undefined;
-  /** Default `'cpu'`. */
+  /** Default: that of `setDefaultDevice`, `'cpu'` at first; for a Tensor, its own. */
   readonly device?: Device | null | undefined;
   /** Default false. */
   readonly requiresGrad?: boolean | undefined;
@@ -221,7 +222,7 @@ export function tensor(data: TensorData, options: TensorOptions = {}): Tensor {
   const wanted = options.dtype ?? undefined;
   let handle: Handle;
   if (data instanceof Tensor) {
-    handle = native.ops['toCopy']?.(handleOf(data), wanted) as Handle;
+    handle = native.ops['toCopy']?.(handleOf(data), wanted, options.device) as Handle;
     handle = native.ops['detach']?.(handle) as Handle;
   } else if (ArrayBuffer.isView(data)) {
     const own = typedDType('tensor', data, wanted);
@@ -232,9 +233,9 @@ export function tensor(data: TensorData, options: TensorOptions = {}): Tensor {
     const values = flatten('tensor', data, shape);
     handle = fromLeaves(values, shape, wanted ?? inferDType(values));
   }
-  if (options.device !== undefined && options.device !== null && options.device !== 'cpu') {
-    handle = native.ops['toCopy']?.(handle, undefined, options.device) as Handle;
-  }
+  const device = options.device ?? getDefaultDevice();
+  if (!(data instanceof Tensor) && device !== 'cpu')
+    handle = native.ops['toCopy']?.(handle, undefined, device) as Handle;
   const out = wrapTensor(handle);
   if (options.requiresGrad !== undefined) out.requiresGrad = options.requiresGrad;
   return out;

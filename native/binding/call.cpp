@@ -304,6 +304,16 @@ napi_value wrap_results(const OpBinding& binding, napi_env env, const Values& re
   return out;
 }
 
+// Factories make their result on the default device; an op with a tensor follows its tensor.
+void apply_default_device(const OpDef& op, Device device, Values* args) {
+  for (const ArgDef& a : op.args) {
+    if (a.kind == ArgKind::Tensor || a.kind == ArgKind::TensorList) return;
+  }
+  for (size_t i = 0; i < op.args.size(); ++i) {
+    if (op.args[i].kind == ArgKind::OptDevice && (*args)[i].is_none()) (*args)[i] = Value(device);
+  }
+}
+
 napi_value run_op(napi_env env, const OpBinding& binding, size_t argc, const napi_value* argv) {
   const OpDef& op = *binding.op;
   AG_CHECK(argc <= op.args.size(), Type, op.name, ": takes at most ",
@@ -318,6 +328,9 @@ napi_value run_op(napi_env env, const OpBinding& binding, size_t argc, const nap
                ": argument '", op.args[i].name, "' is required");
       args.push_back(op.args[i].default_value);
     }
+  }
+  if (AG_UNLIKELY(binding.state->default_device.has_value())) {
+    apply_default_device(op, *binding.state->default_device, &args);
   }
   if (binding.in_place || op.inplace == Inplace::Only) {
     call_op_inplace(op, args);

@@ -6,6 +6,7 @@
 #include <node_api.h>
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,7 +32,8 @@ struct EnvState {
   // References released inside the collector, where Node-API must not be called.
   std::vector<napi_ref> dead_refs;
   int64_t live_handles = 0;
-  bool closed = false;  // the environment is gone; the last handle deletes this
+  std::optional<Device> default_device;  // of factories that are given none
+  bool closed = false;                   // the environment is gone; the last handle deletes this
   // Watermark of the collector, in bytes of live storages of this thread.
   int64_t minor_trigger = 0;
   int64_t minor_step = 0;

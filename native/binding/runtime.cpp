@@ -2,6 +2,7 @@
 #include "backend/cpu/parallel.h"
 #include "binding/call.h"
 #include "binding/function.h"
+#include "core/device_backend.h"
 #include "core/generators.h"
 
 namespace ampgrad::binding {
@@ -166,6 +167,23 @@ napi_value aliases(const Call& c) {
   return out;
 }
 
+napi_value set_default_device(const Call& c) {
+  napi_valuetype type = napi_undefined;
+  check_status(c.env, napi_typeof(c.env, c.argv[0], &type));
+  if (type == napi_null || type == napi_undefined) {
+    c.state->default_device.reset();
+    return c.undefined();
+  }
+  const std::string name = c.string(0);
+  Device device;
+  AG_CHECK(parse_device(name.data(), name.size(), &device), Device,
+           "setDefaultDevice: argument 'device' must be 'cpu' or 'cuda:<index>', got string \"",
+           name, "\"");
+  if (!device.is_cpu()) backend_for(device).enter(device.index);  // it must exist
+  c.state->default_device = device;
+  return c.undefined();
+}
+
 }  // namespace
 
 void export_runtime_functions(napi_env env, napi_value exports) {
@@ -185,6 +203,7 @@ void export_runtime_functions(napi_env env, napi_value exports) {
       {"setRngState", entry<set_rng_state>},
       {"getNumThreads", entry<get_threads>},
       {"setNumThreads", entry<set_threads>},
+      {"setDefaultDevice", entry<set_default_device>},
       {"opSchemas", entry<schemas>},
       {"opAliases", entry<aliases>},
   };
