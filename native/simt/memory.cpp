@@ -41,8 +41,8 @@ DeviceMemory::Region& DeviceMemory::region(int device) {
   return r;
 }
 
-void DeviceMemory::protect(const Allocation& a, bool reachable) const {
-  mprotect(a.pages, a.page_bytes, reachable ? PROT_READ | PROT_WRITE : PROT_NONE);
+bool DeviceMemory::protect(const Allocation& a, bool reachable) const {
+  return 0 == mprotect(a.pages, a.page_bytes, reachable ? PROT_READ | PROT_WRITE : PROT_NONE);
 }
 
 void* DeviceMemory::allocate(int device, size_t bytes, size_t limit) {
@@ -58,8 +58,9 @@ void* DeviceMemory::allocate(int device, size_t bytes, size_t limit) {
   a.page_bytes = pages;
   a.data = a.pages + (pages - round_up(bytes, kAlign));
   r.next += pages + page;
+  // The system bounds the number of mappings, and each allocation is one.
+  if (!protect(a, true)) return nullptr;
   r.used += bytes;
-  protect(a, true);
   memset(a.pages, kMark, pages);
   memset(a.data, config().poison, bytes);
   protect(a, false);
@@ -115,7 +116,7 @@ bool DeviceMemory::open_at(const void* address) {
   if (it == all_.begin()) return false;
   Allocation& a = (--it)->second;
   if (!a.live || a.reachable || at >= a.pages + a.page_bytes || !may_reach(a)) return false;
-  protect(a, true);
+  if (!protect(a, true)) return false;
   a.reachable = true;
   opened_.push_back(&a);
   return true;

@@ -56,7 +56,8 @@ class DeviceMemory {
     size_t used = 0;
   };
   Region& region(int device);
-  void protect(const Allocation& a, bool reachable) const;
+  // False when the system refuses.
+  bool protect(const Allocation& a, bool reachable) const;
   bool may_reach(const Allocation& a) const;
   // Takes those of the opened allocations out of reach again.
   template <class F>

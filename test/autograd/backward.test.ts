@@ -12,6 +12,7 @@ import {
   zeros,
 } from '../../lib';
 import { liveTensors } from '../ops/support/leaks';
+import { cpuTest } from '../support/device';
 import { expectAutogradError, thrownBy } from '../support/codes';
 
 const leaf = (data: number[]): Tensor => tensor(data, { dtype: 'float64', requiresGrad: true });
@@ -113,7 +114,7 @@ describe('backward', () => {
     expect(await liveTensors()).toBeLessThanOrEqual(before);
   });
 
-  test('lets go of saved tensors as it goes', () => {
+  cpuTest('memory.stats() is of the CPU')('lets go of saved tensors as it goes', () => {
     const bytes = 1 << 20;
     const x = tensor(new Float32Array(bytes / 4).fill(0.5), { requiresGrad: true });
     const loss = memory.tidy(() => {
