@@ -9,6 +9,7 @@
 #include "backend/cuda/check.h"
 #include "backend/cuda/context.h"
 #include "backend/cuda/device/convert.cuh"
+#include "backend/cuda/device/fault.cuh"
 #include "backend/cuda/device/scatter.cuh"
 #include "backend/cuda/families.h"
 #include "backend/cuda/scratch.h"
@@ -27,6 +28,8 @@ constexpr unsigned kAllLanes = 0xffffffffu;
 struct ScatterArgs {
   const int64_t* indices = nullptr;
   const Reach* reaches = nullptr;
+  IndexFault* fault = nullptr;
+  const char* op = "poolScatter";
   int64_t planes = 0, small = 0, large = 0;
   int64_t parts = 0;  // of a plane of positions
   int64_t tiles = 0;  // of a plane of the destination
@@ -51,7 +54,10 @@ __global__ void __launch_bounds__(kThreads) reach_kernel(const ScatterArgs a, Re
       r.low = math::pool_min(r.low, __shfl_xor_sync(kAllLanes, r.low, half));
       r.high = math::pool_max(r.high, __shfl_xor_sync(kAllLanes, r.high, half));
     }
-    if (lane == 0) out[k] = r;
+    if (lane != 0) continue;
+    out[k] = r;
+    if (r.low < 0) report_index(a.fault, a.op, r.low, 0, a.large);
+    if (r.high >= a.large) report_index(a.fault, a.op, r.high, 0, a.large);
   }
 }
 
@@ -93,15 +99,18 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-// Positions outside of the plane read zero: the host does not wait to check them.
+// Positions outside of the plane read zero and are reported: the host does not wait to check them.
 template <class S>
 __global__ void __launch_bounds__(kThreads)
-    gather_kernel(const PlaneIndexParams p, const S* in, S* out) {
+    gather_kernel(const PlaneIndexParams p, const S* in, S* out, IndexFault* fault,
+                  const char* op) {
   const int64_t total = p.planes * p.small;
   const int64_t step = int64_t{gridDim.x} * blockDim.x;
   for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < total; i += step) {
     const int64_t at = p.indices[i];
-    out[i] = at >= 0 && at < p.large ? in[i / p.small * p.large + at] : S{};
+    const bool inside = at >= 0 && at < p.large;
+    out[i] = inside ? in[i / p.small * p.large + at] : S{};
+    if (!inside) report_index(fault, op, at, 0, p.large);
   }
 }
 
@@ -113,6 +122,7 @@ void scatter(const PlaneIndexParams& p, const void*) {
   a.small = p.small;
   a.large = p.large;
   a.accumulate = p.accumulate;
+  a.fault = current_context().fault;
   a.parts = (p.small + kScatterPart - 1) / kScatterPart;
   a.tiles = (p.large + kScatterTile<OpMath<S>> - 1) / kScatterTile<OpMath<S>>;
   const Scratch reaches(static_cast<size_t>(a.planes * a.parts) * sizeof(Reach));
@@ -130,7 +140,8 @@ void gather(const PlaneIndexParams& p, const void*) {
   const int64_t total = p.planes * p.small;
   if (total == 0) return;
   launch("poolGather", {grid_for(total, kThreads), kThreads}, gather_kernel<S>, p,
-         static_cast<const S*>(p.in), static_cast<S*>(p.out));
+         static_cast<const S*>(p.in), static_cast<S*>(p.out), current_context().fault,
+         "poolGather");
 }
 
 template <class T>
