@@ -209,6 +209,52 @@ describe('malicious files', () => {
     );
   });
 
+  test('lists of endless text in the place of names and arguments', () => {
+    // As above, but where something asks for a string.
+    let laughs = `]q\x00`;
+    for (let i = 1; i <= 60; ++i) {
+      const last = String.fromCharCode(i - 1);
+      laughs += `](h${last}h${last}eq${String.fromCharCode(i)}`;
+    }
+    const deep = `${']'.repeat(2e4)}${'a'.repeat(2e4 - 1)}`;
+    const list = 'h\x3c';
+    for (const built of [laughs, `${deep}q\x3c`]) {
+      const load = (pickle: string): string | undefined =>
+        failure(() => loadTorch(archive(`${proto}${built}${pickle}.`)));
+      expect(load(`${list}X\x01\0\0\0a\x93`)).toMatch(/ERR_FILE.*not a string/);
+      expect(load(`X\x01\0\0\0a${list}\x93`)).toMatch(/ERR_FILE.*not a string/);
+      expect(load(`ctorch\ndevice\nX\x04\0\0\0cuda${list}\x86R`)).toMatch(
+        /ERR_FILE.*torch\.device/,
+      );
+      expect(load(`ctorch.serialization\n_get_layout\n${list}\x85R`)).toMatch(
+        /ERR_FILE.*_get_layout/,
+      );
+      expect(load(`${list}Q`)).toMatch(/ERR_FILE.*persistent id/);
+      expect(load(`ctorch\nSize\n${list}\x85R`)).toMatch(/ERR_FILE/);
+    }
+  });
+
+  test.each([
+    ['OBJ', '(cbuiltins\nset\no.'],
+    ['INST', '(ios\nsystem\n.'],
+    ['EXT1', '\x82\x01.'],
+    ['EXT2', '\x83\x01\x00.'],
+    ['EXT4', '\x84\x01\x00\x00\x00.'],
+    ['NEWOBJ_EX', 'cbuiltins\nset\n)}\x92.'],
+    ['BINPERSID of a tuple', '(X\x07\0\0\0storage)tQ.'],
+    ['NEXT_BUFFER', '\x97.'],
+    ['READONLY_BUFFER', 'N\x98.'],
+    ['BUILD of a set', 'cbuiltins\nset\n)R}b.'],
+    ['REDUCE with a list', 'cbuiltins\nset\n]R.'],
+    ['BINUNICODE8 of 2^63 bytes', `\x8d${'\0'.repeat(7)}\x80.`],
+    ['BYTEARRAY8 of 2^40 bytes', '\x96\0\0\0\0\0\x01\0\0.'],
+    ['a pop of nothing', '0.'],
+    ['a memo of nothing', '\x94.'],
+    ['bytes as a name', 'C\x02osC\x06system\x93.'],
+  ])('%s is refused', (_name, pickle) => {
+    expect(failure(() => loadTorch(archive(`\x80\x04${pickle}`)))).toMatch(/^ERR_FILE/);
+  });
+
   test('copies of one list over and over: bounded', () => {
     const list = `](${'N'.repeat(100_000)}eq\x00`;
     const copies = 'cbuiltins\nset\nh\x00\x85R0'.repeat(100);

@@ -218,10 +218,16 @@ function plainFunctions(fail: Fail): Record<string, (args: readonly unknown[]) =
     },
     'torch.device': ([type, index]) => {
       const known = typeof type === 'string' && /^[a-z]{1,16}(:\d{1,3})?$/.test(type);
-      if (!known) throw fail('torch.device: malformed arguments');
-      return index === undefined || index === null ? type : `${type}:${String(index)}`;
+      const plain = index === undefined || index === null;
+      if (!known || !(plain || (Number.isSafeInteger(index) && (index as number) >= 0))) {
+        throw fail('torch.device: malformed arguments');
+      }
+      return plain ? type : `${type}:${String(index)}`;
     },
-    'torch.serialization._get_layout': ([name]) => String(name),
+    'torch.serialization._get_layout': ([name]) => {
+      if (typeof name === 'string') return name;
+      throw fail('_get_layout: malformed arguments');
+    },
   };
 }
 

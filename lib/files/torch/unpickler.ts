@@ -184,7 +184,11 @@ export class Unpickler {
   // --- Names and calls
 
   global(module: unknown, name: unknown): void {
-    const full = `${String(module)}.${String(name)}`;
+    // Anything else would be turned into text, and a small pickle can describe a list of endless text.
+    if (typeof module !== 'string' || typeof name !== 'string') {
+      throw this.broken('a name that is not a string');
+    }
+    const full = `${module}.${name}`;
     const found = this.options.findGlobal(full);
     if (found === undefined) {
       throw makeError(
