@@ -19,14 +19,14 @@ struct CtcCall {
   CtcParams params;
 };
 
-void set_targets(CtcCall* call, const Tensor& targets) {
+void set_targets(CtcCall* call, const Tensor& targets, Device device) {
   CtcParams& p = call->params;
   AG_CHECK(is_integral(targets.dtype()), DType, kName,
            ": argument 'targets' must hold class indices of an integer dtype, got ",
            describe(targets));
   AG_CHECK(targets.ndim() == 1 || targets.ndim() == 2, Shape, kName,
            ": argument 'targets' must be 1-d or 2-d, got ", describe(targets));
-  call->targets = as_contiguous(as_dtype(targets, DType::Int64));
+  call->targets = to_device(as_contiguous(as_dtype(targets, DType::Int64)), device);
   p.targets = call->targets.data_as<int64_t>();
   int64_t offset = 0;
   for (int64_t n = 0; n < p.batch; ++n) {
@@ -78,7 +78,7 @@ CtcCall make_call(const Tensor& log_probs, const Tensor& targets, DimsView input
   }
   p.input_lengths = Dims(input_lengths);
   p.target_lengths = Dims(target_lengths);
-  set_targets(&call, targets);
+  set_targets(&call, targets, log_probs.device());
   return call;
 }
 

@@ -156,7 +156,8 @@ MultilabelMarginParams multilabel_params(const Tensor& x, const Tensor& y) {
   p.target = y.data_as<int64_t>();
   p.rows = x.size(0);
   p.classes = x.size(1);
-  for (int64_t i = 0; i < y.numel(); ++i) {
+  // Kernels of other devices note what is out of range.
+  for (int64_t i = 0; y.device().is_cpu() && i < y.numel(); ++i) {
     AG_CHECK(p.target[i] < p.classes, Range, kName, ": target ", p.target[i],
              " is out of bounds for ", p.classes, " classes");
   }

@@ -2,12 +2,12 @@
 // interleaved with blanks, in log space and double precision, one item of the batch at a time.
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <vector>
 
 #include "backend/cpu/parallel.h"
 #include "backend/cpu/register.h"
 #include "core/error.h"
+#include "math/ctc.h"
 #include "ops/ctc_params.h"
 #include "ops/kernels.h"
 
@@ -15,12 +15,8 @@ namespace ampgrad::cpu {
 
 namespace {
 
-constexpr double kNever = -std::numeric_limits<double>::infinity();
-
-double log_add(double a, double b) {
-  const double top = std::max(a, b);
-  return top == kNever ? kNever : top + std::log1p(std::exp(-std::fabs(a - b)));
-}
+using math::kNever;
+using math::log_add;
 
 template <class T>
 class Item {

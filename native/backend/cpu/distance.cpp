@@ -11,6 +11,7 @@
 #include "backend/cpu/parallel.h"
 #include "backend/cpu/register.h"
 #include "core/half.h"
+#include "math/distance.h"
 #include "ops/kernels.h"
 
 namespace ampgrad::cpu {
@@ -20,56 +21,6 @@ namespace {
 constexpr int64_t kGrainWork = 32'768;
 
 int64_t grain_for(int64_t work) { return std::max<int64_t>(kGrainWork / (work + 1), 1); }
-
-// One column's term of the distance, the sum of terms, the distance from the sum.
-template <class T>
-struct ZeroNorm {
-  explicit ZeroNorm(double) {}
-  T add(T sum, T diff) const { return sum + static_cast<T>(diff != 0); }
-  T finish(T sum) const { return sum; }
-  T slope(T, T, T) const { return 0; }
-};
-template <class T>
-struct OneNorm {
-  explicit OneNorm(double) {}
-  T add(T sum, T diff) const { return sum + std::abs(diff); }
-  T finish(T sum) const { return sum; }
-  T slope(T diff, T grad, T) const { return diff > 0 ? grad : (diff < 0 ? -grad : T{0}); }
-};
-template <class T>
-struct TwoNorm {
-  explicit TwoNorm(double) {}
-  T add(T sum, T diff) const { return sum + diff * diff; }
-  T finish(T sum) const { return std::sqrt(sum); }
-  T slope(T diff, T grad, T distance) const {
-    return distance == 0 ? T{0} : grad * diff / distance;
-  }
-};
-template <class T>
-struct MaxNorm {
-  explicit MaxNorm(double) {}
-  T add(T sum, T diff) const {
-    const T size = std::abs(diff);
-    return size > sum || std::isnan(size) ? size : sum;
-  }
-  T finish(T sum) const { return sum; }
-  T slope(T diff, T grad, T distance) const {
-    if (std::abs(diff) != distance) return 0;
-    return diff > 0 ? grad : (diff < 0 ? -grad : T{0});
-  }
-};
-template <class T>
-struct PowerNorm {
-  explicit PowerNorm(double order) : p(static_cast<T>(order)) {}
-  T add(T sum, T diff) const { return sum + std::pow(std::abs(diff), p); }
-  T finish(T sum) const { return std::pow(sum, 1 / p); }
-  T slope(T diff, T grad, T distance) const {
-    if (distance == 0 || diff == 0) return 0;
-    const T size = std::pow(std::abs(diff) / distance, p - 1);
-    return (diff > 0 ? size : -size) * grad;
-  }
-  T p;
-};
 
 template <class T, template <class> class Norm>
 void forward(const DistanceParams& q) {
@@ -135,15 +86,15 @@ void run_norm(const DistanceParams& q) {
 template <class T>
 void distance_kernel(const DistanceParams& q, const void*) {
   if (q.p == 0) {
-    run_norm<T, ZeroNorm>(q);
+    run_norm<T, math::ZeroNorm>(q);
   } else if (q.p == 1) {
-    run_norm<T, OneNorm>(q);
+    run_norm<T, math::OneNorm>(q);
   } else if (q.p == 2) {
-    run_norm<T, TwoNorm>(q);
+    run_norm<T, math::TwoNorm>(q);
   } else if (std::isinf(q.p)) {
-    run_norm<T, MaxNorm>(q);
+    run_norm<T, math::MaxNorm>(q);
   } else {
-    run_norm<T, PowerNorm>(q);
+    run_norm<T, math::PowerDistance>(q);
   }
 }
 

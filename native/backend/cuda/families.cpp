@@ -20,6 +20,10 @@ void register_families(const CudaHost& host) {
   register_batch_norm(host);
   register_batch_norm_backward(host);
   register_multi_tensor(host);
+  register_distance(host);
+  register_margin(host);
+  register_ctc(host);
+  register_optim_factored(host);
   register_random(host);
   register_randperm(host);
   register_statistics(host);
