@@ -1,6 +1,6 @@
 // Batch normalisation: moments of parts of each channel, merged by a second launch that also moves
 // the running statistics; then every element.
-#include "backend/cuda/device/batch_norm.cuh"
+#include "backend/cuda/batch_norm.cuh"
 #include "backend/cuda/scratch.h"
 
 namespace ampgrad::cuda {

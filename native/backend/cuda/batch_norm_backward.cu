@@ -1,6 +1,6 @@
 // The gradients of batch normalisation: two sums of each channel, in parts; what an element needs
 // of them, and the gradients of the parameters; then every element.
-#include "backend/cuda/device/batch_norm.cuh"
+#include "backend/cuda/batch_norm.cuh"
 #include "backend/cuda/scratch.h"
 
 namespace ampgrad::cuda {

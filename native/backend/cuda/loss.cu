@@ -1,7 +1,7 @@
 // nllLoss and the forward of cross entropy. Each target leaves its loss and weight, which a second
 // launch folds; cross entropy finds the log-sum-exp of a row in one pass over it.
-#include "backend/cuda/device/loss.cuh"
 #include "backend/cuda/device/softmax.cuh"
+#include "backend/cuda/loss.cuh"
 #include "backend/cuda/scratch.h"
 
 namespace ampgrad::cuda {

@@ -1,6 +1,6 @@
 // The gradient of cross entropy: e^(x - lse), scaled, less the target's share; each row is read and
 // written once.
-#include "backend/cuda/device/loss.cuh"
+#include "backend/cuda/loss.cuh"
 #include "backend/cuda/scratch.h"
 #include "math/elementary-inl.h"
 

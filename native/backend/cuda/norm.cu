@@ -1,6 +1,6 @@
 // Row normalisations (layer, RMS, group, instance): a warp or a block for each row, which it reads
 // once for the mean, once for the squares and once for the result; all but the first from a cache.
-#include "backend/cuda/device/norm.cuh"
+#include "backend/cuda/norm.cuh"
 #include "ops/norm_params.h"
 
 namespace ampgrad::cuda {

@@ -1,7 +1,7 @@
 // Gradients of row normalisations. Without spatial dimensions a row's two sums and its gradient are
 // one launch, the parameters' gradients another, over columns. With them the sums of each plane
 // (one channel of one row) come first; rows and parameters are made of these.
-#include "backend/cuda/device/norm.cuh"
+#include "backend/cuda/norm.cuh"
 #include "backend/cuda/scratch.h"
 #include "ops/norm_params.h"
 

@@ -3,7 +3,7 @@
 // there are none. blockIdx.y counts the parts.
 #pragma once
 
-#include "backend/cuda/device/norm.cuh"
+#include "backend/cuda/norm.cuh"
 #include "math/reduce.h"
 #include "ops/norm_params.h"
 
