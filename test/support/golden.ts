@@ -1,5 +1,5 @@
 /** Comparison of a model with a dump of test/golden/models: outputs, loss, gradients, training. */
-import { existsSync } from 'node:fs';
+import { appendFileSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { type nn, type optim, safetensors, type Tensor } from '../../lib';
@@ -9,6 +9,15 @@ const tolerance = 1e-4;
 
 /** Dumps of full-size models, made by `npm run golden:full`. */
 const fullFolder = process.env['AMPGRAD_GOLDEN_FULL'];
+
+/** Where the measured differences go, one JSON line each, for `npm run golden:full`. */
+const reportFile = process.env['AMPGRAD_GOLDEN_REPORT'];
+
+function note(what: string, value: number): void {
+  if (reportFile === undefined) return;
+  const test = expect.getState().currentTestName ?? '';
+  appendFileSync(reportFile, `${JSON.stringify({ test, what, value })}\n`);
+}
 
 export interface Golden {
   readonly tensors: ReadonlyMap<string, Tensor>;
@@ -58,7 +67,9 @@ export function difference(actual: Tensor, expected: Tensor, floor = 0): number 
 }
 
 export function expectClose(actual: Tensor, expected: Tensor, floor = 0): void {
-  expect(difference(actual, expected, floor)).toBeLessThan(tolerance);
+  const found = difference(actual, expected, floor);
+  note('outputs and loss', found);
+  expect(found).toBeLessThan(tolerance);
 }
 
 /**
@@ -73,6 +84,7 @@ export function expectGradients(model: nn.Module, golden: Golden): void {
   const wrong: [string, number][] = [];
   for (const [name, p] of parameters) {
     const error = difference(p.grad as Tensor, expected[name] as Tensor, floor);
+    note('gradients', error);
     if (!(error < tolerance)) wrong.push([name, error]);
   }
   expect(wrong).toEqual([]);
@@ -94,6 +106,8 @@ export function expectTraining(
   });
   losses.forEach((value, i) => {
     const wanted = expected[i] as number;
-    expect(Math.abs(value - wanted) / Math.abs(wanted)).toBeLessThan(tolerance);
+    const error = Math.abs(value - wanted) / Math.abs(wanted);
+    note('losses of training', error);
+    expect(error).toBeLessThan(tolerance);
   });
 }

@@ -19,10 +19,17 @@ def options(description):
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--out", default=HERE, help="folder of the dumps")
     parser.add_argument("--full", action="store_true", help="full-size models instead of small ones")
+    parser.add_argument("--only", nargs="*", help="names of the dumps to make; default: all")
     args = parser.parse_args()
     os.makedirs(args.out, exist_ok=True)
-    torch.manual_seed(0)
     return args
+
+
+def make(args, makers):
+    """Runs the functions of a dict by their names. Each starts from the same seed, alone or not."""
+    for name in args.only or makers:
+        torch.manual_seed(0)
+        makers[name](args)
 
 
 def randomise(model):
@@ -39,8 +46,8 @@ def randomise(model):
                 b.copy_(torch.rand(b.shape, generator=generator) + 0.5)
 
 
-def record(model, inputs, forward, optimizer, extra=None):
-    """`forward(model, inputs)` gives (dict of outputs, loss)."""
+def record(model, inputs, forward, optimizer, extra=None, dtype=torch.float32):
+    """`forward(model, inputs)` gives (dict of outputs, loss). Training runs in `dtype`."""
     dump = {"state." + k: v for k, v in model.state_dict().items()}
     for a, b in model._tied_weights_keys.items() if getattr(model, "_tied_weights_keys", None) else ():
         dump.pop("state." + a, None)
@@ -59,6 +66,8 @@ def record(model, inputs, forward, optimizer, extra=None):
             dump["grad." + name] = p.grad.clone()
     for name, value in (extra or {}).items():
         dump[name] = value
+    model.zero_grad()
+    model.to(dtype)
     opt = optimizer(model.parameters())
     losses = []
     for _ in range(STEPS):
@@ -72,6 +81,8 @@ def record(model, inputs, forward, optimizer, extra=None):
 
 
 def save(folder, name, dump, metadata=None):
+    """Under another name first: what an interrupted run leaves must not look like a dump."""
     path = os.path.join(folder, name + ".safetensors")
-    save_file({k: v.contiguous() for k, v in dump.items()}, path, metadata)
+    save_file({k: v.contiguous() for k, v in dump.items()}, path + ".part", metadata)
+    os.replace(path + ".part", path)
     print("%s: %d tensors, %.0f kB" % (path, len(dump), os.path.getsize(path) / 1e3), file=sys.stderr)
