@@ -2,6 +2,7 @@
 // processors with AVX512_BF16. Highway 1.0.3 has no target for them, so this unit is written in
 // intrinsics and asks the processor itself. The instruction rounds to nearest and takes subnormal
 // numbers for 0.
+#include "backend/cpu/capability.h"
 #include "backend/cpu/gemm_kernels.h"
 
 #if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
@@ -76,7 +77,7 @@ const Bf16DotTable* bf16_dot_table() {
   static const bool supported =
       __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw") &&
       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
-  return supported ? &kTable : nullptr;
+  return supported && may_use_avx512() ? &kTable : nullptr;
 }
 
 #else

@@ -4,12 +4,14 @@
 #include <mutex>
 
 #include "backend/cpu/amp.h"
+#include "backend/cpu/capability.h"
 
 namespace ampgrad {
 
 void register_cpu_backend() {
   static std::once_flag once;
   std::call_once(once, [] {
+    cpu::restrict_capability();
     cpu::register_amp();
     cpu::register_elementwise();
     cpu::register_creation();
