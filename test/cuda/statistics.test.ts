@@ -8,7 +8,6 @@ import {
   randn,
   searchsorted,
   sort,
-  std,
   type Tensor,
   tensor,
   vectorNorm,
