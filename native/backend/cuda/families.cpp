@@ -39,6 +39,7 @@ void register_families(const CudaHost& host) {
   register_resample(host);
   register_grid(host);
   register_linalg(host);
+  register_spectral(host);
 }
 
 }  // namespace ampgrad::cuda

@@ -44,5 +44,6 @@ void register_unique(const CudaHost& host);
 void register_resample(const CudaHost& host);
 void register_grid(const CudaHost& host);
 void register_linalg(const CudaHost& host);
+void register_spectral(const CudaHost& host);
 
 }  // namespace ampgrad::cuda
