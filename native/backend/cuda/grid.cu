@@ -9,6 +9,7 @@
 #include "backend/cuda/context.h"
 #include "backend/cuda/device/convert.cuh"
 #include "backend/cuda/device/scatter.cuh"
+#include "backend/cuda/device/unroll.cuh"
 #include "backend/cuda/families.h"
 #include "backend/cuda/scratch.h"
 #include "math/grid.h"
@@ -84,6 +85,7 @@ __global__ void __launch_bounds__(kThreads) grid_forward_kernel(const GridParams
     const int64_t end = first + kChannels < p.channels ? first + kChannels : p.channels;
     const PointTaps<T, kPer, kDims> taps(
         p, static_cast<const T*>(p.grid) + (item * p.points + point) * kDims);
+    AG_UNROLL_BY(1)
     for (int64_t c = item * p.channels + first; c < item * p.channels + end; ++c) {
       const T* in = static_cast<const T*>(p.in) + c * plane;
       T sum{0};
@@ -105,17 +107,15 @@ __global__ void __launch_bounds__(kThreads) grid_slopes_kernel(const GridParams 
     const int64_t point = i - item * p.points;
     const PointTaps<T, kPer, kDims> taps(p, static_cast<const T*>(p.grid) + i * kDims);
     T sums[kDims] = {};
-    for (int64_t c = item * p.channels; c < (item + 1) * p.channels; ++c) {
-      const T* in = static_cast<const T*>(p.in) + c * plane;
-      const T grad = static_cast<const T*>(p.grad)[c * p.points + point];
-      taps.each(p, [&](int, int64_t element, T, const T* slope) {
-        const T value = element < 0 ? T{0} : in[element];
-        AG_UNROLL
-        for (int d = 0; d < kDims; ++d) {
-          if (element >= 0) sums[d] += value * slope[d] * grad;
-        }
-      });
-    }
+    const T* in = static_cast<const T*>(p.in) + item * p.channels * plane;
+    const T* grad = static_cast<const T*>(p.grad) + item * p.channels * p.points + point;
+    taps.each(p, [&](int, int64_t element, T, const T* slope) {
+      if (element < 0) return;
+      T dot{0};
+      for (int64_t c = 0; c < p.channels; ++c) dot += in[c * plane + element] * grad[c * p.points];
+      AG_UNROLL
+      for (int d = 0; d < kDims; ++d) sums[d] += slope[d] * dot;
+    });
     AG_UNROLL
     for (int d = 0; d < kDims; ++d) {
       static_cast<T*>(p.grad_grid)[i * kDims + kDims - 1 - d] = sums[d];

@@ -8,6 +8,7 @@
 
 #include "backend/cuda/device/convert.cuh"
 #include "backend/cuda/device/matrix.cuh"
+#include "backend/cuda/device/unroll.cuh"
 
 #if defined(AMPGRAD_SIMT)
 #define AG_SHARED_DYNAMIC(T, name) \
@@ -16,14 +17,6 @@
 #define AG_SHARED_DYNAMIC(T, name)                               \
   extern __shared__ __align__(128) unsigned char name##_bytes[]; \
   T* const name = reinterpret_cast<T*>(name##_bytes)
-#endif
-
-// A loop to unroll in part: what is in flight takes registers.
-#if defined(__CUDACC__)
-#define AG_PRAGMA(text) _Pragma(#text)
-#define AG_UNROLL_BY(n) AG_PRAGMA(unroll n)
-#else
-#define AG_UNROLL_BY(n)
 #endif
 
 namespace ampgrad::cuda {
