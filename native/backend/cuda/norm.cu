@@ -9,30 +9,69 @@ namespace {
 
 constexpr int64_t kWarpRow = 1024;  // longer rows get a block
 
-// What is added and multiplied to V neighbours of a row from `at`.
-template <class S, int V, bool kSpatial>
-__device__ AG_INLINE void finish(const RowNormParams& p, int64_t first, int64_t at, OpMath<S> mean,
-                                 OpMath<S> rstd, OpMath<S>* x) {
+// V neighbours of one channel.
+template <class S, int V>
+__device__ AG_INLINE void finish_channel(const RowNormParams& p, int64_t c, OpMath<S> mean,
+                                         OpMath<S> rstd, OpMath<S>* x) {
   using T = OpMath<S>;
   const bool wide = is_wide<S>(p.param_dtype);
+  const T scale = p.weight == nullptr ? rstd : rstd * param_at<S>(p.weight, wide, c);
+  const T shift = p.bias == nullptr ? T{0} : param_at<S>(p.bias, wide, c);
+  AG_UNROLL
+  for (int j = 0; j < V; ++j) x[j] = math::affine(x[j], mean, scale, shift);
+}
+
+// V neighbouring channels, from c.
+template <class S, int V>
+__device__ AG_INLINE void finish_channels(const RowNormParams& p, int64_t c, OpMath<S> mean,
+                                          OpMath<S> rstd, OpMath<S>* x) {
+  using T = OpMath<S>;
+  const bool wide = is_wide<S>(p.param_dtype);
+  T w[V];
+  T b[V];
+  AG_UNROLL
+  for (int j = 0; j < V; ++j) {
+    w[j] = T{1};
+    b[j] = T{0};
+  }
+  if (p.weight != nullptr) load_params<S, V>(p.weight, wide, c, w);
+  if (p.bias != nullptr) load_params<S, V>(p.bias, wide, c, b);
+  AG_UNROLL
+  for (int j = 0; j < V; ++j) x[j] = math::affine(x[j], mean, rstd, T{0}) * w[j] + b[j];
+}
+
+// The result of a row. Divisions are of 32 bits: a row too long for them goes channel by channel.
+template <class S, int kTeam, int V, bool kSpatial>
+__device__ AG_INLINE void finish_row(const RowNormParams& p, const S* in, S* out, int64_t first,
+                                     OpMath<S> mean, OpMath<S> rstd) {
+  using T = OpMath<S>;
+  const int64_t size = p.channels * p.spatial;
+  const int64_t start = int64_t{Team<kTeam>::rank()} * V;
+  constexpr int kStep = kTeam * V;
+  T x[V];
   if constexpr (kSpatial) {
-    const int64_t c = first + quotient(at, p.spatial);
-    const T scale = p.weight == nullptr ? rstd : rstd * param_at<S>(p.weight, wide, c);
-    const T shift = p.bias == nullptr ? T{0} : param_at<S>(p.bias, wide, c);
-    AG_UNROLL
-    for (int j = 0; j < V; ++j) x[j] = math::affine(x[j], mean, scale, shift);
-  } else {
-    T w[V];
-    T b[V];
-    AG_UNROLL
-    for (int j = 0; j < V; ++j) {
-      w[j] = T{1};
-      b[j] = T{0};
+    if (size > UINT32_MAX) {
+      for (int64_t c = 0; c < p.channels; ++c) {
+        AG_KEEP_ROLLED
+        for (int64_t at = c * p.spatial + start; at < (c + 1) * p.spatial; at += kStep) {
+          load_neighbours<V>(in + at, x);
+          finish_channel<S, V>(p, first + c, mean, rstd, x);
+          store_neighbours<V>(x, out + at);
+        }
+      }
+      return;
     }
-    if (p.weight != nullptr) load_params<S, V>(p.weight, wide, first + at, w);
-    if (p.bias != nullptr) load_params<S, V>(p.bias, wide, first + at, b);
-    AG_UNROLL
-    for (int j = 0; j < V; ++j) x[j] = math::affine(x[j], mean, rstd, T{0}) * w[j] + b[j];
+  }
+  AG_KEEP_ROLLED
+  for (int64_t at = start; at < size; at += kStep) {
+    load_neighbours<V>(in + at, x);
+    if constexpr (kSpatial) {
+      const uint32_t c = static_cast<uint32_t>(at) / static_cast<uint32_t>(p.spatial);
+      finish_channel<S, V>(p, first + c, mean, rstd, x);
+    } else {
+      finish_channels<S, V>(p, first + at, mean, rstd, x);
+    }
+    store_neighbours<V>(x, out + at);
   }
 }
 
@@ -69,13 +108,8 @@ __global__ void __launch_bounds__(kRowThreads) norm_kernel(const RowNormParams p
       if (p.mean != nullptr) static_cast<T*>(p.mean)[row] = mean;
       static_cast<T*>(p.rstd)[row] = rstd;
     }
-    const int64_t first = remainder(row, p.groups) * p.channels;
-    AG_KEEP_ROLLED
-    for (int64_t at = start; at < size; at += kStep) {
-      load_neighbours<V>(in + at, x);
-      finish<S, V, kSpatial>(p, first, at, mean, rstd, x);
-      store_neighbours<V>(x, out + at);
-    }
+    const int64_t first = p.groups == 1 ? 0 : remainder(row, p.groups) * p.channels;
+    finish_row<S, kTeam, V, kSpatial>(p, in, out, first, mean, rstd);
   }
 }
 
