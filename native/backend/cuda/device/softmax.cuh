@@ -21,7 +21,7 @@ struct MaxSum {
   static AG_HD AG_INLINE T shift(T top) { return top == kLowest<T> ? T{0} : top; }
 
   template <int V>
-  static AG_HD AG_INLINE void add(Pair<T>* a, const T* x) {
+  static __device__ AG_INLINE void add(Pair<T>* a, const T* x) {
     T top = a->first;
     AG_UNROLL
     for (int j = 0; j < V; ++j) top = Larger()(top, x[j]);
