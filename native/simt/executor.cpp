@@ -189,11 +189,13 @@ void Executor::run_block() {
 void Executor::fiber_main(Fiber* self) {
   Executor& e = executor();
   for (;;) {
+    std::string thrown;
     try {
       e.launch_->body();
     } catch (const std::exception& error) {
-      e.fail(std::string("exception: ") + error.what());
+      thrown = std::string("exception: ") + error.what();
     }
+    if (!thrown.empty()) e.fail(std::move(thrown));
     e.leave();
     Lane* next = e.pick();
     if (next != nullptr && !next->has_fiber) {
@@ -222,8 +224,11 @@ void Executor::enter(Lane* next) {
 
 void Executor::wait() { lane->fiber->suspend(); }
 
-void Executor::fail(const std::string& what) {
-  failure_ = report(lane, what);
+void Executor::fail(std::string what) {
+  {
+    const std::string text = std::move(what);
+    failure_ = report(lane, text);
+  }
   lane->fiber->suspend();
   std::terminate();
 }
@@ -247,10 +252,12 @@ void Executor::check_barrier(const Lane& first) {
                     std::strcmp(first.call.site.file, self.call.site.file) == 0 &&
                     first.barrier == self.barrier && first.barriers == self.barriers;
   if (same) return;
-  fail("divergent barrier: this thread arrives at " + to_string(self.call.site) + " (its barrier " +
-       std::to_string(self.barriers + 1) + ") while thread " + std::to_string(first.id) +
-       " waits at " + to_string(first.call.site) + " (its barrier " +
-       std::to_string(first.barriers + 1) + ")");
+  fail([&] {
+    return "divergent barrier: this thread arrives at " + to_string(self.call.site) +
+           " (its barrier " + std::to_string(self.barriers + 1) + ") while thread " +
+           std::to_string(first.id) + " waits at " + to_string(first.call.site) + " (its barrier " +
+           std::to_string(first.barriers + 1) + ")";
+  }());
 }
 
 void Executor::finish_barrier() {
@@ -258,9 +265,11 @@ void Executor::finish_barrier() {
   if (num_exited_ > 0 && config().strict_exit) {
     uint32_t gone = 0;
     while (lanes_[gone].state != LaneState::Exited) ++gone;
-    fail("barrier at " + to_string(first.call.site) + " (barrier " +
-         std::to_string(first.barriers + 1) + "): " + std::to_string(num_exited_) +
-         " threads have exited, thread " + std::to_string(gone) + " for one");
+    fail([&] {
+      return "barrier at " + to_string(first.call.site) + " (barrier " +
+             std::to_string(first.barriers + 1) + "): " + std::to_string(num_exited_) +
+             " threads have exited, thread " + std::to_string(gone) + " for one";
+    }());
   }
   int total = 0;
   for (const Lane& l : lanes_) {

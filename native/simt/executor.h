@@ -98,8 +98,9 @@ class Executor {
   Executor();
   // Runs the whole grid. Returns an empty text, or the report of what went wrong.
   std::string run(const LaunchInfo& launch);
-  // What went wrong, told by the running thread. Its block ends here.
-  [[noreturn]] void fail(const std::string& what);
+  // What went wrong, told by the running thread. Its block ends here, and its stack is never
+  // unwound: texts are made in a function, so that no part of them stays on it.
+  [[noreturn]] void fail(std::string what);
   int barrier(BarrierKind kind, int predicate, Site site);
   uint64_t warp(const WarpCall& call, int* second);
   uint32_t active_mask();

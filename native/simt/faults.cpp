@@ -9,6 +9,7 @@
 #include <csetjmp>
 #include <cstring>
 #include <memory>
+#include <utility>
 
 #include "simt/control.h"
 #include "simt/executor.h"
@@ -39,7 +40,7 @@ thread_local sigjmp_buf* waiting = nullptr;
     if (what.empty()) what = "an address that is no memory of the device";
     what = "illegal access: " + what;
   }
-  executor().fail(what);
+  executor().fail(std::move(what));
 }
 
 int slot_of(int signal) { return signal == SIGSEGV ? 0 : (signal == SIGBUS ? 1 : 2); }

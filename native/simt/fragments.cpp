@@ -39,7 +39,7 @@ int fragment_element(int lane, int i, int per_lane) {
 
 void require_arch(int arch, const char* what) {
   if (config().arch < arch) {
-    executor().fail(std::string(what) + " need sm_" + std::to_string(arch));
+    executor().fail([&] { return std::string(what) + " need sm_" + std::to_string(arch); }());
   }
 }
 

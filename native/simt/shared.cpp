@@ -114,11 +114,12 @@ SharedSite::SharedSite(const char* name) : name_(name), index_(num_sites++) {}
 void* SharedSite::get(size_t bytes) const {
   void* data = executor().shared().array(index_, name_, bytes);
   if (data == nullptr) {
-    executor().fail("shared memory: '" + std::string(name_) +
-                    "' and what stands before it need "
-                    "more than the " +
-                    std::to_string(executor().launch().shared_limit) +
-                    " bytes that this launch may use");
+    executor().fail([&] {
+      return "shared memory: '" + std::string(name_) +
+             "' and what stands before it need "
+             "more than the " +
+             std::to_string(executor().launch().shared_limit) + " bytes that this launch may use";
+    }());
   }
   return data;
 }

@@ -63,8 +63,10 @@ uint64_t Executor::warp(const WarpCall& call, int* second) {
   Lane& self = *lane;
   const uint32_t own = self.id % kWarp;
   if ((call.mask >> own & 1u) == 0) {
-    fail("bad mask: " + simt::to_string(call.site) + " is called by lane " + std::to_string(own) +
-         " with the mask " + hex(call.mask) + ", which does not name it");
+    fail([&] {
+      return "bad mask: " + simt::to_string(call.site) + " is called by lane " +
+             std::to_string(own) + " with the mask " + hex(call.mask) + ", which does not name it";
+    }());
   }
   self.state = LaneState::AtWarp;
   self.call = call;
@@ -93,7 +95,9 @@ void Executor::shuffle(Lane& to, uint32_t base) {
   const int own = static_cast<int>(to.id % kWarp);
   const int width = call.width;
   if (width < 1 || width > 32 || (width & (width - 1)) != 0) {
-    fail("bad shuffle at " + simt::to_string(call.site) + ": width " + std::to_string(width));
+    fail([&] {
+      return "bad shuffle at " + simt::to_string(call.site) + ": width " + std::to_string(width);
+    }());
   }
   const int first = own & ~(width - 1);
   const int last = first + width - 1;
@@ -103,9 +107,11 @@ void Executor::shuffle(Lane& to, uint32_t base) {
   if (call.op == WarpOp::ShflDown) from = own + call.param > last ? own : own + call.param;
   if (call.op == WarpOp::ShflXor) from = (own ^ call.param) > last ? own : own ^ call.param;
   if (from < 0 || from >= static_cast<int>(kWarp) || (call.mask >> from & 1u) == 0) {
-    fail("bad shuffle at " + simt::to_string(call.site) + ": lane " + std::to_string(own) +
-         " reads from lane " + std::to_string(from) + ", which the mask " + hex(call.mask) +
-         " does not name");
+    fail([&] {
+      return "bad shuffle at " + simt::to_string(call.site) + ": lane " + std::to_string(own) +
+             " reads from lane " + std::to_string(from) + ", which the mask " + hex(call.mask) +
+             " does not name";
+    }());
   }
   to.result = lanes_[base + static_cast<uint32_t>(from)].call.value;
 }

@@ -96,7 +96,7 @@ inline constexpr int kConvThreads = 256;
 inline constexpr int kConvDepth = 16;
 
 template <ConvMap kMap, class S>
-__global__ void __launch_bounds__(kConvThreads) conv_tile_kernel(const ConvArgs a) {
+__global__ void __launch_bounds__(kConvThreads, 1) conv_tile_kernel(const ConvArgs a) {
   using T = ConvMath<S>;
   constexpr int kLd = kConvTile + 4;
   AG_SHARED_ARRAY(T, rows, kConvDepth * kLd);
