@@ -31,8 +31,8 @@ void run(const LapackParams& p, const void* name) {
   if (p.batch == 0) return;
   const int64_t elements = p.m * p.n > p.n * p.k ? p.m * p.n : p.n * p.k;
   const unsigned threads = elements <= 64 ? 32 : (elements <= 1024 ? 64 : kLinalgThreads);
-  AG_CHECK(p.batch <= INT32_MAX, Shape, static_cast<const char*>(name), ": too many matrices: ",
-           p.batch);
+  AG_CHECK(p.batch <= INT32_MAX, Shape, static_cast<const char*>(name),
+           ": too many matrices: ", p.batch);
   launch(static_cast<const char*>(name), {dim3(static_cast<unsigned>(p.batch)), threads}, kKernel,
          args_of(p));
 }
@@ -46,7 +46,7 @@ void permutation(const LapackParams& p, const void*) {
 }  // namespace
 
 void register_linalg(const CudaHost& host) {
-#define AG_SET(op, kernel)                                                                      \
+#define AG_SET(op, kernel)                                                           \
   set_kernel<LapackParams>(host, OpId::op, DType::Float32, run<kernel<float>>, #op); \
   set_kernel<LapackParams>(host, OpId::op, DType::Float64, run<kernel<double>>, #op);
   AG_SET(linalgCholeskyEx, cholesky_kernel)

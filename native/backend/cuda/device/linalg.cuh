@@ -49,7 +49,7 @@ template <class T>
 __global__ void __launch_bounds__(kLinalgThreads) cholesky_kernel(const LinalgArgs p) {
   const int64_t n = p.n;
   T* a = matrix_at<T>(p.a, n * n);
-  const int64_t down = p.upper ? n : 1;    // to the next row of L
+  const int64_t down = p.upper ? n : 1;   // to the next row of L
   const int64_t right = p.upper ? 1 : n;  // to the next column of L
   int failed = 0;
   for (int64_t j = 0; j < n; ++j) {
@@ -81,7 +81,8 @@ __global__ void __launch_bounds__(kLinalgThreads) cholesky_kernel(const LinalgAr
   if (threadIdx.x == 0) p.info[blockIdx.x] = failed;
 }
 
-// P A = L U with the largest element of a column as pivot, the first of equals. Pivots count from 1.
+// P A = L U with the largest element of a column as pivot, the first of equals. Pivots count
+// from 1.
 template <class T>
 __global__ void __launch_bounds__(kLinalgThreads) lu_kernel(const LinalgArgs p) {
   AG_SHARED_ARRAY(T, best, kLinalgThreads);
@@ -107,8 +108,7 @@ __global__ void __launch_bounds__(kLinalgThreads) lu_kernel(const LinalgArgs p) 
     for (unsigned half = blockDim.x / 2; half > 0; half /= 2) {
       __syncthreads();
       if (t >= half) continue;
-      if (best[t + half] > best[t] ||
-          (best[t + half] == best[t] && place[t + half] < place[t])) {
+      if (best[t + half] > best[t] || (best[t + half] == best[t] && place[t + half] < place[t])) {
         best[t] = best[t + half];
         place[t] = place[t + half];
       }
@@ -166,8 +166,8 @@ __device__ AG_INLINE void solve_triangular(const T* a, int64_t down, int64_t rig
 template <class T>
 __global__ void __launch_bounds__(kLinalgThreads) triangular_kernel(const LinalgArgs p) {
   const int64_t n = p.n;
-  solve_triangular<T>(matrix_at<T>(p.a, n * n), 1, n, !p.upper, p.unit,
-                      matrix_at<T>(p.b, n * p.k), n, p.k);
+  solve_triangular<T>(matrix_at<T>(p.a, n * n), 1, n, !p.upper, p.unit, matrix_at<T>(p.b, n * p.k),
+                      n, p.k);
 }
 
 template <class T>

@@ -116,7 +116,8 @@ __global__ void __launch_bounds__(kLinalgThreads) eigh_kernel(const SpectralArgs
     done = block_sum(shared, large) == 0;
     if (done) break;
     for (int round = 0; round < players - 1; ++round) {
-      for (int t = static_cast<int>(threadIdx.x); t < players / 2; t += static_cast<int>(blockDim.x)) {
+      for (int t = static_cast<int>(threadIdx.x); t < players / 2;
+           t += static_cast<int>(blockDim.x)) {
         int i = 0;
         int j = 0;
         pair_of(players, round, t, &i, &j);
@@ -159,7 +160,8 @@ __global__ void __launch_bounds__(kLinalgThreads) eigh_kernel(const SpectralArgs
   for (int i = warp; i < n; i += warps) {
     const int rank = rank_of(found, n, i, false);
     if (threadIdx.x % 32 == 0) values[rank] = found[i];
-    for (int64_t r = threadIdx.x % 32; r < n; r += 32) a[r + int64_t{rank} * n] = v[r + int64_t{i} * n];
+    for (int64_t r = threadIdx.x % 32; r < n; r += 32)
+      a[r + int64_t{rank} * n] = v[r + int64_t{i} * n];
   }
   if (threadIdx.x == 0) p.info[blockIdx.x] = done ? 0 : n;
 }
@@ -280,7 +282,8 @@ __global__ void __launch_bounds__(kLinalgThreads) svd_kernel(const SpectralArgs 
   }
   for (int j = warp; j < k; j += warps) {
     T squares = 0;
-    for (int64_t r = threadIdx.x % 32; r < rows; r += 32) squares += w[r + j * rows] * w[r + j * rows];
+    for (int64_t r = threadIdx.x % 32; r < rows; r += 32)
+      squares += w[r + j * rows] * w[r + j * rows];
     for (unsigned d = 16; d > 0; d /= 2) squares += __shfl_xor_sync(0xffffffffu, squares, d);
     if (threadIdx.x % 32 == 0) lengths[j] = ::sqrt(squares);
   }
