@@ -37,6 +37,26 @@ void run(const LapackParams& p, const void* name) {
          args_of(p));
 }
 
+// The order of rows that swaps lead to. A thread for each matrix; info: a pivot out of range.
+__global__ void __launch_bounds__(kLinalgThreads)
+    permutation_kernel(const LinalgArgs p, int64_t batch) {
+  const int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+  if (i >= batch) return;
+  int64_t* rows = static_cast<int64_t*>(p.a) + i * p.m;
+  const int32_t* swaps = p.pivots + i * p.k;
+  p.info[i] = 0;
+  for (int r = 0; r < p.m; ++r) rows[r] = r;
+  for (int r = 0; r < p.k; ++r) {
+    if (swaps[r] < 1 || swaps[r] > p.m) {
+      p.info[i] = r + 1;
+      return;
+    }
+    const int64_t v = rows[r];
+    rows[r] = rows[swaps[r] - 1];
+    rows[swaps[r] - 1] = v;
+  }
+}
+
 void permutation(const LapackParams& p, const void*) {
   if (p.batch == 0) return;
   const auto blocks = static_cast<unsigned>((p.batch + 31) / 32);

@@ -12,6 +12,45 @@ namespace {
 
 constexpr const char* kName = "uniqueGroups";
 
+struct GroupArgs {
+  int64_t rows = 0;
+  const int64_t* order = nullptr;
+  const int64_t* before = nullptr;  // borders before each row; one more: how many in all
+  int64_t* first = nullptr;
+  int64_t* group = nullptr;
+  int64_t* starts = nullptr;
+  int64_t* counts = nullptr;
+};
+
+__global__ void __launch_bounds__(kUniqueThreads) groups_kernel(const GroupArgs a) {
+  const int64_t step = int64_t{gridDim.x} * blockDim.x;
+  for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < a.rows; i += step) {
+    const int64_t own = a.order == nullptr ? i : a.order[i];
+    const bool begins = a.before[i + 1] != a.before[i];
+    const int64_t group = a.before[i + 1] - 1;
+    a.group[own] = group;
+    if (!begins) continue;
+    a.first[group] = own;
+    a.starts[group] = i;
+  }
+}
+
+__global__ void __launch_bounds__(kUniqueThreads) group_sizes_kernel(const GroupArgs a) {
+  const int64_t groups = a.before[a.rows];
+  const int64_t step = int64_t{gridDim.x} * blockDim.x;
+  for (int64_t g = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; g < groups; g += step) {
+    a.counts[g] = (g + 1 < groups ? a.starts[g + 1] : a.rows) - a.starts[g];
+  }
+}
+
+__global__ void __launch_bounds__(kUniqueThreads)
+    widen_order_kernel(const uint32_t* order, int64_t n, int64_t* out) {
+  const int64_t step = int64_t{gridDim.x} * blockDim.x;
+  for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < n; i += step) {
+    out[i] = order[i];
+  }
+}
+
 LaunchShape over(int64_t n) { return {grid_for(n, kUniqueThreads), kUniqueThreads}; }
 
 // Row numbers in sorted order, in one of the two buffers.

@@ -197,26 +197,6 @@ __global__ void __launch_bounds__(kLinalgThreads) lu_solve_kernel(const LinalgAr
   for (int64_t i = n; i-- > 0;) swap_rows(b, n, p.k, i, pivots[i] - 1);
 }
 
-// The order of rows that swaps lead to. A thread for each matrix; info: a pivot out of range.
-inline __global__ void __launch_bounds__(kLinalgThreads)
-    permutation_kernel(const LinalgArgs p, int64_t batch) {
-  const int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
-  if (i >= batch) return;
-  int64_t* rows = static_cast<int64_t*>(p.a) + i * p.m;
-  const int32_t* swaps = p.pivots + i * p.k;
-  p.info[i] = 0;
-  for (int r = 0; r < p.m; ++r) rows[r] = r;
-  for (int r = 0; r < p.k; ++r) {
-    if (swaps[r] < 1 || swaps[r] > p.m) {
-      p.info[i] = r + 1;
-      return;
-    }
-    const int64_t v = rows[r];
-    rows[r] = rows[swaps[r] - 1];
-    rows[swaps[r] - 1] = v;
-  }
-}
-
 // Applies I - tau v v^T to columns [from, to), where v is column j below its diagonal and 1 on it.
 // A warp for each column.
 template <class T>

@@ -1,5 +1,5 @@
-// Kernels that group equal rows: a stable merge sort of row numbers, the borders of the groups and
-// what is told about them.
+// Kernels that group equal rows: a stable merge sort of row numbers, and the borders of the
+// groups.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -74,45 +74,6 @@ __global__ void __launch_bounds__(kUniqueThreads)
     const int64_t own = order == nullptr ? i : order[i];
     const int64_t last = i == 0 ? 0 : (order == nullptr ? i - 1 : order[i - 1]);
     borders[i] = i == 0 || !rows_equal(data, size, own, last) ? 1 : 0;
-  }
-}
-
-struct GroupArgs {
-  int64_t rows = 0;
-  const int64_t* order = nullptr;
-  const int64_t* before = nullptr;  // borders before each row; one more: how many in all
-  int64_t* first = nullptr;
-  int64_t* group = nullptr;
-  int64_t* starts = nullptr;
-  int64_t* counts = nullptr;
-};
-
-inline __global__ void __launch_bounds__(kUniqueThreads) groups_kernel(const GroupArgs a) {
-  const int64_t step = int64_t{gridDim.x} * blockDim.x;
-  for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < a.rows; i += step) {
-    const int64_t own = a.order == nullptr ? i : a.order[i];
-    const bool begins = a.before[i + 1] != a.before[i];
-    const int64_t group = a.before[i + 1] - 1;
-    a.group[own] = group;
-    if (!begins) continue;
-    a.first[group] = own;
-    a.starts[group] = i;
-  }
-}
-
-inline __global__ void __launch_bounds__(kUniqueThreads) group_sizes_kernel(const GroupArgs a) {
-  const int64_t groups = a.before[a.rows];
-  const int64_t step = int64_t{gridDim.x} * blockDim.x;
-  for (int64_t g = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; g < groups; g += step) {
-    a.counts[g] = (g + 1 < groups ? a.starts[g + 1] : a.rows) - a.starts[g];
-  }
-}
-
-inline __global__ void __launch_bounds__(kUniqueThreads)
-    widen_order_kernel(const uint32_t* order, int64_t n, int64_t* out) {
-  const int64_t step = int64_t{gridDim.x} * blockDim.x;
-  for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < n; i += step) {
-    out[i] = order[i];
   }
 }
 
