@@ -14,6 +14,8 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "backend/cpu/convert.cpp"
 #include "hwy/foreach_target.h"
+
+#include "backend/cpu/bfloat-inl.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -104,20 +106,6 @@ HWY_ATTR void float_to_half(const void* in, void* out, size_t n) {
 }
 #endif
 
-// Rounds to nearest even, as core/half.h does.
-template <class D>
-HWY_INLINE void store_bfloat([[maybe_unused]] D d, hn::Vec<D> v, uint16_t* to) {
-  const hn::Rebind<uint32_t, D> d32;
-  const hn::Rebind<uint16_t, D> d16;
-  const auto bits = hn::BitCast(d32, v);
-  const auto top = hn::ShiftRight<16>(bits);
-  const auto odd = hn::And(top, hn::Set(d32, 1U));
-  const auto rounded = hn::ShiftRight<16>(hn::Add(hn::Add(bits, hn::Set(d32, 0x7fffU)), odd));
-  const auto quiet = hn::Or(top, hn::Set(d32, 0x40U));
-  const auto is_nan = hn::RebindMask(d32, hn::IsNaN(v));
-  hn::StoreU(hn::TruncateTo(d16, hn::IfThenElse(is_nan, quiet, rounded)), d16, to);
-}
-
 HWY_ATTR void float_to_bfloat(const void* in, void* out, size_t n) {
   const hn::ScalableTag<float> d;
   const size_t lanes = hn::Lanes(d);
@@ -127,8 +115,7 @@ HWY_ATTR void float_to_bfloat(const void* in, void* out, size_t n) {
   for (; i + 2 * lanes <= n; i += 2 * lanes) {
     const auto a = hn::LoadU(d, from + i);
     const auto b = hn::LoadU(d, from + i + lanes);
-    store_bfloat(d, a, to + i);
-    store_bfloat(d, b, to + i + lanes);
+    store_bfloats(d, a, b, to + i);
   }
   auto* rest = static_cast<BFloat16*>(out);
   for (; i < n; ++i) rest[i] = to_bfloat16(from[i]);

@@ -13,6 +13,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "backend/cpu/bfloat-inl.h"
 #include "core/half.h"
 #include "hwy/cache_control.h"
 #include "hwy/highway.h"
@@ -91,16 +92,7 @@ HWY_INLINE void narrow_one(float x, BFloat16* out) { *out = to_bfloat16(x); }
 template <class D, class T>
 HWY_INLINE void store_narrowed(D d, hn::Vec<D> v, T* p) {
   if constexpr (std::is_same_v<T, BFloat16>) {
-    const hn::Rebind<uint32_t, D> d32;
-    const hn::Rebind<uint16_t, D> d16;
-    const auto bits = hn::BitCast(d32, v);
-    const auto top = hn::ShiftRight<16>(bits);
-    const auto odd = hn::And(top, hn::Set(d32, 1u));
-    const auto rounded = hn::ShiftRight<16>(hn::Add(hn::Add(bits, hn::Set(d32, 0x7fffu)), odd));
-    const auto quiet = hn::Or(top, hn::Set(d32, 0x40u));
-    const auto is_nan = hn::RebindMask(d32, hn::IsNaN(v));
-    hn::StoreU(hn::TruncateTo(d16, hn::IfThenElse(is_nan, quiet, rounded)), d16,
-               reinterpret_cast<uint16_t*>(p));
+    store_bfloat(d, v, reinterpret_cast<uint16_t*>(p));
   } else if constexpr (std::is_same_v<T, Half>) {
     if constexpr (kNativeHalf) {
       const hn::Rebind<hwy::float16_t, D> d16;

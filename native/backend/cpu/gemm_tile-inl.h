@@ -218,6 +218,17 @@ class Tile {
   void finish(const Acc* sums, int64_t sums_row, int64_t rows, int64_t cols, int64_t i, int64_t j,
               Acc beta, bool last) {
     const hn::ScalableTag<Acc> d;
+    if constexpr (std::is_same_v<T, BFloat16>) {
+      const bool only_rounds = p_.alpha == 1 && beta == 0 && !(last && p_.bias != nullptr);
+      if (only_rounds && cols == 2 * lanes_) {
+        for (int64_t r = 0; r < rows; ++r) {
+          const Acc* from = sums + r * sums_row;
+          store_bfloats(d, hn::LoadU(d, from), hn::LoadU(d, from + lanes_),
+                        reinterpret_cast<uint16_t*>(c_ + (i + r) * p_.c_row + j));
+        }
+        return;
+      }
+    }
     const Acc alpha = static_cast<Acc>(p_.alpha);
     const T* bias = last && p_.bias != nullptr ? static_cast<const T*>(p_.bias) + j : nullptr;
     const auto v_alpha = hn::Set(d, alpha);

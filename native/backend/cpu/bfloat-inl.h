@@ -1,0 +1,59 @@
+// Vectors of float rounded to bfloat16, to nearest even as core/half.h does; NaN stays NaN.
+// Compiled once per Highway target.
+#if defined(AMPGRAD_BFLOAT_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef AMPGRAD_BFLOAT_INL_H_
+#undef AMPGRAD_BFLOAT_INL_H_
+#else
+#define AMPGRAD_BFLOAT_INL_H_
+#endif
+
+#include <cstdint>
+
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace ampgrad::cpu::HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+// The rounded numbers in the upper halves of 32 bits; the lower halves are not cleared.
+template <class D>
+HWY_INLINE hn::Vec<hn::Rebind<uint32_t, D>> round_to_bfloat(D d, hn::Vec<D> v) {
+  const hn::Rebind<uint32_t, D> d32;
+  const auto bits = hn::BitCast(d32, v);
+  const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(d32, 1U));
+  const auto rounded = hn::Add(hn::Add(bits, hn::Set(d32, 0x7fffU)), odd);
+  const auto quiet = hn::Or(bits, hn::Set(d32, 0x400000U));
+  static_cast<void>(d);
+  return hn::IfThenElse(hn::RebindMask(d32, hn::IsNaN(v)), quiet, rounded);
+}
+
+template <class D>
+HWY_INLINE void store_bfloat(D d, hn::Vec<D> v, uint16_t* to) {
+  const hn::Rebind<uint16_t, D> d16;
+  hn::StoreU(hn::TruncateTo(d16, hn::ShiftRight<16>(round_to_bfloat(d, v))), d16, to);
+}
+
+// Two vectors, one behind the other.
+template <class D>
+HWY_INLINE void store_bfloats(D d, hn::Vec<D> a, hn::Vec<D> b, uint16_t* to) {
+#if HWY_TARGET == HWY_AVX2
+  // One pack with sign, which saturates nothing after an arithmetic shift, and its blocks in order:
+  // truncating each vector takes three shuffles.
+  const hn::Rebind<int32_t, D> i32;
+  const hn::Repartition<int16_t, D> i16;
+  const auto low = hn::ShiftRight<16>(hn::BitCast(i32, round_to_bfloat(d, a)));
+  const auto high = hn::ShiftRight<16>(hn::BitCast(i32, round_to_bfloat(d, b)));
+  const auto packed = hn::ReorderDemote2To(i16, low, high);
+  const hn::Vec<decltype(i16)> ordered{_mm256_permute4x64_epi64(packed.raw, 0xd8)};
+  hn::StoreU(ordered, i16, reinterpret_cast<int16_t*>(to));
+#else
+  store_bfloat(d, a, to);
+  store_bfloat(d, b, to + hn::Lanes(d));
+#endif
+}
+
+}  // namespace ampgrad::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif
