@@ -3,6 +3,7 @@ import {
   amp,
   backends,
   cuda,
+  full,
   manualSeed,
   nn,
   noGrad,
@@ -37,9 +38,11 @@ function allocator(): Findings {
   const before = cuda.memoryAllocated();
   const sizes = [1, 1000, 1 << 18, 3 << 18, 1 << 21];
   for (let round = 0; round < 3; ++round) {
-    const held = sizes.map((n, i) => zeros([n], { device: 'cuda' }).fill_(i + 1));
+    const held = sizes.map((n, i) => full([n], i + 1, { device: 'cuda' }));
     held.forEach((t, i) => {
-      assert(t.sum().item() === (i + 1) * t.numel(), `block of ${t.numel()} lost its contents`);
+      const sum = t.sum();
+      assert(sum.item() === (i + 1) * t.numel(), `block of ${t.numel()} lost its contents`);
+      sum.dispose();
       t.dispose();
     });
   }

@@ -1,5 +1,5 @@
 /**
- * The self-test for someone with a GPU: `npm run gpu:selftest [-- --quick] [--emulator]`. Compares
+ * The self-test for someone with a GPU: `npm run gpu:selftest [-- --quick] [--emulator] [--only NAME]`. Compares
  * all kernels with the CPU, tries allocator, streams, precisions and a training step, measures matrix
  * products, and prints a report fit for a bug report. `--emulator` runs it on native/simt, quickly.
  */
@@ -17,6 +17,7 @@ const { values } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
     emulator: { type: 'boolean', default: false },
+    only: { type: 'string', default: '' },
   },
 });
 const settings: Settings = { quick: values.quick || values.emulator };
@@ -99,7 +100,8 @@ function main(): void {
     process.exit(2);
   }
   describeMachine(library);
-  const all: readonly Check[] = [{ name: 'kernels', run: kernels }, ...checks];
+  const every: readonly Check[] = [{ name: 'kernels', run: kernels }, ...checks];
+  const all = every.filter(({ name }) => name.includes(values.only));
   let failed = 0;
   for (const check of all) {
     const start = performance.now();
