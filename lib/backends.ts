@@ -2,7 +2,8 @@
 import { makeError } from './errors';
 import { native } from './native';
 
-type Flag = 'allowTf32' | 'allowFp16ReducedPrecisionReduction' | 'allowBf16ReducedPrecisionReduction';
+type Flag =
+  'allowTf32' | 'allowFp16ReducedPrecisionReduction' | 'allowBf16ReducedPrecisionReduction';
 
 function write(name: Flag, value: boolean): void {
   if (typeof value !== 'boolean') {
