@@ -1,7 +1,7 @@
 // Indexed reads and writes (ops/indexing_params.h): which way each is run. Writes are split into
 // lines, along which points may meet, and fold each in the order of the iteration space: walked by
 // a thread each when there are enough of them, otherwise sorted by target first.
-#include "backend/cuda/device/indexing.cuh"
+#include "backend/cuda/indexing.cuh"
 
 #include <algorithm>
 #include <bit>

@@ -5,7 +5,7 @@
 
 #include "backend/cuda/check.h"
 #include "backend/cuda/context.h"
-#include "backend/cuda/device/scan.cuh"
+#include "backend/cuda/scan.cuh"
 #include "backend/cuda/scratch.h"
 
 namespace ampgrad::cuda {
