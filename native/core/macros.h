@@ -9,7 +9,7 @@
 #endif
 
 // Before a loop of a kernel whose bounds are constants.
-#if defined(__CUDACC__)
+#if defined(__CUDA_ARCH__)
 #define AG_UNROLL _Pragma("unroll")
 #else
 #define AG_UNROLL

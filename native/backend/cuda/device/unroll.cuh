@@ -2,7 +2,7 @@
 // registers.
 #pragma once
 
-#if defined(__CUDACC__)
+#if defined(__CUDA_ARCH__)
 #define AG_PRAGMA(text) _Pragma(#text)
 #define AG_UNROLL_BY(n) AG_PRAGMA(unroll n)
 #else
