@@ -3,6 +3,7 @@
  * `device()`. Ops are queued on the current stream of their tensors' device and run in that order;
  * work of different streams may run at the same time, and is ordered by events only.
  */
+import { describeArgument } from './amp/describe';
 import { makeError } from './errors';
 import { native } from './native';
 import { handleOf, Tensor } from './tensor';
@@ -197,8 +198,17 @@ export function defaultStream(device?: CudaDevice): Stream {
   return streamOf(index, 0);
 }
 
+function checkStream(stream: unknown): void {
+  if (stream instanceof Stream) return;
+  throw makeError(
+    'ERR_TYPE',
+    `cuda: argument 'stream' must be a cuda.Stream, got ${describeArgument(stream)}`,
+  );
+}
+
 /** Makes `stream` the current one of its device, and its device the current one. */
 export function setStream(stream: Stream): void {
+  checkStream(stream);
   native.cudaSetStream(stream.deviceIndex, stream.id);
   native.cudaSetDevice(stream.deviceIndex);
 }
@@ -210,6 +220,7 @@ export function setStream(stream: Stream): void {
  */
 export function stream<T>(target: Stream | null, fn: () => T): T {
   if (target === null) return fn();
+  checkStream(target);
   const device = currentDevice();
   const before = currentStream(target.deviceIndex);
   setStream(target);
