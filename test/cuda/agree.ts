@@ -1,8 +1,6 @@
 /** Runs a function on the CPU and on device 'cuda' and compares what it gives. */
 import { type Tensor, where } from '../../lib';
 
-export const suite = process.env['AMPGRAD_CUDA_LIBRARY'] ? describe : describe.skip;
-
 type Result = Tensor | readonly Tensor[];
 
 function expectClose(got: Tensor, wanted: Tensor, bound: number): void {

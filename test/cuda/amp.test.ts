@@ -4,7 +4,8 @@
  */
 import { amp, manualSeed, nn, noGrad, ones, optim, randn, Tensor, tensor, zeros } from '../../lib';
 import { callOp } from '../../lib/call';
-import { expectSame, suite } from './support';
+import { expectSame } from './support';
+import { suite } from './suite';
 
 type DeviceName = 'cpu' | 'cuda';
 

@@ -3,7 +3,8 @@
  * and matrices too wide for shared memory. Queries, keys, values and their gradients.
  */
 import { callOp, grad, manualSeed, rand, randn, type Tensor } from '../../lib';
-import { expectSame, suite } from './support';
+import { expectSame } from './support';
+import { suite } from './suite';
 
 const bounds: Record<string, readonly [number, number]> = {
   float16: [4e-3, 2e-3],

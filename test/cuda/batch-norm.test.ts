@@ -1,6 +1,7 @@
 /** Batch norm on device 'cuda': planes and columns, whole packs and not, channels in several parts. */
 import { grad, manualSeed, nn, ones, randn, type Tensor, zeros } from '../../lib';
-import { expectSame, suite } from './support';
+import { expectSame } from './support';
+import { suite } from './suite';
 
 const { functional: F } = nn;
 

@@ -3,7 +3,8 @@
  * Cores with ragged edges and several blocks, few channels, groups, and weight gradients in parts.
  */
 import { callOp, grad, manualSeed, randint, randn, type Tensor } from '../../lib';
-import { expectSame, suite } from './support';
+import { expectSame } from './support';
+import { suite } from './suite';
 
 type Tolerance = readonly [number, number];
 /** Gradients of sums of many terms: the order of float32 sums shows. */

@@ -13,11 +13,7 @@ import {
   tensor,
   zeros,
 } from '../../lib';
-
-const suite = process.env['AMPGRAD_CUDA_LIBRARY'] ? describe : describe.skip;
-if (suite === describe.skip) {
-  console.warn('skipped: no CUDA library; npm run test:cuda builds the emulated one and runs this');
-}
+import { suite } from './suite';
 
 const bounds = { float32: 1e-5, float16: 5e-3, bfloat16: 4e-2, float64: 1e-12 } as const;
 type Float = keyof typeof bounds;

@@ -13,7 +13,8 @@ import {
   tensor,
   zeros,
 } from '../../lib';
-import { agree, suite } from './agree';
+import { agree } from './agree';
+import { suite } from './suite';
 
 suite('indexing on device cuda', () => {
   beforeEach(() => manualSeed(1));

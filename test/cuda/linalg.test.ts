@@ -1,6 +1,7 @@
 /** Dense linear algebra on the device, in sizes of several columns a warp and blocks of each size. */
 import { cholesky, eye, linalg, luUnpack, manualSeed, randn, type Tensor } from '../../lib';
-import { agree, suite } from './agree';
+import { agree } from './agree';
+import { suite } from './suite';
 
 /** Well-conditioned. */
 function regular(shape: number[]): Tensor {

@@ -1,6 +1,7 @@
 /** Losses over class indices on device 'cuda': long rows, packs, options, and bad targets. */
 import { cuda, grad, manualSeed, nn, randint, randn, type Tensor, tensor } from '../../lib';
-import { expectSame, suite } from './support';
+import { expectSame } from './support';
+import { suite } from './suite';
 
 type DeviceName = 'cpu' | 'cuda';
 

@@ -1,7 +1,6 @@
 /** A full device: what is tried before ERR_OOM, what the error says, and that everything goes on. */
 import { runProgram } from './process';
-
-const suite = process.env['AMPGRAD_CUDA_LIBRARY'] ? describe : describe.skip;
+import { suite } from './suite';
 
 const program = `
 const { cuda, zeros, tensor } = ag;

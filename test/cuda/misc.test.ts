@@ -1,6 +1,7 @@
 /** Distances, CTC, the multilabel margin and Adafactor on device 'cuda' beyond one block or tile. */
 import { cdist, grad, manualSeed, nn, optim, randint, randn, type Tensor, tensor } from '../../lib';
-import { expectSame, suite } from './support';
+import { expectSame } from './support';
+import { suite } from './suite';
 
 const { functional: F } = nn;
 type DeviceName = 'cpu' | 'cuda';

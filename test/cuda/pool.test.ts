@@ -3,7 +3,8 @@
  * a warp, several blocks, planes of positions of several stretches, and positions that many share.
  */
 import { callOp, grad, manualSeed, randint, randn, type Tensor, tensor } from '../../lib';
-import { expectSame, suite } from './support';
+import { expectSame } from './support';
+import { suite } from './suite';
 
 const dtypes = ['float16', 'bfloat16', 'float32', 'float64'] as const;
 

@@ -12,7 +12,8 @@ import {
   randperm,
   type Tensor,
 } from '../../lib';
-import { expectSame, suite } from './support';
+import { expectSame } from './support';
+import { suite } from './suite';
 
 type DeviceName = 'cpu' | 'cuda';
 

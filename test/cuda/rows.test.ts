@@ -3,7 +3,8 @@
  * rows that packs of 16 bytes do not divide, columns, and rows with infinities or NaN.
  */
 import { grad, manualSeed, nn, randn, type Tensor, tensor } from '../../lib';
-import { expectSame, suite } from './support';
+import { expectSame } from './support';
+import { suite } from './suite';
 
 type DeviceName = 'cpu' | 'cuda';
 

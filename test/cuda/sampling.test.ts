@@ -3,7 +3,8 @@
  * blocks and stretches, with points that many share.
  */
 import { callOp, grad, manualSeed, rand, randn, type Tensor } from '../../lib';
-import { expectSame, suite } from './support';
+import { expectSame } from './support';
+import { suite } from './suite';
 
 const dtypes = ['float16', 'bfloat16', 'float32', 'float64'] as const;
 /** Relative and absolute; slopes of cubic weights cancel at borders, in sums of hundreds. */

@@ -9,7 +9,8 @@ import {
   randint,
   randn,
 } from '../../lib';
-import { agree, suite } from './agree';
+import { agree } from './agree';
+import { suite } from './suite';
 
 const bounds = { float16: 2e-3, bfloat16: 2e-2, float32: 1e-6, float64: 1e-13 } as const;
 const floats = Object.keys(bounds) as (keyof typeof bounds)[];

@@ -14,7 +14,8 @@ import {
   unique,
   uniqueConsecutive,
 } from '../../lib';
-import { agree, suite } from './agree';
+import { agree } from './agree';
+import { suite } from './suite';
 
 const dtypes = ['bool', 'uint8', 'int8', 'int16', 'int32', 'int64'] as const;
 const floats = ['float16', 'bfloat16', 'float32', 'float64'] as const;

@@ -12,7 +12,8 @@ import {
   tensor,
   vectorNorm,
 } from '../../lib';
-import { agree, suite } from './agree';
+import { agree } from './agree';
+import { suite } from './suite';
 
 const bounds = { float16: 2e-3, bfloat16: 2e-2, float32: 1e-5, float64: 1e-12 } as const;
 const floats = Object.keys(bounds) as (keyof typeof bounds)[];

@@ -13,8 +13,7 @@ import {
   zeros,
 } from '../../lib';
 import { runProgram } from './process';
-
-const suite = process.env['AMPGRAD_CUDA_LIBRARY'] ? describe : describe.skip;
+import { suite } from './suite';
 
 suite('streams and events', () => {
   test('work of a stream is ordered by events and recordStream', () => {

@@ -2,8 +2,6 @@ import type { Tensor } from '../../lib';
 import { expectClose, type Tolerance } from '../ops/support/compare';
 import { toNd } from '../ops/support/run';
 
-export const suite = process.env['AMPGRAD_CUDA_LIBRARY'] ? describe : describe.skip;
-
 /** Sums of another order: relative and absolute. */
 const bounds: Record<string, Tolerance> = {
   float16: [2e-3, 1e-3],

@@ -22,11 +22,7 @@ import {
   type Output,
 } from '../ops/support/run';
 import type { Input, Sample } from '../ops/support/sample';
-
-const suite = process.env['AMPGRAD_CUDA_LIBRARY'] ? describe : describe.skip;
-if (suite === describe.skip) {
-  console.warn('skipped: no CUDA library; npm run test:cuda builds the emulated one and runs this');
-}
+import { suite } from './suite';
 
 const listPath = join(__dirname, 'missing.json');
 const listed = JSON.parse(readFileSync(listPath, 'utf8')) as Partial<Record<string, DType[]>>;
