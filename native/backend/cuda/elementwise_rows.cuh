@@ -166,4 +166,12 @@ void add_rows(const CudaHost& host) {
 #undef AG_BLOCK
 }
 
+// All parts in one unit: for types whose kernels compile quickly.
+template <class T>
+void add_all_rows(const CudaHost& host) {
+#define AG_ADD(part) add_rows<T, RowPart::part>(host);
+  AG_FOR_EACH_ROW_PART(AG_ADD)
+#undef AG_ADD
+}
+
 }  // namespace ampgrad::cuda
