@@ -107,6 +107,31 @@ HWY_INLINE void store_narrowed(D d, hn::Vec<D> v, T* p) {
   }
 }
 
+// Two vectors, one behind the other.
+template <class D, class T>
+HWY_INLINE void store_narrowed(D d, hn::Vec<D> a, hn::Vec<D> b, T* p) {
+  if constexpr (std::is_same_v<T, BFloat16>) {
+    store_bfloats(d, a, b, reinterpret_cast<uint16_t*>(p));
+  } else {
+    store_narrowed(d, a, p);
+    store_narrowed(d, b, p + hn::Lanes(d));
+  }
+}
+
+template <class T, class Acc>
+HWY_INLINE void widen_run(const T* from, int64_t n, Acc* to) {
+  const hn::ScalableTag<Acc> d;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  int64_t i = 0;
+  for (; i + 2 * lanes <= n; i += 2 * lanes) {
+    const auto low = load_widened(d, from + i);
+    const auto high = load_widened(d, from + i + lanes);
+    hn::StoreU(low, d, to + i);
+    hn::StoreU(high, d, to + i + lanes);
+  }
+  for (; i < n; ++i) to[i] = widen_one(from[i]);
+}
+
 // ---- packing: dst[p * width + w] = src[w * w_stride + p * k_stride] -----------------------------
 
 // Elements a panel may be written beyond its end (whole vectors are stored); reserved by callers.
@@ -314,14 +339,15 @@ inline void pack_pairs(const BFloat16* src, int64_t w_stride, int64_t k_stride, 
 // ---- register tiles -----------------------------------------------------------------------------
 
 // out (+)= A B for `Rows` rows and `Vectors` vectors of columns. Packed panels of A have their
-// rows adjacent (row stride 1, k stride Rows); otherwise A is read in place.
-template <class Acc>
+// rows adjacent (row stride 1, k stride Rows); otherwise A is read in place. Results narrower than
+// the sums are rounded and never added to.
+template <class Acc, class Out = Acc>
 using MicroFn = void (*)(int64_t k, const Acc* a, int64_t a_row, int64_t a_k, const Acc* b,
-                         int64_t b_k, Acc* out, int64_t out_row, bool add);
+                         int64_t b_k, Out* out, int64_t out_row, bool add);
 
-template <class Acc, int Rows, int Vectors, bool Packed>
+template <class Acc, class Out, int Rows, int Vectors, bool Packed>
 void micro_kernel(int64_t k, const Acc* HWY_RESTRICT a, int64_t a_row, int64_t a_k,
-                  const Acc* HWY_RESTRICT b, int64_t b_k, Acc* HWY_RESTRICT out, int64_t out_row,
+                  const Acc* HWY_RESTRICT b, int64_t b_k, Out* HWY_RESTRICT out, int64_t out_row,
                   bool add) {
   const hn::ScalableTag<Acc> d;
   using V = hn::Vec<decltype(d)>;
@@ -353,28 +379,35 @@ void micro_kernel(int64_t k, const Acc* HWY_RESTRICT a, int64_t a_row, int64_t a
   }
 #pragma GCC unroll 16
   for (int r = 0; r < Rows; ++r) {
+    Out* to = out + r * out_row;
+    if constexpr (std::is_same_v<Out, Acc>) {
 #pragma GCC unroll 2
-    for (int v = 0; v < Vectors; ++v) {
-      Acc* to = out + r * out_row + v * lanes;
-      hn::StoreU(add ? hn::Add(hn::LoadU(d, to), acc[r][v]) : acc[r][v], d, to);
+      for (int v = 0; v < Vectors; ++v) {
+        Acc* at = to + v * lanes;
+        hn::StoreU(add ? hn::Add(hn::LoadU(d, at), acc[r][v]) : acc[r][v], d, at);
+      }
+    } else if constexpr (Vectors == 2) {
+      store_narrowed(d, acc[r][0], acc[r][1], to);
+    } else {
+      store_narrowed(d, acc[r][0], to);
     }
   }
 }
 
-template <class Acc>
+template <class Acc, class Out>
 struct MicroTable {
-  MicroFn<Acc> fn[kMaxRows][kMaxVectors][2];
+  MicroFn<Acc, Out> fn[kMaxRows][kMaxVectors][2];
 };
 
-template <class Acc, int... R>
-constexpr MicroTable<Acc> make_micro_table(std::integer_sequence<int, R...>) {
-  return {{{{micro_kernel<Acc, R + 1, 1, false>, micro_kernel<Acc, R + 1, 1, true>},
-            {micro_kernel<Acc, R + 1, 2, false>, micro_kernel<Acc, R + 1, 2, true>}}...}};
+template <class Acc, class Out, int... R>
+constexpr MicroTable<Acc, Out> make_micro_table(std::integer_sequence<int, R...>) {
+  return {{{{micro_kernel<Acc, Out, R + 1, 1, false>, micro_kernel<Acc, Out, R + 1, 1, true>},
+            {micro_kernel<Acc, Out, R + 1, 2, false>, micro_kernel<Acc, Out, R + 1, 2, true>}}...}};
 }
 
-template <class Acc>
-inline constexpr MicroTable<Acc> kMicroTable =
-    make_micro_table<Acc>(std::make_integer_sequence<int, kMaxRows>());
+template <class Acc, class Out = Acc>
+inline constexpr MicroTable<Acc, Out> kMicroTable =
+    make_micro_table<Acc, Out>(std::make_integer_sequence<int, kMaxRows>());
 
 }  // namespace ampgrad::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();

@@ -29,6 +29,8 @@ inline constexpr int64_t kAccumulatorRows = 768;
 // Operands that meet no more columns (or rows) of the other are not used often enough to be worth
 // packing.
 inline constexpr int64_t kDirect = 128;
+// Elements of a cache line: widened rows are an odd number of lines apart, to share no cache sets.
+inline constexpr int64_t kLine = 16;
 
 template <class T>
 class Tile {
@@ -47,15 +49,17 @@ class Tile {
         k_blocks_(ceil_div(k_, kBlockK)),
         k_block_(round_up(ceil_div(k_, k_blocks_), 4)),
         n_block_(std::min(round_up(p.n, width_), round_up(kBlockN, width_))),
-        plain_(std::is_same_v<T, Acc> && p.alpha == 1 && p.beta == 0 && p.bias == nullptr),
+        plain_(p.alpha == 1 && p.beta == 0 && p.bias == nullptr),
         direct_a_(std::is_same_v<T, Acc> && p.n <= kDirect && rows_cache_well()),
-        direct_b_(std::is_same_v<T, Acc> && p.b_col == 1 && p.m <= kDirect && panel_caches_well()) {
+        direct_b_(std::is_same_v<T, Acc> && p.b_col == 1 && p.m <= kDirect && panel_caches_well()),
+        widened_a_(!std::is_same_v<T, Acc> && dot_ == nullptr && p.n <= kDirect && p.a_col == 1),
+        a_stride_(round_up(k_block_, kLine) | kLine) {
     const int64_t wanted = kBlockBytesA / (k_block_ * static_cast<int64_t>(sizeof(Acc)));
     const int64_t most = std::max<int64_t>(wanted / kMaxRows, 1) * kMaxRows;
     m_block_ = round_up(ceil_div(p.m, ceil_div(p.m, most)), kMaxRows);
     use_accumulator_ = !std::is_same_v<T, Acc> && k_blocks_ > 1;
     m_span_ = use_accumulator_ ? std::min(p.m, kAccumulatorRows) : p.m;
-    packed_a_ = scratch(GemmSlot::A, direct_a_ ? 0 : (m_block_ + kMaxRows) * k_block_);
+    packed_a_ = scratch(GemmSlot::A, direct_a_ ? 0 : (m_block_ + kMaxRows) * a_stride_);
     packed_b_ = scratch(GemmSlot::B, n_block_ * k_block_);
     if (use_accumulator_) accumulator_ = scratch(GemmSlot::Accumulator, m_span_ * n_block_);
   }
@@ -120,28 +124,30 @@ class Tile {
   bool reads_b(int64_t cols) const { return direct_b_ && cols % lanes_ == 0; }
   int64_t panel_width(int64_t cols) const { return cols > lanes_ ? width_ : lanes_; }
 
-  void pack_b(int64_t j0, int64_t n, int64_t p0, int64_t k) {
-    for (int64_t j = 0; j < n; j += width_) {
-      const int64_t cols = std::min(width_, n - j);
-      if (reads_b(cols)) continue;
-      pack(b_at(0, j0 + j), p_.b_col, p_.b_row, cols, p_.n - j0 - j, panel_width(cols), p0, k,
-           packed_b_ + j * k);
-    }
+  void pack_b_panel(int64_t j, int64_t cols, int64_t p0, int64_t k, Acc* to) {
+    if (reads_b(cols)) return;
+    pack(b_at(0, j), p_.b_col, p_.b_row, cols, p_.n - j, panel_width(cols), p0, k, to);
   }
 
   void run_block(int64_t i0, int64_t m, int64_t j0, int64_t n, int64_t p0, int64_t k) {
-    pack_b(j0, n, p0, k);
+    // A panel of B that a single block of A meets is packed just before, and stays in the
+    // first-level cache.
+    const bool at_once = m <= m_block_;
+    for (int64_t j = 0; j < n && !at_once; j += width_) {
+      pack_b_panel(j0 + j, std::min(width_, n - j), p0, k, packed_b_ + j * k);
+    }
     for (int64_t i = 0; i < m; i += m_block_) {
-      const int64_t rows = std::min(m_block_, m - i);
-      const int64_t panels = ceil_div(rows, kMaxRows);
-      if (!direct_a_) pack_a(i0 + i, rows, panels, p0, k);
+      const Panels panels(std::min(m_block_, m - i));
+      if (!direct_a_) pack_a(i0 + i, panels, p0, k);
       for (int64_t j = 0; j < n; j += width_) {
         const int64_t cols = std::min(width_, n - j);
+        Acc* panel_b = packed_b_ + (at_once ? 0 : j * k);
+        if (at_once) pack_b_panel(j0 + j, cols, p0, k, panel_b);
         int64_t row = 0;
-        for (int64_t panel = 0; panel < panels; ++panel) {
-          const int64_t height = panel_height(rows, panels, panel);
-          run_tile(i0 + i + row, height, j0 + j, cols, p0, k, packed_a_ + row * k,
-                   packed_b_ + j * k,
+        for (int64_t panel = 0; panel < panels.count; ++panel) {
+          const int64_t height = panels.height(panel);
+          run_tile(i0 + i + row, height, j0 + j, cols, p0, k,
+                   packed_a_ + row * (widened_a_ ? a_stride_ : k), panel_b,
                    use_accumulator_ ? accumulator_ + (i + row) * n_block_ + j : nullptr);
           row += height;
         }
@@ -150,14 +156,23 @@ class Tile {
   }
 
   // Rows are shared out evenly: no register tile is left with a handful of them.
-  static int64_t panel_height(int64_t rows, int64_t panels, int64_t panel) {
-    return rows / panels + (panel < rows % panels ? 1 : 0);
-  }
+  struct Panels {
+    explicit Panels(int64_t m)
+        : rows(m), count(ceil_div(m, kMaxRows)), least(m / count), taller(m % count) {}
+    int64_t height(int64_t panel) const { return least + (panel < taller ? 1 : 0); }
+    int64_t rows, count, least, taller;
+  };
 
-  void pack_a(int64_t i0, int64_t rows, int64_t panels, int64_t p0, int64_t k) {
+  void pack_a(int64_t i0, const Panels& panels, int64_t p0, int64_t k) {
+    if (widened_a_) {
+      for (int64_t r = 0; r < panels.rows; ++r) {
+        widen_run(a_at(i0 + r, p0), k, packed_a_ + r * a_stride_);
+      }
+      return;
+    }
     int64_t row = 0;
-    for (int64_t panel = 0; panel < panels; ++panel) {
-      const int64_t height = panel_height(rows, panels, panel);
+    for (int64_t panel = 0; panel < panels.count; ++panel) {
+      const int64_t height = panels.height(panel);
       pack(a_at(i0 + row, 0), p_.a_row, p_.a_col, height, p_.m - i0 - row, height, p0, k,
            packed_a_ + row * k);
       row += height;
@@ -170,7 +185,7 @@ class Tile {
     const bool first = p == 0;
     const bool last = p + k == k_;
     const int64_t width = panel_width(cols);
-    const MicroFn<Acc> micro = kMicroTable<Acc>.fn[rows - 1][width / lanes_ - 1][!direct_a_];
+    const size_t vectors = cols > lanes_ ? 1 : 0;  // less one
     int64_t a_row = 1;
     int64_t a_k = rows;
     int64_t b_k = width;
@@ -178,6 +193,12 @@ class Tile {
     int64_t out_row = width;
     bool add = false;
     bool finish_tile = true;
+    const bool in_place = plain_ && cols == width;
+    if (widened_a_) {
+      a_row = a_stride_;
+      a_k = 1;
+    }
+    const size_t packed = direct_a_ || widened_a_ ? 0 : 1;
     if constexpr (std::is_same_v<T, Acc>) {
       if (direct_a_) {
         panel_a = a_at(i, p);
@@ -188,7 +209,7 @@ class Tile {
         panel_b = b_at(p, j);
         b_k = p_.b_row;
       }
-      if (plain_ && cols == width) {
+      if (in_place) {
         out = c_ + i * p_.c_row + j;
         out_row = p_.c_row;
         add = !first;
@@ -199,32 +220,41 @@ class Tile {
       out_row = n_block_;
       add = !first;
       finish_tile = last;
+    } else if (in_place && dot_ == nullptr) {
+      kMicroTable<Acc, T>.fn[rows - 1][vectors][packed](k, panel_a, a_row, a_k, panel_b, b_k,
+                                                        c_ + i * p_.c_row + j, p_.c_row, false);
+      return;
     }
-    bool done = false;
-    if constexpr (std::is_same_v<T, BFloat16>) {
-      if (dot_ != nullptr) {
-        dot_->fn[rows - 1][width / lanes_ - 1](k, panel_a, panel_b, out, out_row, add);
-        done = true;
-      }
-    }
-    if (!done) micro(k, panel_a, a_row, a_k, panel_b, b_k, out, out_row, add);
+    multiply(rows, vectors, packed, k, panel_a, a_row, a_k, panel_b, b_k, out, out_row, add);
     if (!finish_tile) return;
     // C itself carries the sum of the earlier blocks when it has the accumulator's type.
     const Acc beta = first || sums != nullptr ? static_cast<Acc>(p_.beta) : Acc{1};
     finish(out, out_row, rows, cols, i, j, beta, last);
   }
 
+  void multiply(int64_t rows, size_t vectors, size_t packed, int64_t k, const Acc* panel_a,
+                int64_t a_row, int64_t a_k, const Acc* panel_b, int64_t b_k, Acc* out,
+                int64_t out_row, bool add) {
+    if constexpr (std::is_same_v<T, BFloat16>) {
+      if (dot_ != nullptr) {
+        dot_->fn[rows - 1][vectors](k, panel_a, panel_b, out, out_row, add);
+        return;
+      }
+    }
+    kMicroTable<Acc>.fn[rows - 1][vectors][packed](k, panel_a, a_row, a_k, panel_b, b_k, out,
+                                                   out_row, add);
+  }
+
   // C = alpha * sums + beta * C (+ bias) on one register tile; beta 0 does not read C.
   void finish(const Acc* sums, int64_t sums_row, int64_t rows, int64_t cols, int64_t i, int64_t j,
               Acc beta, bool last) {
     const hn::ScalableTag<Acc> d;
-    if constexpr (std::is_same_v<T, BFloat16>) {
-      const bool only_rounds = p_.alpha == 1 && beta == 0 && !(last && p_.bias != nullptr);
-      if (only_rounds && cols == 2 * lanes_) {
+    if constexpr (!std::is_same_v<T, Acc>) {
+      if (plain_ && cols == 2 * lanes_) {
         for (int64_t r = 0; r < rows; ++r) {
           const Acc* from = sums + r * sums_row;
-          store_bfloats(d, hn::LoadU(d, from), hn::LoadU(d, from + lanes_),
-                        reinterpret_cast<uint16_t*>(c_ + (i + r) * p_.c_row + j));
+          store_narrowed(d, hn::LoadU(d, from), hn::LoadU(d, from + lanes_),
+                         c_ + (i + r) * p_.c_row + j);
         }
         return;
       }
@@ -280,6 +310,8 @@ class Tile {
   const bool plain_;
   const bool direct_a_;
   const bool direct_b_;
+  const bool widened_a_;    // dense rows of A, widened without transposing them
+  const int64_t a_stride_;  // elements between them
   int64_t m_block_ = 0;
   int64_t m_span_ = 0;
   bool use_accumulator_ = false;

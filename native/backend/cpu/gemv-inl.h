@@ -129,16 +129,13 @@ void gemv(const GemvArgs& g) {
 
 template <class T>
 void widen(const void* x, int64_t stride, int64_t n, void* out) {
-  using Acc = AccOf<T>;
-  const hn::ScalableTag<Acc> d;
-  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   const T* from = static_cast<const T*>(x);
-  Acc* to = static_cast<Acc*>(out);
-  int64_t i = 0;
+  auto* to = static_cast<AccOf<T>*>(out);
   if (stride == 1) {
-    for (; i + lanes <= n; i += lanes) hn::StoreU(load_widened(d, from + i), d, to + i);
+    widen_run(from, n, to);
+    return;
   }
-  for (; i < n; ++i) to[i] = widen_one(from[i * stride]);
+  for (int64_t i = 0; i < n; ++i) to[i] = widen_one(from[i * stride]);
 }
 
 }  // namespace ampgrad::cpu::HWY_NAMESPACE
