@@ -65,6 +65,10 @@ class Backward {
   bool needs(int arg, size_t element) const;
 
   void set(int arg, Tensor gradient);
+  // Whether `arg` was cast from float32 just before, as autocast does. Its gradient may then be
+  // given as float32 numbers that were rounded to the dtype of `arg`, which saves the cast back.
+  bool may_widen(int arg) const;
+  void set_widened(int arg, Tensor gradient);
   void set(int arg, size_t element, Tensor gradient);
   template <class F>
   requires std::is_invocable_r_v<Tensor, F>

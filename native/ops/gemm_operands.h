@@ -15,6 +15,9 @@ void check_same_kind(const char* op, const Tensor& a, const Tensor& b);
 // C = A B over the last two dimensions, of the first batch; C's rows are dense.
 GemmParams gemm_params(const Tensor& a, const Tensor& b, const Tensor& c);
 
+// to(mm(a, b), float32) of half operands without a gradient of its own; one pass on the CPU.
+Tensor mm_widened(const Tensor& a, const Tensor& b);
+
 // The places of the batches of three 3-D operands, which `p` points to.
 class BatchOffsets {
  public:

@@ -60,21 +60,35 @@ void BatchOffsets::set(GemmParams& p) const {
   p.c_offsets = offsets_.data() + 2 * batch_;
 }
 
-namespace impl {
+namespace {
 
-Tensor mm(const Tensor& a, const Tensor& b) {
+Tensor matrix_product(const Tensor& a, const Tensor& b, DType result) {
   AG_CHECK(a.ndim() == 2 && b.ndim() == 2, Shape, "mm: both operands must be matrices, got ",
            describe(a), " and ", describe(b));
   AG_CHECK(a.sizes()[1] == b.sizes()[0], Shape, "mm: mat1 and mat2 shapes cannot be multiplied (",
            a.sizes()[0], "x", a.sizes()[1], " and ", b.sizes()[0], "x", b.sizes()[1], ")");
   check_same_kind("mm", a, b);
-  const Tensor out = Tensor::empty({a.sizes()[0], b.sizes()[1]}, a.dtype(), a.device());
+  const Tensor out = Tensor::empty({a.sizes()[0], b.sizes()[1]}, result, a.device());
   if (out.numel() == 0) return out;
   const Tensor left = gemm_operand(a);
   const Tensor right = gemm_operand(b);
-  KernelTable::run(OpId::mm, out.device(), out.dtype(), gemm_params(left, right, out));
+  GemmParams p = gemm_params(left, right, out);
+  p.widened = result != a.dtype();
+  p.dtype = a.dtype();
+  KernelTable::run(OpId::mm, out.device(), a.dtype(), p);
   return out;
 }
+
+}  // namespace
+
+Tensor mm_widened(const Tensor& a, const Tensor& b) {
+  if (a.device().is_cpu()) return matrix_product(a, b, DType::Float32);
+  return ops::to(ops::mm(a, b), DType::Float32);
+}
+
+namespace impl {
+
+Tensor mm(const Tensor& a, const Tensor& b) { return matrix_product(a, b, a.dtype()); }
 
 Tensor bmm(const Tensor& a, const Tensor& b) {
   AG_CHECK(a.ndim() == 3 && b.ndim() == 3, Shape, "bmm: both operands must be 3-D, got ",

@@ -61,6 +61,8 @@ struct ReduceParams {
 // stride is 1. Products accumulate in float (double for float64, int64 for integers).
 struct GemmParams {
   DType dtype = DType::Float32;  // of A, B and C
+  // C is float32, its numbers rounded to `dtype`: the product and its cast in one pass (CPU only).
+  bool widened = false;
   int64_t m = 0, n = 0, k = 0;
   const void* a = nullptr;
   int64_t a_row = 0, a_col = 0;

@@ -1,5 +1,6 @@
 // Derivatives of matrix products.
 #include "autograd/derivative.h"
+#include "ops/gemm_operands.h"
 
 namespace ampgrad::derivatives {
 
@@ -11,14 +12,20 @@ void linear_backward(Backward& b) {
   b.set(0, [&] { return ops::matmul(g, b.input(1)); });
   if (!b.needs(1) && !b.needs(2)) return;
   const Tensor rows = ops::reshape(g, Dims{-1, b.meta(1).sizes[0]});
-  b.set(1, [&] {
+  if (b.needs(1)) {
     const Tensor x = ops::reshape(b.input(0), Dims{-1, b.meta(1).sizes[1]});
     // The gradient of a transposed view, such as GPT-2's weights, is laid out as the view is: then
     // that of the weight itself is contiguous.
     const bool turned =
         b.needs(0) && !b.input(1).is_contiguous() && ops::t(b.input(1)).is_contiguous();
-    return turned ? ops::t(ops::mm(ops::t(x), rows)) : ops::mm(ops::t(rows), x);
-  });
+    if (turned) {
+      b.set(1, ops::t(ops::mm(ops::t(x), rows)));
+    } else if (b.may_widen(1)) {
+      b.set_widened(1, mm_widened(ops::t(rows), x));
+    } else {
+      b.set(1, ops::mm(ops::t(rows), x));
+    }
+  }
   if (b.is_tensor(2)) b.set(2, [&] { return ops::sum(rows, Dims{0}); });
 }
 

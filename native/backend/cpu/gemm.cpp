@@ -38,13 +38,15 @@ void* advance(void* base, int64_t elements, DType dtype) {
   return static_cast<char*>(base) + elements * static_cast<int64_t>(dtype_size(dtype));
 }
 
+DType result_dtype(const GemmParams& p) { return p.widened ? DType::Float32 : p.dtype; }
+
 GemmParams batch_of(const GemmParams& p, int64_t index) {
   GemmParams one = p;
   one.batch = 1;
   one.a_offsets = one.b_offsets = one.c_offsets = nullptr;
   if (p.a_offsets != nullptr) one.a = advance(p.a, p.a_offsets[index], p.dtype);
   if (p.b_offsets != nullptr) one.b = advance(p.b, p.b_offsets[index], p.dtype);
-  if (p.c_offsets != nullptr) one.c = advance(p.c, p.c_offsets[index], p.dtype);
+  if (p.c_offsets != nullptr) one.c = advance(p.c, p.c_offsets[index], result_dtype(p));
   return one;
 }
 
@@ -54,7 +56,7 @@ GemmParams tile_of(const GemmParams& p, int64_t i, int64_t rows, int64_t j, int6
   tile.n = cols;
   tile.a = advance(p.a, i * p.a_row, p.dtype);
   tile.b = advance(p.b, j * p.b_col, p.dtype);
-  tile.c = advance(p.c, i * p.c_row + j, p.dtype);
+  tile.c = advance(p.c, i * p.c_row + j, result_dtype(p));
   tile.bias = advance(p.bias, j, p.dtype);
   return tile;
 }
@@ -70,7 +72,7 @@ GemmKernels kernels_for(DType dtype) {
     case DType::BFloat16:
       return gemm_kernels_bf16();
     default:
-      return {gemm_integer, nullptr, nullptr, 1, 64};
+      return {gemm_integer, nullptr, nullptr, nullptr, 1, 64};
   }
 }
 
@@ -104,11 +106,13 @@ Grid choose_grid(const GemmParams& p, const GemmKernels& kernels, int64_t parts)
 }
 
 void matrix_product(const GemmParams& p, const GemmKernels& kernels) {
+  const auto tile = p.widened ? kernels.tile_widened : kernels.tile;
+  AG_ASSERT(tile != nullptr);
   const int64_t work = std::max<int64_t>(p.m * p.n * p.k, 1);
   const int64_t total = work * p.batch;
   const int threads = in_parallel_region() ? 1 : num_threads();
   if (threads == 1 || total < 2 * kParallelWork) {
-    for (int64_t i = 0; i < p.batch; ++i) kernels.tile(batch_of(p, i));
+    for (int64_t i = 0; i < p.batch; ++i) tile(batch_of(p, i));
     return;
   }
   int64_t parts = 1;
@@ -123,7 +127,7 @@ void matrix_product(const GemmParams& p, const GemmKernels& kernels) {
       const GemmParams one = batch_of(p, t / tiles);
       const int64_t i = t % tiles / grid.cols * grid.tile_rows;
       const int64_t j = t % tiles % grid.cols * grid.tile_cols;
-      kernels.tile(
+      tile(
           tile_of(one, i, std::min(grid.tile_rows, p.m - i), j, std::min(grid.tile_cols, p.n - j)));
     }
   });
@@ -165,7 +169,7 @@ void vector_product(const GemmParams& p, const GemmKernels& kernels) {
 }
 
 bool is_vector_product(const GemmParams& p) {
-  if (!is_floating(p.dtype)) return false;
+  if (!is_floating(p.dtype) || p.widened) return false;
   if (p.n == 1) return p.a_row == 1 || p.a_col == 1;
   return p.m == 1 && (p.b_row == 1 || p.b_col == 1);
 }

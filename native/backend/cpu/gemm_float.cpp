@@ -19,7 +19,9 @@ namespace ampgrad::cpu::HWY_NAMESPACE {
 template <class T>
 GemmKernels make_kernels() {
   const auto lanes = static_cast<int64_t>(hn::Lanes(hn::ScalableTag<AccOf<T>>()));
-  return {gemm_tile<T>, gemv<T>, widen<T>, kMaxRows, kMaxVectors * lanes};
+  void (*widened)(const GemmParams&) = nullptr;
+  if constexpr (!std::is_same_v<T, float>) widened = gemm_tile<T, Widened<T>>;
+  return {gemm_tile<T>, widened, gemv<T>, widen<T>, kMaxRows, kMaxVectors * lanes};
 }
 
 GemmKernels kernels_f32() { return make_kernels<float>(); }

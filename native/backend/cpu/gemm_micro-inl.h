@@ -107,6 +107,43 @@ HWY_INLINE void store_narrowed(D d, hn::Vec<D> v, T* p) {
   }
 }
 
+// A float that holds a number of the half type T.
+template <class T>
+struct Widened {
+  float value;
+};
+
+template <class D, class T>
+HWY_INLINE hn::Vec<D> load_widened(D d, const Widened<T>* p) {
+  return hn::LoadU(d, &p->value);
+}
+template <class T>
+HWY_INLINE float widen_one(Widened<T> x) {
+  return x.value;
+}
+template <class T>
+HWY_INLINE void narrow_one(float x, Widened<T>* out) {
+  T rounded;
+  narrow_one(x, &rounded);
+  out->value = to_float(rounded);
+}
+
+template <class D, class T>
+HWY_INLINE void store_narrowed(D d, hn::Vec<D> v, Widened<T>* p) {
+  if constexpr (std::is_same_v<T, BFloat16>) {
+    const hn::Rebind<uint32_t, D> d32;
+    const auto upper = hn::And(round_to_bfloat(d, v), hn::Set(d32, 0xffff0000U));
+    hn::StoreU(hn::BitCast(d, upper), d, &p->value);
+  } else if constexpr (kNativeHalf) {
+    const hn::Rebind<hwy::float16_t, D> d16;
+    hn::StoreU(hn::PromoteTo(d, hn::DemoteTo(d16, v)), d, &p->value);
+  } else {
+    HWY_ALIGN float lanes[HWY_MAX_BYTES / sizeof(float)];
+    hn::Store(v, d, lanes);
+    for (size_t i = 0; i < hn::Lanes(d); ++i) narrow_one(lanes[i], p + i);
+  }
+}
+
 // Two vectors, one behind the other.
 template <class D, class T>
 HWY_INLINE void store_narrowed(D d, hn::Vec<D> a, hn::Vec<D> b, T* p) {

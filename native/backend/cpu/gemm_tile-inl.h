@@ -32,7 +32,8 @@ inline constexpr int64_t kDirect = 128;
 // Elements of a cache line: widened rows are an odd number of lines apart, to share no cache sets.
 inline constexpr int64_t kLine = 16;
 
-template <class T>
+// `Out` is T, or Widened<T> for float32 numbers rounded to T.
+template <class T, class Out = T>
 class Tile {
  public:
   using Acc = AccOf<T>;
@@ -41,7 +42,7 @@ class Tile {
       : p_(p),
         a_(static_cast<const T*>(p.a)),
         b_(static_cast<const T*>(p.b)),
-        c_(static_cast<T*>(p.c)),
+        c_(static_cast<Out*>(p.c)),
         lanes_(static_cast<int64_t>(hn::Lanes(hn::ScalableTag<Acc>()))),
         width_(kMaxVectors * lanes_),
         dot_(dot_table()),
@@ -221,8 +222,8 @@ class Tile {
       add = !first;
       finish_tile = last;
     } else if (in_place && dot_ == nullptr) {
-      kMicroTable<Acc, T>.fn[rows - 1][vectors][packed](k, panel_a, a_row, a_k, panel_b, b_k,
-                                                        c_ + i * p_.c_row + j, p_.c_row, false);
+      kMicroTable<Acc, Out>.fn[rows - 1][vectors][packed](k, panel_a, a_row, a_k, panel_b, b_k,
+                                                          c_ + i * p_.c_row + j, p_.c_row, false);
       return;
     }
     multiply(rows, vectors, packed, k, panel_a, a_row, a_k, panel_b, b_k, out, out_row, add);
@@ -265,7 +266,7 @@ class Tile {
     const auto v_beta = hn::Set(d, beta);
     for (int64_t r = 0; r < rows; ++r) {
       const Acc* from = sums + r * sums_row;
-      T* to = c_ + (i + r) * p_.c_row + j;
+      Out* to = c_ + (i + r) * p_.c_row + j;
       int64_t c = 0;
       for (; c + lanes_ <= cols; c += lanes_) {
         auto v = hn::Mul(hn::LoadU(d, from + c), v_alpha);
@@ -279,7 +280,7 @@ class Tile {
 
   // The columns of a row that fill no vector: through a padded copy, so that they see the same
   // operations as the others.
-  void finish_edge(const Acc* from, T* to, const T* bias, int64_t c, int64_t cols, Acc alpha,
+  void finish_edge(const Acc* from, Out* to, const T* bias, int64_t c, int64_t cols, Acc alpha,
                    Acc beta) {
     const hn::ScalableTag<Acc> d;
     HWY_ALIGN Acc lanes[HWY_MAX_BYTES / sizeof(Acc)] = {};
@@ -299,7 +300,7 @@ class Tile {
   const GemmParams& p_;
   const T* a_;
   const T* b_;
-  T* c_;
+  Out* c_;
   const int64_t lanes_;
   const int64_t width_;
   const Bf16DotTable* const dot_;  // of bfloat16 pairs, or nullptr
@@ -320,9 +321,9 @@ class Tile {
   Acc* accumulator_ = nullptr;
 };
 
-template <class T>
+template <class T, class Out = T>
 void gemm_tile(const GemmParams& params) {
-  Tile<T>(params).run();
+  Tile<T, Out>(params).run();
 }
 
 }  // namespace ampgrad::cpu::HWY_NAMESPACE
