@@ -39,6 +39,20 @@ HWY_INLINE void store_bfloat(D d, hn::Vec<D> v, uint16_t* to) {
   hn::StoreU(hn::TruncateTo(d16, hn::ShiftRight<16>(round_to_bfloat(d, v))), d16, to);
 }
 
+// Two vectors at once. Few have a NaN, which one comparison finds in either.
+template <class D, class U = hn::Vec<hn::Rebind<uint32_t, D>>>
+HWY_INLINE void round_to_bfloat(D d, hn::Vec<D> a, hn::Vec<D> b, U& upper_a, U& upper_b) {
+#if HWY_TARGET == HWY_AVX2
+  if (HWY_LIKELY(_mm256_movemask_ps(_mm256_cmp_ps(a.raw, b.raw, _CMP_UNORD_Q)) == 0)) {
+    upper_a = round_number_to_bfloat(d, a);
+    upper_b = round_number_to_bfloat(d, b);
+    return;
+  }
+#endif
+  upper_a = round_to_bfloat(d, a);
+  upper_b = round_to_bfloat(d, b);
+}
+
 #if HWY_TARGET == HWY_AVX2
 // The upper halves of two vectors, one behind the other: one pack with sign, which saturates
 // nothing after an arithmetic shift, and its blocks in order. Truncating each vector takes three
@@ -59,12 +73,10 @@ HWY_INLINE void store_upper_halves(D, hn::Vec<hn::Rebind<uint32_t, D>> a,
 template <class D>
 HWY_INLINE void store_bfloats(D d, hn::Vec<D> a, hn::Vec<D> b, uint16_t* to) {
 #if HWY_TARGET == HWY_AVX2
-  // One comparison finds a NaN in either; few vectors have one.
-  if (HWY_LIKELY(_mm256_movemask_ps(_mm256_cmp_ps(a.raw, b.raw, _CMP_UNORD_Q)) == 0)) {
-    store_upper_halves(d, round_number_to_bfloat(d, a), round_number_to_bfloat(d, b), to);
-  } else {
-    store_upper_halves(d, round_to_bfloat(d, a), round_to_bfloat(d, b), to);
-  }
+  hn::Vec<hn::Rebind<uint32_t, D>> upper_a;
+  hn::Vec<hn::Rebind<uint32_t, D>> upper_b;
+  round_to_bfloat(d, a, b, upper_a, upper_b);
+  store_upper_halves(d, upper_a, upper_b, to);
 #else
   store_bfloat(d, a, to);
   store_bfloat(d, b, to + hn::Lanes(d));

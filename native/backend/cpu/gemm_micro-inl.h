@@ -128,12 +128,16 @@ HWY_INLINE void narrow_one(float x, Widened<T>* out) {
   out->value = to_float(rounded);
 }
 
+template <class D>
+HWY_INLINE void store_upper(D d, hn::Vec<hn::Rebind<uint32_t, D>> bits, float* p) {
+  const hn::Rebind<uint32_t, D> d32;
+  hn::StoreU(hn::BitCast(d, hn::And(bits, hn::Set(d32, 0xffff0000U))), d, p);
+}
+
 template <class D, class T>
 HWY_INLINE void store_narrowed(D d, hn::Vec<D> v, Widened<T>* p) {
   if constexpr (std::is_same_v<T, BFloat16>) {
-    const hn::Rebind<uint32_t, D> d32;
-    const auto upper = hn::And(round_to_bfloat(d, v), hn::Set(d32, 0xffff0000U));
-    hn::StoreU(hn::BitCast(d, upper), d, &p->value);
+    store_upper(d, round_to_bfloat(d, v), &p->value);
   } else if constexpr (kNativeHalf) {
     const hn::Rebind<hwy::float16_t, D> d16;
     hn::StoreU(hn::PromoteTo(d, hn::DemoteTo(d16, v)), d, &p->value);
@@ -149,6 +153,12 @@ template <class D, class T>
 HWY_INLINE void store_narrowed(D d, hn::Vec<D> a, hn::Vec<D> b, T* p) {
   if constexpr (std::is_same_v<T, BFloat16>) {
     store_bfloats(d, a, b, reinterpret_cast<uint16_t*>(p));
+  } else if constexpr (std::is_same_v<T, Widened<BFloat16>>) {
+    hn::Vec<hn::Rebind<uint32_t, D>> upper_a;
+    hn::Vec<hn::Rebind<uint32_t, D>> upper_b;
+    round_to_bfloat(d, a, b, upper_a, upper_b);
+    store_upper(d, upper_a, &p->value);
+    store_upper(d, upper_b, &(p + hn::Lanes(d))->value);
   } else {
     store_narrowed(d, a, p);
     store_narrowed(d, b, p + hn::Lanes(d));
@@ -261,6 +271,51 @@ HWY_INLINE void pack_partial_block(const T* src, int64_t w_stride, int64_t rows,
   store_transposed(d, v0, v1, v2, v3, width, dst);
 }
 
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
+inline constexpr bool kHalfBlocks = true;
+
+// Eight k of eight source rows of halves: transposed as 16-bit numbers, then widened. A vector
+// holds row r in its lower block and row r + 4 in its upper one.
+template <class T>
+HWY_INLINE void pack_half_block(const T* src, int64_t w_stride, int64_t width, float* dst) {
+  const hn::FixedTag<uint16_t, 16> d16;
+  const hn::Half<decltype(d16)> half;
+  const hn::FixedTag<uint32_t, 8> d32;
+  const hn::FixedTag<float, 8> d;
+  const auto rows = [&](int64_t r) {
+    const auto* from = reinterpret_cast<const uint16_t*>(src) + r * w_stride;
+    return hn::Combine(d16, hn::LoadU(half, from + 4 * w_stride), hn::LoadU(half, from));
+  };
+  const auto v0 = rows(0);
+  const auto v1 = rows(1);
+  const auto v2 = rows(2);
+  const auto v3 = rows(3);
+  const auto store = [&](hn::Vec<decltype(d32)> v, int64_t k) {
+    float* to = dst + k * width;  // v: four rows of k, then of k + 1, in each block
+    if constexpr (std::is_same_v<T, BFloat16>) {
+      const auto bits = hn::BitCast(d16, v);
+      const auto zero = hn::Zero(d16);
+      hn::StoreU(hn::BitCast(d, hn::InterleaveLower(d16, zero, bits)), d, to);
+      hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(d16, zero, bits)), d, to + width);
+    } else {
+      const __m256i ordered = _mm256_permute4x64_epi64(v.raw, 0xd8);
+      _mm256_storeu_ps(to, _mm256_cvtph_ps(_mm256_castsi256_si128(ordered)));
+      _mm256_storeu_ps(to + width, _mm256_cvtph_ps(_mm256_extracti128_si256(ordered, 1)));
+    }
+  };
+  const auto low01 = hn::BitCast(d32, hn::InterleaveLower(d16, v0, v1));
+  const auto low23 = hn::BitCast(d32, hn::InterleaveLower(d16, v2, v3));
+  store(hn::InterleaveLower(d32, low01, low23), 0);
+  store(hn::InterleaveUpper(d32, low01, low23), 2);
+  const auto high01 = hn::BitCast(d32, hn::InterleaveUpper(d16, v0, v1));
+  const auto high23 = hn::BitCast(d32, hn::InterleaveUpper(d16, v2, v3));
+  store(hn::InterleaveLower(d32, high01, high23), 4);
+  store(hn::InterleaveUpper(d32, high01, high23), 6);
+}
+#else
+inline constexpr bool kHalfBlocks = false;
+#endif
+
 // k runs along the source's unit stride: transposes blocks. A group of source rows is read for a
 // cache line's worth of k before the next one, since rows may share cache sets. The rightmost
 // block may spill into the next rows of the panel, which are written afterwards; groups go right
@@ -286,7 +341,13 @@ void pack_columns(const T* src, int64_t w_stride, int64_t valid, int64_t width, 
       }
     }
     for (int64_t w = whole - kGroup; w >= 0; w -= kGroup) {
-      for (int64_t p = p0; p < p1; p += 4) {
+      int64_t p = p0;
+      if constexpr (kHalfBlocks && (std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>)) {
+        for (; p + 8 <= p1; p += 8) {
+          pack_half_block(src + w * w_stride + p, w_stride, width, dst + p * width + w);
+        }
+      }
+      for (; p < p1; p += 4) {
         const T* from = src + w * w_stride + p;
         store_transposed(d, load_blocks(d, from, w_stride),
                          load_blocks(d, from + w_stride, w_stride),
