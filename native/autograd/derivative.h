@@ -62,13 +62,12 @@ class Backward {
 
   // Does argument `arg` (element of a list) need a gradient?
   bool needs(int arg) const;
+  // The dtype in which its gradient is gathered: float32 when autocast made `arg` of a float32
+  // tensor. Outside createGraph a formula may then round and widen in one pass.
+  DType gathered_dtype(int arg) const;
   bool needs(int arg, size_t element) const;
 
   void set(int arg, Tensor gradient);
-  // Whether `arg` was cast from float32 just before, as autocast does. Its gradient may then be
-  // given as float32 numbers that were rounded to the dtype of `arg`, which saves the cast back.
-  bool may_widen(int arg) const;
-  void set_widened(int arg, Tensor gradient);
   void set(int arg, size_t element, Tensor gradient);
   template <class F>
   requires std::is_invocable_r_v<Tensor, F>

@@ -110,15 +110,7 @@ class Engine {
   void deliver(const Edge& edge, Tensor&& gradient) {
     NodeState& state = states_[edge.node.get()];
     if (state.buffer.empty()) state.buffer.resize(edge.node->outputs.size());
-    if (!gradient.defined()) return;
-    Tensor& slot = state.buffer[edge.output_nr];
-    if (slot.defined()) {
-      // A widened gradient is summed with others in the dtype it stands for.
-      const DType dtype = edge.node->outputs[edge.output_nr].dtype;
-      slot = ops::to(slot, dtype);
-      gradient = ops::to(gradient, dtype);
-    }
-    accumulate(slot, std::move(gradient));
+    if (gradient.defined()) accumulate(state.buffer[edge.output_nr], std::move(gradient));
   }
 
   void run_hooks(Node& node, TensorList& grads) {
@@ -144,11 +136,7 @@ class Engine {
     if (state.needed && any) {
       run_hooks(*node, grads);
       if (captured_ != nullptr) {
-        for (const auto& [output, index] : state.captures) {
-          const Tensor& gradient = grads[output];
-          (*captured_)[index] =
-              gradient.defined() ? ops::to(gradient, node->outputs[output].dtype) : gradient;
-        }
+        for (const auto& [output, index] : state.captures) (*captured_)[index] = grads[output];
       }
       const bool is_leaf_node = node->edges.empty();
       if (is_leaf_node ? captured_ == nullptr : continues(*node)) {
@@ -174,10 +162,7 @@ class Engine {
       if (!e.valid()) continue;
       NodeState& next = states_[e.node.get()];
       if (!results.empty() && results[i].defined() && next.needed) {
-        const bool widened = i < 32 && (node.widened >> i & 1) != 0;
-        deliver(e, widened
-                       ? std::move(results[i])
-                       : fit_gradient(std::move(results[i]), e.node->outputs[e.output_nr], node));
+        deliver(e, fit_gradient(std::move(results[i]), e.node->outputs[e.output_nr], node));
       }
       if (--next.waiting == 0) push_once(e.node);
     }

@@ -54,17 +54,13 @@ class Node : public RefCounted {
   virtual std::string name() const = 0;
   // Frees saved tensors; apply after this raises.
   virtual void release_saved() {}
-  // Whether a float32 gradient of float32 numbers that were rounded to the output's dtype may stay
-  // so.
-  virtual bool takes_widened() const { return false; }
   // Whether apply wants to be called at all when every incoming gradient is undefined.
   virtual bool accepts_undefined() const { return false; }
 
   std::vector<Edge> edges;          // one per differentiable input
   std::vector<TensorMeta> outputs;  // one per output
   std::vector<std::pair<uint32_t, HookListPtr>> tensor_hooks;
-  uint32_t widened = 0;  // edges to which the last apply gave such a gradient
-  uint64_t sequence;     // creation order: a node is always newer than what it depends on
+  uint64_t sequence;  // creation order: a node is always newer than what it depends on
   std::unique_ptr<std::string> origin;  // where it was recorded, under anomaly detection
 
   bool needs_edge(size_t i) const { return edges[i].valid(); }

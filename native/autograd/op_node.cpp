@@ -74,11 +74,6 @@ void OpNode::release_saved() {
   released_ = true;
 }
 
-bool OpNode::takes_widened() const {
-  return op_.id == OpId::toCopy && metas_[0].dtype == DType::Float32 &&
-         metas_[0].device == outputs[0].device && is_half(outputs[0].dtype) && tensor_hooks.empty();
-}
-
 TensorList OpNode::apply(TensorList&& grads) {
   AG_CHECK(!released_ || derivative_.saves.empty(), Autograd, name(),
            ": trying to backward through the graph a second time (or directly access saved tensors "
@@ -86,7 +81,6 @@ TensorList OpNode::apply(TensorList&& grads) {
            "when you call backward() or grad(). Specify retainGraph: true if you need to backward "
            "through the graph a second time");
   TensorList result(edges.size());
-  widened = 0;
   Backward context(*this, std::move(grads), &result);
   derivative_.fn(context);
   return result;
@@ -258,6 +252,11 @@ const TensorMeta& Backward::output_meta(int i) const {
   return node_.outputs[static_cast<size_t>(i)];
 }
 
+DType Backward::gathered_dtype(int arg) const {
+  const Edge& edge = node_.edges[node_.inputs_[static_cast<size_t>(arg)].first_edge];
+  return edge.valid() ? edge.node->outputs[edge.output_nr].dtype : meta(arg).dtype;
+}
+
 bool Backward::needs(int arg) const {
   const auto& input = node_.inputs_[static_cast<size_t>(arg)];
   for (size_t i = 0; i < input.count; ++i) {
@@ -268,16 +267,6 @@ bool Backward::needs(int arg) const {
 
 bool Backward::needs(int arg, size_t element) const {
   return node_.needs_edge(node_.inputs_[static_cast<size_t>(arg)].first_edge + element);
-}
-
-bool Backward::may_widen(int arg) const {
-  const size_t edge = node_.inputs_[static_cast<size_t>(arg)].first_edge;
-  return !GradMode::enabled() && node_.needs_edge(edge) && node_.edges[edge].node->takes_widened();
-}
-
-void Backward::set_widened(int arg, Tensor gradient) {
-  node_.widened |= 1u << node_.inputs_[static_cast<size_t>(arg)].first_edge;
-  set(arg, std::move(gradient));
 }
 
 void Backward::set(int arg, Tensor gradient) { set(arg, 0, std::move(gradient)); }

@@ -36,7 +36,6 @@ class OpNode final : public Node, public Pooled<OpNode> {
   TensorList apply(TensorList&& grads) override;
   std::string name() const override;
   void release_saved() override;
-  bool takes_widened() const override;
 
   const OpDef& op() const { return op_; }
 

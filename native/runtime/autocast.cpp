@@ -27,12 +27,24 @@ void trace_cast(const Tensor& cast, bool cached) {
   }
 }
 
-Tensor cast_tensor(const Tensor& t, DType target, const CastPlan& plan) {
-  if (!cacheable(t, target, plan)) {
-    const Tensor cast = ops::toCopy(t, target);
-    trace_cast(cast, false);
-    return cast;
+// A cast whose gradients go where those of `t` go: what gathers them casts them to its dtype, so
+// that no node is needed.
+Tensor cast_of(const Tensor& t, DType target, bool record) {
+  Tensor cast;
+  {
+    const GradModeGuard below(false);
+    cast = ops::toCopy(t, target);
   }
+  if (record && requires_grad(t)) {
+    const Edge edge = gradient_edge(t);
+    set_history(cast, edge.node, edge.output_nr);
+  }
+  trace_cast(cast, false);
+  return cast;
+}
+
+Tensor cast_tensor(const Tensor& t, DType target, const CastPlan& plan) {
+  if (!cacheable(t, target, plan)) return cast_of(t, target, GradMode::enabled());
   CastCache& cache = CastCache::get();
   Tensor cast = cache.find(t, target);
   if (cast.defined()) {
@@ -40,9 +52,7 @@ Tensor cast_tensor(const Tensor& t, DType target, const CastPlan& plan) {
     return cast;
   }
   // Recorded even under noGrad: a later use of the cached cast may need its history.
-  const GradModeGuard recording(true);
-  cast = ops::toCopy(t, target);
-  trace_cast(cast, false);
+  cast = cast_of(t, target, true);
   cache.insert(t, cast);
   return cast;
 }

@@ -1,5 +1,6 @@
 // Derivatives of matrix products.
 #include "autograd/derivative.h"
+#include "autograd/grad_mode.h"
 #include "ops/gemm_operands.h"
 
 namespace ampgrad::derivatives {
@@ -20,8 +21,9 @@ void linear_backward(Backward& b) {
         b.needs(0) && !b.input(1).is_contiguous() && ops::t(b.input(1)).is_contiguous();
     if (turned) {
       b.set(1, ops::t(ops::mm(ops::t(x), rows)));
-    } else if (b.may_widen(1)) {
-      b.set_widened(1, mm_widened(ops::t(rows), x));
+    } else if (is_half(g.dtype()) && b.gathered_dtype(1) == DType::Float32 &&
+               !GradMode::enabled()) {
+      b.set(1, mm_widened(ops::t(rows), x));
     } else {
       b.set(1, ops::mm(ops::t(rows), x));
     }
