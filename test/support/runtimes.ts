@@ -43,5 +43,9 @@ export function runProgram<T>(runtime: Runtime, file: string, args: readonly str
     throw new Error(`${runtime.name} ${file} ended with ${how}\n${child.stdout}${child.stderr}`);
   }
   const lines = child.stdout.trim().split('\n');
-  return JSON.parse(lines[lines.length - 1] as string) as T;
+  try {
+    return JSON.parse(lines[lines.length - 1] as string) as T;
+  } catch {
+    throw new Error(`${runtime.name} ${file} printed no result\n${child.stdout}${child.stderr}`);
+  }
 }
