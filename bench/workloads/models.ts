@@ -72,7 +72,7 @@ function makeGpt2(): text.models.GPT2LMHeadModel {
   return hashInit(new text.models.GPT2LMHeadModel({ ...size, ...tokens, ...noDropout }), fixed);
 }
 
-function gpt2Step(precision?: Precision): Prepared {
+export function gpt2Step(precision?: Precision): Prepared {
   const model = makeGpt2();
   const optimizer = new optim.AdamW(model.parameters(), { lr: 3e-4, weightDecay: 0.01 });
   const ids = integers([4, 129], 1, 50257);
@@ -122,20 +122,40 @@ function bertStep(): Prepared {
   return training(optimizer, () => crossEntropy(model.call(ids).logits, labels), undefined);
 }
 
+// What one step takes at least, gradients included.
+const resnetFlop = 14e9;
+const gpt2Flop = 92e9;
+
 export const models: readonly AnyWorkload[] = [
-  { name: 'resnet18.cifar.step', unit: 'ms', work: 1, budget: 3, prepare: () => resnetStep() },
+  {
+    name: 'resnet18.cifar.step',
+    unit: 'ms',
+    work: 1,
+    flop: resnetFlop,
+    budget: 3,
+    prepare: () => resnetStep(),
+  },
   {
     name: 'resnet18.cifar.step.amp_bf16',
     unit: 'ms',
     work: 1,
+    flop: resnetFlop,
     heavy: true,
     prepare: () => resnetStep('bfloat16'),
   },
-  { name: 'gpt2.mini.step', unit: 'ms', work: 1, budget: 3, prepare: () => gpt2Step() },
+  {
+    name: 'gpt2.mini.step',
+    unit: 'ms',
+    work: 1,
+    flop: gpt2Flop,
+    budget: 3,
+    prepare: () => gpt2Step(),
+  },
   {
     name: 'gpt2.mini.step.amp_bf16',
     unit: 'ms',
     work: 1,
+    flop: gpt2Flop,
     heavy: true,
     prepare: () => gpt2Step('bfloat16'),
   },

@@ -42,21 +42,20 @@ function megabytes(mb: number): Record<string, unknown> {
   return { unit: 'MB', value: significant(mb), best: significant(mb), median: significant(mb) };
 }
 
-/** One epoch in a process of its own; the peak is read when it has ended. */
-function mnistMemory(settings: Settings): Record<string, unknown> {
-  const args = [join(root, 'node_modules/tsx/dist/cli.mjs'), join(root, 'bench/epochMemory.ts')];
-  return megabytes(
-    Number(
-      child([...args, settings.mnist ?? ''])
-        .trim()
-        .split('\n')
-        .at(-1),
-    ),
-  );
+/** Peak of a process of its own, on the built package. */
+function peakMemory(what: string): (settings: Settings) => Record<string, unknown> {
+  return ({ quick, mnist }) => {
+    const bundle = join(root, 'build/bench-memory.cjs');
+    child([join(root, 'bench/bundle.mjs'), join(root, 'bench/memoryProcess.ts'), bundle]);
+    const output = child([bundle, what, quick ? 'quick' : 'full', ...(mnist ? [mnist] : [])]);
+    return megabytes(Number(output.trim()));
+  };
 }
 
 export const processes: readonly AnyWorkload[] = [
   { name: 'startup', custom: startup },
   { name: 'rss.import', custom: () => megabytes(Number(child(['-e', program + peakOf]))) },
-  { name: 'rss.mnist', custom: mnistMemory },
+  { name: 'rss.mnist', custom: peakMemory('rss.mnist') },
+  { name: 'rss.gpt2.f32', custom: peakMemory('rss.gpt2.f32') },
+  { name: 'rss.gpt2.amp_bf16', heavy: true, custom: peakMemory('rss.gpt2.amp_bf16') },
 ];
