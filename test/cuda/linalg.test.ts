@@ -1,5 +1,5 @@
 /** Dense linear algebra on the device, in sizes of several columns a warp and blocks of each size. */
-import { cholesky, eye, linalg, luUnpack, manualSeed, randn, type Tensor } from '../../lib';
+import { cholesky, eye, linalg, luUnpack, manualSeed, randn, type Tensor, tensor } from '../../lib';
 import { agree } from './agree';
 import { suite } from './suite';
 
@@ -86,6 +86,11 @@ suite('linear algebra on device cuda', () => {
     expectEqual(u.narrow(1, 0, 8).mul(s).matmul(vh), x, 1e-5);
     expectEqual(u.cpu().t().matmul(u.cpu()), eye(12), 1e-5);
     agree((a) => linalg.pinv(a, { rtol: 1e-4 }), [x.double()], 1e-8);
+    // Columns that differ by rounding only.
+    const outer = randn([5, 1])
+      .double()
+      .matmul(randn([1, 5]).double());
+    agree((a) => linalg.svdvals(linalg.qr(a)[1]), [outer], 1e-12);
     expect(() => linalg.svdvals(x.mul(NaN).cuda())).toThrow(/non-finite/);
     agree(
       (a) => {
@@ -97,5 +102,71 @@ suite('linear algebra on device cuda', () => {
       [randn([6, 4]).double()],
       1e-9,
     );
+  });
+
+  const drivers = ['gels', 'gelsy', 'gelsd', 'gelss'] as const;
+  test.each(drivers)('least squares by %s, tall and wide', (driver) => {
+    for (const [m, n, sides] of [
+      [1, 1, 1],
+      [6, 3, 2],
+      [3, 6, 2],
+      [20, 20, 3],
+      [70, 11, 5],
+      [12, 40, 4],
+    ] as const) {
+      const f = (a: Tensor, b: Tensor): Tensor[] => linalg.lstsq(a, b, { driver });
+      agree(f, [regular([2, m, n]), randn([2, m, sides])], 1e-4);
+      agree(f, [regular([2, m, n]).double(), randn([2, m, sides]).double()], 1e-11);
+    }
+    agree((a, b) => linalg.lstsq(a, b, { driver }), [randn([5, 3]).mul(0), randn([5, 2])]);
+    agree((a, b) => linalg.lstsq(a, b, { driver }), [regular([2, 7, 4]), randn([2, 7])], 1e-4);
+    const x = randn([4, 3]).mul(NaN).cuda();
+    expect(() => linalg.lstsq(x, randn([4, 1]).cuda(), { driver })).toThrow(/non-finite/);
+  });
+
+  test.each(['gelsy', 'gelsd', 'gelss'] as const)(
+    'the shortest solution of a matrix without full rank by %s',
+    (driver) => {
+      for (const [m, n, rank] of [
+        [9, 6, 4],
+        [6, 9, 4],
+        [40, 30, 7],
+        [5, 5, 1],
+      ] as const) {
+        const a = randn([m, rank])
+          .double()
+          .matmul(randn([rank, n]).double());
+        const f = (x: Tensor, b: Tensor): Tensor[] => linalg.lstsq(x, b, { driver, rcond: 1e-10 });
+        agree(f, [a, randn([m, 2]).double()], 1e-9);
+        expect(linalg.lstsq(a.cuda(), a.cuda(), { driver, rcond: 1e-10 }).rank.item()).toBe(rank);
+      }
+    },
+  );
+
+  test('the rank depends on rcond, as on the CPU', () => {
+    const q = linalg.qr(randn([8, 8]).double())[0];
+    const p = linalg.qr(randn([8, 8]).double())[0];
+    const values = tensor([1, 1e-1, 1e-3, 1e-4, 1e-7, 1e-9, 1e-12, 1e-15], { dtype: 'float64' });
+    const a = q.mul(values).matmul(p);
+    const b = randn([8, 1]).double();
+    for (const driver of ['gelsy', 'gelsd', 'gelss'] as const) {
+      for (const rcond of [3e-2, 1e-5, 1e-8, 1e-13]) {
+        const rank = (x: Tensor): Tensor => linalg.lstsq(x, b.to(x.device), { driver, rcond }).rank;
+        agree(rank, [a]);
+      }
+    }
+  });
+
+  test('gels names a column that is zero', () => {
+    const a = randn([5, 3]);
+    a.select(1, 1).zero_();
+    for (const x of [a, a.t().contiguous()]) {
+      const b = randn([x.shape[0]!, 1]);
+      for (const device of ['cpu', 'cuda'] as const) {
+        expect(() => linalg.lstsq(x.to(device), b.to(device), { driver: 'gels' })).toThrow(
+          /does not have full rank \(error code: 2\)/,
+        );
+      }
+    }
   });
 });

@@ -40,6 +40,7 @@ void register_families(const CudaHost& host) {
   register_grid(host);
   register_linalg(host);
   register_spectral(host);
+  register_lstsq(host);
 }
 
 }  // namespace ampgrad::cuda

@@ -45,5 +45,6 @@ void register_resample(const CudaHost& host);
 void register_grid(const CudaHost& host);
 void register_linalg(const CudaHost& host);
 void register_spectral(const CudaHost& host);
+void register_lstsq(const CudaHost& host);
 
 }  // namespace ampgrad::cuda

@@ -30,11 +30,10 @@ template <void (*kKernel)(const LinalgArgs)>
 void run(const LapackParams& p, const void* name) {
   if (p.batch == 0) return;
   const int64_t elements = p.m * p.n > p.n * p.k ? p.m * p.n : p.n * p.k;
-  const unsigned threads = elements <= 64 ? 32 : (elements <= 1024 ? 64 : kLinalgThreads);
   AG_CHECK(p.batch <= INT32_MAX, Shape, static_cast<const char*>(name),
            ": too many matrices: ", p.batch);
-  launch(static_cast<const char*>(name), {dim3(static_cast<unsigned>(p.batch)), threads}, kKernel,
-         args_of(p));
+  launch(static_cast<const char*>(name),
+         {dim3(static_cast<unsigned>(p.batch)), linalg_threads(elements)}, kKernel, args_of(p));
 }
 
 // The order of rows that swaps lead to. A thread for each matrix; info: a pivot out of range.

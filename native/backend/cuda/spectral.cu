@@ -31,9 +31,7 @@ void run(const char* name, const LapackParams& p, SpectralArgs a,
   AG_CHECK(p.batch <= INT32_MAX, Shape, name, ": too many matrices: ", p.batch);
   const Scratch scratch(static_cast<size_t>(p.batch * a.work_size) * sizeof(T));
   a.work = scratch.as<void>();
-  const int64_t elements = p.m * p.n;
-  const unsigned threads = elements <= 64 ? 32 : (elements <= 1024 ? 64 : kLinalgThreads);
-  launch(name, {dim3(static_cast<unsigned>(p.batch)), threads}, kernel, a);
+  launch(name, {dim3(static_cast<unsigned>(p.batch)), linalg_threads(p.m * p.n)}, kernel, a);
 }
 
 template <class T>

@@ -30,6 +30,18 @@ AG_HD AG_INLINE T* matrix_at(void* base, int64_t size) {
   return static_cast<T*>(base) + int64_t{blockIdx.x} * size;
 }
 
+// Threads of a block that works on so many elements.
+inline unsigned linalg_threads(int64_t elements) {
+  return elements <= 64 ? 32 : (elements <= 1024 ? 64 : kLinalgThreads);
+}
+
+// The sum of one value a lane, for every lane.
+template <class T>
+__device__ AG_INLINE T warp_sum(T own) {
+  for (unsigned d = 16; d > 0; d /= 2) own += __shfl_xor_sync(0xffffffffu, own, d);
+  return own;
+}
+
 // The sum of one value a thread, for every thread.
 template <class T>
 __device__ AG_INLINE T block_sum(T* shared, T own) {
@@ -42,6 +54,47 @@ __device__ AG_INLINE T block_sum(T* shared, T own) {
   const T sum = shared[0];
   __syncthreads();
   return sum;
+}
+
+// Where in [from, to) value(i) >= 0 is largest, the first of equals. `from` when there is nothing.
+template <class T, class Value>
+__device__ AG_INLINE int64_t first_largest(int64_t from, int64_t to, const Value& value, T* best,
+                                           int* place) {
+  const unsigned t = threadIdx.x;
+  T largest = -1;
+  int at = static_cast<int>(from);
+  for (int64_t i = from + t; i < to; i += blockDim.x) {
+    const T v = value(i);
+    if (v > largest) {
+      largest = v;
+      at = static_cast<int>(i);
+    }
+  }
+  best[t] = largest;
+  place[t] = at;
+  for (unsigned half = blockDim.x / 2; half > 0; half /= 2) {
+    __syncthreads();
+    if (t >= half) continue;
+    if (best[t + half] > best[t] || (best[t + half] == best[t] && place[t + half] < place[t])) {
+      best[t] = best[t + half];
+      place[t] = place[t + half];
+    }
+  }
+  __syncthreads();
+  const int64_t found = place[0];
+  __syncthreads();
+  return found;
+}
+
+// Two rows or columns change places.
+template <class T>
+__device__ AG_INLINE void swap_lines(T* x, T* y, int64_t stride, int64_t count) {
+  for (int64_t c = threadIdx.x; x != y && c < count; c += blockDim.x) {
+    const T v = x[c * stride];
+    x[c * stride] = y[c * stride];
+    y[c * stride] = v;
+  }
+  __syncthreads();
 }
 
 // A = L L^T in the lower triangle (or U^T U in the upper one); the other becomes zero.
@@ -94,34 +147,10 @@ __global__ void __launch_bounds__(kLinalgThreads) lu_kernel(const LinalgArgs p) 
   const unsigned t = threadIdx.x;
   int failed = 0;
   for (int64_t j = 0; j < k; ++j) {
-    T largest = -1;
-    int row = static_cast<int>(j);
-    for (int64_t i = j + t; i < m; i += blockDim.x) {
-      const T v = ::fabs(a[i + j * m]);
-      if (v > largest) {
-        largest = v;
-        row = static_cast<int>(i);
-      }
-    }
-    best[t] = largest;
-    place[t] = row;
-    for (unsigned half = blockDim.x / 2; half > 0; half /= 2) {
-      __syncthreads();
-      if (t >= half) continue;
-      if (best[t + half] > best[t] || (best[t + half] == best[t] && place[t + half] < place[t])) {
-        best[t] = best[t + half];
-        place[t] = place[t + half];
-      }
-    }
-    __syncthreads();
-    const int64_t pivot = place[0];
+    const auto size = [&](int64_t i) { return ::fabs(a[i + j * m]); };
+    const int64_t pivot = first_largest(j, m, size, best, place);
     if (t == 0) p.pivots[int64_t{blockIdx.x} * k + j] = static_cast<int32_t>(pivot) + 1;
-    for (int64_t c = t; pivot != j && c < n; c += blockDim.x) {
-      const T v = a[j + c * m];
-      a[j + c * m] = a[pivot + c * m];
-      a[pivot + c * m] = v;
-    }
-    __syncthreads();
+    swap_lines(a + j, a + pivot, m, n);
     const T diagonal = a[j * (m + 1)];
     if (diagonal == 0) {
       if (failed == 0) failed = static_cast<int>(j) + 1;
@@ -140,16 +169,16 @@ __global__ void __launch_bounds__(kLinalgThreads) lu_kernel(const LinalgArgs p) 
   if (t == 0) p.info[blockIdx.x] = failed;
 }
 
-// op(A) X = B in place of B (n x k), where op(A) is `lower` or upper triangular; element (r, c) of
-// op(A) is a[r * down + c * right].
+// op(A) X = B in place of B (n x k, in columns of `ld`), where op(A) is `lower` or upper
+// triangular; element (r, c) of op(A) is a[r * down + c * right].
 template <class T>
 __device__ AG_INLINE void solve_triangular(const T* a, int64_t down, int64_t right, bool lower,
-                                           bool unit, T* b, int64_t n, int64_t k) {
+                                           bool unit, T* b, int64_t ld, int64_t n, int64_t k) {
   for (int64_t step = 0; step < n; ++step) {
     const int64_t j = lower ? step : n - 1 - step;
     if (!unit) {
       const T diagonal = a[j * (down + right)];
-      for (int64_t c = threadIdx.x; c < k; c += blockDim.x) b[j + c * n] /= diagonal;
+      for (int64_t c = threadIdx.x; c < k; c += blockDim.x) b[j + c * ld] /= diagonal;
       __syncthreads();
     }
     const int64_t rows = lower ? n - 1 - j : j;
@@ -157,7 +186,7 @@ __device__ AG_INLINE void solve_triangular(const T* a, int64_t down, int64_t rig
     for (int64_t t = threadIdx.x; t < rows * k; t += blockDim.x) {
       const int64_t r = first + t % rows;
       const int64_t c = t / rows;
-      b[r + c * n] -= a[r * down + j * right] * b[j + c * n];
+      b[r + c * ld] -= a[r * down + j * right] * b[j + c * ld];
     }
     __syncthreads();
   }
@@ -167,17 +196,7 @@ template <class T>
 __global__ void __launch_bounds__(kLinalgThreads) triangular_kernel(const LinalgArgs p) {
   const int64_t n = p.n;
   solve_triangular<T>(matrix_at<T>(p.a, n * n), 1, n, !p.upper, p.unit, matrix_at<T>(p.b, n * p.k),
-                      n, p.k);
-}
-
-template <class T>
-__device__ AG_INLINE void swap_rows(T* b, int64_t n, int64_t k, int64_t i, int64_t j) {
-  for (int64_t c = threadIdx.x; i != j && c < k; c += blockDim.x) {
-    const T v = b[i + c * n];
-    b[i + c * n] = b[j + c * n];
-    b[j + c * n] = v;
-  }
-  __syncthreads();
+                      n, n, p.k);
 }
 
 template <class T>
@@ -187,62 +206,70 @@ __global__ void __launch_bounds__(kLinalgThreads) lu_solve_kernel(const LinalgAr
   T* b = matrix_at<T>(p.b, n * p.k);
   const int32_t* pivots = p.pivots + int64_t{blockIdx.x} * n;
   if (!p.transpose) {
-    for (int64_t i = 0; i < n; ++i) swap_rows(b, n, p.k, i, pivots[i] - 1);
-    solve_triangular<T>(a, 1, n, true, true, b, n, p.k);
-    solve_triangular<T>(a, 1, n, false, false, b, n, p.k);
+    for (int64_t i = 0; i < n; ++i) swap_lines(b + i, b + pivots[i] - 1, n, p.k);
+    solve_triangular<T>(a, 1, n, true, true, b, n, n, p.k);
+    solve_triangular<T>(a, 1, n, false, false, b, n, n, p.k);
     return;
   }
-  solve_triangular<T>(a, n, 1, true, false, b, n, p.k);
-  solve_triangular<T>(a, n, 1, false, true, b, n, p.k);
-  for (int64_t i = n; i-- > 0;) swap_rows(b, n, p.k, i, pivots[i] - 1);
+  solve_triangular<T>(a, n, 1, true, false, b, n, n, p.k);
+  solve_triangular<T>(a, n, 1, false, true, b, n, n, p.k);
+  for (int64_t i = n; i-- > 0;) swap_lines(b + i, b + pivots[i] - 1, n, p.k);
 }
 
-// Applies I - tau v v^T to columns [from, to), where v is column j below its diagonal and 1 on it.
-// A warp for each column.
+// Applies H = I - tau v v^T to `columns` columns of x, `ld` apart, where v (length m) is zero
+// before element j, 1 there and given after it. A warp for each column.
 template <class T>
-__device__ AG_INLINE void reflect(T* a, int64_t m, int64_t j, T tau, int64_t from, int64_t to) {
+__device__ AG_INLINE void reflect(const T* v, T tau, int64_t m, int64_t j, T* x, int64_t ld,
+                                  int64_t columns) {
   const unsigned lane = threadIdx.x % 32;
-  const T* v = a + j * m;
-  for (int64_t c = from + threadIdx.x / 32; c < to; c += blockDim.x / 32) {
-    T* x = a + c * m;
-    T dot = lane == 0 ? x[j] : T{0};
-    for (int64_t i = j + 1 + lane; i < m; i += 32) dot += v[i] * x[i];
-    for (unsigned d = 16; d > 0; d /= 2) dot += __shfl_xor_sync(0xffffffffu, dot, d);
-    const T scale = tau * dot;
-    if (lane == 0) x[j] -= scale;
-    for (int64_t i = j + 1 + lane; i < m; i += 32) x[i] -= scale * v[i];
+  for (int64_t c = threadIdx.x / 32; c < columns; c += blockDim.x / 32) {
+    T* y = x + c * ld;
+    T dot = lane == 0 ? y[j] : T{0};
+    for (int64_t i = j + 1 + lane; i < m; i += 32) dot += v[i] * y[i];
+    const T scale = tau * warp_sum(dot);
+    if (lane == 0) y[j] -= scale;
+    for (int64_t i = j + 1 + lane; i < m; i += 32) y[i] -= scale * v[i];
   }
   __syncthreads();
 }
 
-// Householder QR in place; d gets the factors of the reflectors.
+// Makes the reflector that turns x (length m) to zero below element j, in its place; returns tau.
+template <class T>
+__device__ AG_INLINE T make_reflector(T* x, int64_t m, int64_t j, T* shared) {
+  T squares = 0;
+  for (int64_t i = j + 1 + threadIdx.x; i < m; i += blockDim.x) squares += x[i] * x[i];
+  const T below = block_sum(shared, squares);
+  const T alpha = x[j];
+  __syncthreads();
+  T tau = 0;
+  if (below != 0) {
+    const T length = ::sqrt(alpha * alpha + below);
+    const T beta = alpha > 0 ? -length : length;
+    tau = (beta - alpha) / beta;
+    for (int64_t i = j + 1 + threadIdx.x; i < m; i += blockDim.x) x[i] /= alpha - beta;
+    if (threadIdx.x == 0) x[j] = beta;
+  }
+  __syncthreads();
+  return tau;
+}
+
+// Householder QR in place of A (m x n); taus gets the factors of the min(m, n) reflectors.
+template <class T>
+__device__ AG_INLINE void factor_qr(T* a, int64_t m, int64_t n, T* taus, T* shared) {
+  const int64_t k = m < n ? m : n;
+  for (int64_t j = 0; j < k; ++j) {
+    const T tau = make_reflector(a + j * m, m, j, shared);
+    if (threadIdx.x == 0) taus[j] = tau;
+    reflect(a + j * m, tau, m, j, a + (j + 1) * m, m, n - j - 1);
+  }
+}
+
 template <class T>
 __global__ void __launch_bounds__(kLinalgThreads) geqrf_kernel(const LinalgArgs p) {
   AG_SHARED_ARRAY(T, shared, kLinalgThreads);
   const int64_t m = p.m;
   const int64_t n = p.n;
-  const int64_t k = m < n ? m : n;
-  T* a = matrix_at<T>(p.a, m * n);
-  T* taus = matrix_at<T>(p.d, k);
-  for (int64_t j = 0; j < k; ++j) {
-    T* x = a + j * m;
-    T squares = 0;
-    for (int64_t i = j + 1 + threadIdx.x; i < m; i += blockDim.x) squares += x[i] * x[i];
-    const T below = block_sum(shared, squares);
-    const T alpha = x[j];
-    T tau = 0;
-    __syncthreads();
-    if (below != 0) {
-      const T length = ::sqrt(alpha * alpha + below);
-      const T beta = alpha > 0 ? -length : length;
-      tau = (beta - alpha) / beta;
-      for (int64_t i = j + 1 + threadIdx.x; i < m; i += blockDim.x) x[i] /= alpha - beta;
-      if (threadIdx.x == 0) x[j] = beta;
-    }
-    if (threadIdx.x == 0) taus[j] = tau;
-    __syncthreads();
-    reflect(a, m, j, tau, j + 1, n);
-  }
+  factor_qr(matrix_at<T>(p.a, m * n), m, n, matrix_at<T>(p.d, m < n ? m : n), shared);
 }
 
 // The first n columns of the product of k reflectors, in their place.
@@ -258,7 +285,7 @@ __global__ void __launch_bounds__(kLinalgThreads) orgqr_kernel(const LinalgArgs 
   __syncthreads();
   for (int64_t j = p.k; j-- > 0;) {
     const T tau = taus[j];
-    reflect(a, m, j, tau, j + 1, n);
+    reflect(a + j * m, tau, m, j, a + (j + 1) * m, m, n - j - 1);
     for (int64_t i = threadIdx.x; i < m; i += blockDim.x) {
       T* x = a + j * m + i;
       *x = i < j ? T{0} : (i == j ? 1 - tau : -tau * *x);

@@ -213,9 +213,75 @@ __device__ AG_INLINE void complete_basis(T* u, int64_t rows, int64_t from, int64
   }
 }
 
-// Hestenes: columns of W (tall, rows x k; the transposed matrix when it is wide) are turned until
-// they are orthogonal; their lengths are the singular values. work: W, the turns' product V
-// (k x k), lengths (k).
+// Hestenes: columns of w (rows x k) are turned by pairs until they are orthogonal. v (k x k)
+// becomes the product of the turns. False when they did not become so.
+template <class T>
+__device__ AG_INLINE bool orthogonalize(T* w, int64_t rows, int k, T* v, T* shared) {
+  for (int64_t t = threadIdx.x; t < int64_t{k} * k; t += blockDim.x) {
+    v[t] = t % k == t / k ? T{1} : T{0};
+  }
+  __syncthreads();
+  const int players = k + k % 2;
+  const int warps = static_cast<int>(blockDim.x / 32);
+  const int warp = static_cast<int>(threadIdx.x / 32);
+  const T enough = precision_of<T>() * ::sqrt(static_cast<T>(rows));
+  T squares = 0;
+  for (int64_t t = threadIdx.x; t < rows * k; t += blockDim.x) squares += w[t] * w[t];
+  // What is shorter is rounding of the others, and would shrink forever.
+  const T floor = precision_of<T>() * precision_of<T>() * block_sum(shared, squares);
+  bool done = k == 1;
+  for (int sweep = 0; sweep < kMaxSweeps && !done; ++sweep) {
+    T turned = 0;
+    for (int round = 0; round < players - 1; ++round) {
+      for (int t = warp; t < players / 2; t += warps) {
+        int i = 0;
+        int j = 0;
+        pair_of(players, round, t, &i, &j);
+        if (j >= k) continue;
+        T* x = w + i * rows;
+        T* y = w + j * rows;
+        T xx = 0;
+        T yy = 0;
+        T xy = 0;
+        for (int64_t r = threadIdx.x % 32; r < rows; r += 32) {
+          xx += x[r] * x[r];
+          yy += y[r] * y[r];
+          xy += x[r] * y[r];
+        }
+        xx = warp_sum(xx);
+        yy = warp_sum(yy);
+        xy = warp_sum(xy);
+        if (xx <= floor || yy <= floor) continue;
+        if (xy == 0 || ::fabs(xy) <= enough * ::sqrt(xx) * ::sqrt(yy)) continue;
+        turned += 1;
+        T c = 1;
+        T s = 0;
+        rotation_of(xx, yy, xy, &c, &s);
+        rotate(x, y, rows, 1, c, s);
+        rotate(v + int64_t{i} * k, v + int64_t{j} * k, k, 1, c, s);
+      }
+      __syncthreads();
+    }
+    done = block_sum(shared, turned) == 0;
+  }
+  return done;
+}
+
+template <class T>
+__device__ AG_INLINE void column_lengths(const T* w, int64_t rows, int k, T* lengths) {
+  const int warps = static_cast<int>(blockDim.x / 32);
+  for (int j = static_cast<int>(threadIdx.x / 32); j < k; j += warps) {
+    const T* x = w + j * rows;
+    T squares = 0;
+    for (int64_t r = threadIdx.x % 32; r < rows; r += 32) squares += x[r] * x[r];
+    squares = warp_sum(squares);
+    if (threadIdx.x % 32 == 0) lengths[j] = ::sqrt(squares);
+  }
+  __syncthreads();
+}
+
+// Columns of W (tall, rows x k; the transposed matrix when it is wide) are made orthogonal; their
+// lengths are the singular values. work: W, the turns' product V (k x k), lengths (k).
 template <class T>
 __global__ void __launch_bounds__(kLinalgThreads) svd_kernel(const SpectralArgs p) {
   AG_SHARED_ARRAY(T, shared, kLinalgThreads);
@@ -236,58 +302,9 @@ __global__ void __launch_bounds__(kLinalgThreads) svd_kernel(const SpectralArgs 
   for (int64_t t = threadIdx.x; t < rows * k; t += blockDim.x) {
     w[t] = wide ? a[t / rows + t % rows * m] : a[t];
   }
-  for (int64_t t = threadIdx.x; t < int64_t{k} * k; t += blockDim.x) {
-    v[t] = t % k == t / k ? T{1} : T{0};
-  }
   __syncthreads();
-  const int players = k + k % 2;
-  const int warps = static_cast<int>(blockDim.x / 32);
-  const int warp = static_cast<int>(threadIdx.x / 32);
-  const T enough = precision_of<T>() * ::sqrt(static_cast<T>(rows));
-  bool done = k == 1;
-  for (int sweep = 0; sweep < kMaxSweeps && !done; ++sweep) {
-    T turned = 0;
-    for (int round = 0; round < players - 1; ++round) {
-      for (int t = warp; t < players / 2; t += warps) {
-        int i = 0;
-        int j = 0;
-        pair_of(players, round, t, &i, &j);
-        if (j >= k) continue;
-        T* x = w + i * rows;
-        T* y = w + j * rows;
-        T xx = 0;
-        T yy = 0;
-        T xy = 0;
-        for (int64_t r = threadIdx.x % 32; r < rows; r += 32) {
-          xx += x[r] * x[r];
-          yy += y[r] * y[r];
-          xy += x[r] * y[r];
-        }
-        for (unsigned d = 16; d > 0; d /= 2) {
-          xx += __shfl_xor_sync(0xffffffffu, xx, d);
-          yy += __shfl_xor_sync(0xffffffffu, yy, d);
-          xy += __shfl_xor_sync(0xffffffffu, xy, d);
-        }
-        if (xy == 0 || ::fabs(xy) <= enough * ::sqrt(xx) * ::sqrt(yy)) continue;
-        turned += 1;
-        T c = 1;
-        T s = 0;
-        rotation_of(xx, yy, xy, &c, &s);
-        rotate(x, y, rows, 1, c, s);
-        rotate(v + int64_t{i} * k, v + int64_t{j} * k, k, 1, c, s);
-      }
-      __syncthreads();
-    }
-    done = block_sum(shared, turned) == 0;
-  }
-  for (int j = warp; j < k; j += warps) {
-    T squares = 0;
-    for (int64_t r = threadIdx.x % 32; r < rows; r += 32)
-      squares += w[r + j * rows] * w[r + j * rows];
-    for (unsigned d = 16; d > 0; d /= 2) squares += __shfl_xor_sync(0xffffffffu, squares, d);
-    if (threadIdx.x % 32 == 0) lengths[j] = ::sqrt(squares);
-  }
-  __syncthreads();
+  const bool done = orthogonalize(w, rows, k, v, shared);
+  column_lengths(w, rows, k, lengths);
   T* s = matrix_at<T>(p.values, k);
   T largest = 0;
   for (int j = 0; j < k; ++j) largest = lengths[j] > largest ? lengths[j] : largest;
@@ -298,7 +315,8 @@ __global__ void __launch_bounds__(kLinalgThreads) svd_kernel(const SpectralArgs 
   T* basis = lengths + k;
   T* u = p.vectors ? matrix_at<T>(p.u, m * u_columns) : nullptr;
   T* vt = p.vectors ? matrix_at<T>(p.vt, v_rows * n) : nullptr;
-  for (int j = warp; j < k; j += warps) {
+  const int warps = static_cast<int>(blockDim.x / 32);
+  for (int j = static_cast<int>(threadIdx.x / 32); j < k; j += warps) {
     const int rank = rank_of(lengths, k, j, true);
     if (threadIdx.x % 32 == 0) s[rank] = lengths[j];
     if (!p.vectors) continue;
