@@ -3,8 +3,7 @@
  * and in strided layouts, and gradients. `missing.json` lists by row the dtypes without a kernel
  * there: such a call must say so, and one that works must not be listed.
  */
-import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { appendFileSync } from 'node:fs';
 
 import { type DType, dtypes, grad, manualSeed, Tensor, TensorError, zeros } from '../../lib';
 import { describeSample, opCases, runsIn, type OpCase } from '../ops/support/cases';
@@ -24,11 +23,8 @@ import {
 import type { Input, Sample } from '../ops/support/sample';
 import { suite } from './suite';
 
-const listPath = join(__dirname, 'missing.json');
-const listed = JSON.parse(readFileSync(listPath, 'utf8')) as Partial<Record<string, DType[]>>;
 /** A file that gets the name of each row before it runs: the emulator ends the process on a fault. */
 const trace = process.env['AMPGRAD_CUDA_TRACE'];
-const update = process.env['AMPGRAD_CUDA_UPDATE'] === '1';
 
 /** Sums in another order: amp-cuda.md bounds the difference by the length; samples are short. */
 const looser: Partial<Record<DType, Tolerance>> = {
@@ -174,35 +170,12 @@ function check(c: OpCase, dtype: DType): void {
   if (dtype === 'float32' || dtype === 'bfloat16') checkGradients(c, dtype);
 }
 
-const found: Record<string, DType[]> = {};
-
-/** Checks a row in a dtype; one without a kernel must be listed and say so. */
-function checkOrMissing(c: OpCase, dtype: DType): void {
-  const isListed = listed[c.name]?.includes(dtype) === true;
-  if (trace !== undefined) appendFileSync(trace, `${c.name} ${dtype}\n`);
-  try {
-    check(c, dtype);
-  } catch (error) {
-    if (!(error instanceof TensorError) || error.code !== 'ERR_NOT_IMPLEMENTED') throw error;
-    if (!isListed && !update) throw error;
-    (found[c.name] ??= []).push(dtype);
-    return;
-  }
-  if (isListed && !update) {
-    throw new Error(`'${c.name}' works in ${dtype}: take it off test/cuda/missing.json`);
-  }
-}
-
 suite('device cuda, op table', () => {
   test.each(opCases().map((c) => [c.name, c] as const))('%s', (_, c) => {
     for (const dtype of dtypes) {
-      if (c.schema.dtypes.includes(dtype)) checkOrMissing(c, dtype);
+      if (!c.schema.dtypes.includes(dtype)) continue;
+      if (trace !== undefined) appendFileSync(trace, `${c.name} ${dtype}\n`);
+      check(c, dtype);
     }
-  });
-
-  afterAll(() => {
-    if (update) writeFileSync(listPath, `${JSON.stringify(found, null, 2)}\n`);
-    const rows = Object.entries(found).map(([name, types]) => `${name} (${types.join(', ')})`);
-    if (rows.length > 0) console.warn(`no kernel on 'cuda': ${rows.join('; ')}`);
   });
 });

@@ -8,6 +8,7 @@ void register_families(const CudaHost& host) {
   register_fill(host);
   register_reduce(host);
   register_gemm(host);
+  register_gemm_integer(host);
   register_optim(host);
   register_softmax(host);
   register_softmax_backward(host);

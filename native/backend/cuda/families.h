@@ -13,6 +13,7 @@ void register_copy(const CudaHost& host);
 void register_fill(const CudaHost& host);
 void register_reduce(const CudaHost& host);
 void register_gemm(const CudaHost& host);
+void register_gemm_integer(const CudaHost& host);
 void register_optim(const CudaHost& host);
 void register_softmax(const CudaHost& host);
 void register_softmax_backward(const CudaHost& host);

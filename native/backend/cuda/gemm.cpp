@@ -203,15 +203,6 @@ void run(const Call& c) {
       "cublasLtMatmul");
 }
 
-// The step between batches when it is the same for all; false when it is not.
-bool even_steps(const int64_t* offsets, int64_t batch, int64_t* step) {
-  *step = batch > 1 ? offsets[1] - offsets[0] : 0;
-  for (int64_t i = 1; i < batch; ++i) {
-    if (offsets[i] - offsets[i - 1] != *step) return false;
-  }
-  return *step >= 0;
-}
-
 // rows x cols, row-major strides -> the operand of the transposed product. False when no leading
 // dimension describes it.
 bool describe(int64_t rows, int64_t cols, int64_t row, int64_t col, Operand* o) {
@@ -296,45 +287,38 @@ void run_empty(const GemmParams& p) {
 
 void gemm(const GemmParams& p, const void*) {
   if (p.m == 0 || p.n == 0 || p.batch == 0) return;
-  AG_CHECK(std::max({p.m, p.n, p.k, p.batch}) <= INT32_MAX, Shape,
-           "matmul: a dimension is beyond 2^31 - 1, which cuBLAS cannot take");
+  check_product_sizes(p);
   if (p.k == 0) return run_empty(p);
   Call call{p.dtype, p.m, p.n, p.k, 1, {}, {}, nullptr, p.c_row, 0, p.alpha, p.beta, p.bias};
-  Operand left;
-  Operand right;
-  const bool plain =
-      describe(p.m, p.k, p.a_row, p.a_col, &right) && describe(p.k, p.n, p.b_row, p.b_col, &left);
-  const bool many = p.batch > 1;
-  int64_t a_step = 0, b_step = 0, c_step = 0;
-  const bool even = many && even_steps(p.a_offsets, p.batch, &a_step) &&
-                    even_steps(p.b_offsets, p.batch, &b_step) &&
-                    even_steps(p.c_offsets, p.batch, &c_step);
-  if (plain && even) {
-    call.batch = p.batch;
-    call.left = left;
-    call.right = right;
-    call.left.data = at(p.b, p.b_offsets[0], p.dtype);
-    call.right.data = at(p.a, p.a_offsets[0], p.dtype);
-    call.left.batch_stride = b_step;
-    call.right.batch_stride = a_step;
-    call.c = const_cast<char*>(at(p.c, p.c_offsets[0], p.dtype));
-    call.c_step = c_step;
-    return run(call);
-  }
-  for (int64_t i = 0; i < p.batch; ++i) {
-    const Offsets offsets =
-        many ? Offsets{p.a_offsets[i], p.b_offsets[i], p.c_offsets[i]} : Offsets{};
-    run_one(p, call, offsets);
-  }
+  const bool plain = describe(p.m, p.k, p.a_row, p.a_col, &call.right) &&
+                     describe(p.k, p.n, p.b_row, p.b_col, &call.left);
+  for_even_runs(p, [&](const BatchRun& r) {
+    for (int64_t i = 0; !plain && i < r.count; ++i) {
+      run_one(p, call, {r.a + i * r.a_step, r.b + i * r.b_step, r.c + i * r.c_step});
+    }
+    if (!plain) return;
+    call.batch = r.count;
+    call.left.data = at(p.b, r.b, p.dtype);
+    call.right.data = at(p.a, r.a, p.dtype);
+    call.left.batch_stride = r.b_step;
+    call.right.batch_stride = r.a_step;
+    call.c = const_cast<char*>(at(p.c, r.c, p.dtype));
+    call.c_step = r.c_step;
+    run(call);
+  });
 }
 
 }  // namespace
 
+void check_product_sizes(const GemmParams& p) {
+  AG_CHECK(std::max({p.m, p.n, p.k, p.batch}) <= INT32_MAX, Shape,
+           "matmul: a dimension is beyond 2^31 - 1, which products on CUDA cannot take");
+}
+
 void multiply(const GemmParams& params) { gemm(params, nullptr); }
 
 void register_gemm(const CudaHost& host) {
-  for (OpId op : {OpId::mm, OpId::bmm, OpId::linear, OpId::mv, OpId::dot, OpId::addmm, OpId::addmv,
-                  OpId::addr, OpId::baddbmm}) {
+  for (OpId op : kProductOps) {
     for (DType dtype : {DType::Float16, DType::BFloat16, DType::Float32, DType::Float64}) {
       set_kernel<GemmParams>(host, op, dtype, gemm);
     }
