@@ -53,6 +53,16 @@ suite('device cuda', () => {
     expect(target.t().cpu().toArray()).toEqual(x.select(2, 0).toArray());
   });
 
+  test('numbers that no integer holds become the same ones as on the CPU', () => {
+    const x = tensor([Infinity, -Infinity, NaN, 3e9, -3e9, 1e19, -1e19, 300.7, -1.5]);
+    for (const from of ['float16', 'bfloat16', 'float32', 'float64'] as const) {
+      for (const to of ['uint8', 'int8', 'int16', 'int32', 'int64'] as const) {
+        const there = x.to(from).cuda().to(to).cpu();
+        expect(there.toArray()).toEqual(x.to(from).to(to).toArray());
+      }
+    }
+  });
+
   test('operands of different devices are refused', () => {
     expect(() =>
       tensor([1, 2])

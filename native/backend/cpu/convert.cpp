@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <limits>
 #include <type_traits>
 
 #ifndef HWY_DISABLED_TARGETS
@@ -16,6 +15,7 @@
 #include "hwy/foreach_target.h"
 
 #include "backend/cpu/bfloat-inl.h"
+#include "core/integer_cast.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -25,20 +25,6 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 template <class T>
 inline constexpr bool kIsHalf = std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>;
-
-// A plain cast of a value out of range would be undefined behaviour. As x86 does, NaN and such
-// values become the lowest int32 (int64 for an int64 target), of which narrower integers keep the
-// low bits.
-template <class T, class S>
-HWY_INLINE T float_to_integer(S v) {
-  using Wide = std::conditional_t<sizeof(T) == 8, int64_t, int32_t>;
-  constexpr S kLow = static_cast<S>(std::numeric_limits<Wide>::min());
-  // The first values that do not fit; below kLow a fraction may still be cut off.
-  constexpr S kBeyond = -kLow;
-  constexpr S kBelow = sizeof(S) > sizeof(Wide) ? kLow - S{1} : kLow;
-  const bool fits = v < kBeyond && (sizeof(S) > sizeof(Wide) ? v > kBelow : v >= kLow);
-  return static_cast<T>(static_cast<Wide>(fits ? v : kLow));
-}
 
 template <class S, class T>
 HWY_INLINE T cast_one(S v) {

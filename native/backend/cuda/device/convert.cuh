@@ -1,11 +1,11 @@
-// Conversions between all dtypes in kernels, the same as those of the CPU: one rounding, floats
-// saturate to integers, NaN becomes 0, narrower integers keep the low bits.
+// Conversions between all dtypes in kernels, the same as those of the CPU: one rounding, and
+// core/integer_cast.h for what no integer holds.
 #pragma once
 
-#include <limits>
 #include <type_traits>
 
 #include "core/dtype.h"
+#include "core/integer_cast.h"
 
 namespace ampgrad::cuda {
 
@@ -45,16 +45,6 @@ AG_HD AG_INLINE BFloat16 narrow_bfloat16(float x) {
 #else
   return to_bfloat16(x);
 #endif
-}
-
-template <class T, class S>
-AG_HD AG_INLINE T float_to_integer(S v) {
-  using Wide = std::conditional_t<sizeof(T) == 8, int64_t, int32_t>;
-  constexpr S kLow = static_cast<S>(std::numeric_limits<Wide>::min());
-  constexpr S kEnd = -kLow;  // 2^31 or 2^63, exact
-  if (!(v == v)) return T{0};
-  if (v >= kEnd) return static_cast<T>(std::numeric_limits<Wide>::max());
-  return static_cast<T>(static_cast<Wide>(v > kLow ? v : kLow));
 }
 
 template <class T, class S>
