@@ -102,16 +102,28 @@ AG_HD AG_INLINE void store_result(const ReduceArgs& a, int64_t output, const typ
   if (a.indices != nullptr) a.indices[output] = P::index(acc);
 }
 
+// Folds every step-th element of [begin, end) into *acc, by four accumulators: their loads do not
+// wait for each other, and a sum loses no more digits than one of a quarter of the length.
 template <class P>
 AG_HD AG_INLINE void fold(const ReduceArgs& a, int64_t base, int64_t begin, int64_t end,
                           int64_t step, typename P::Acc* acc) {
   using T = typename P::Input;
   const int64_t stride = a.reduced.ndim == 1 ? a.reduced.strides[0][0] : 0;
-  for (int64_t i = begin; i < end; i += step) {
-    int64_t at[1] = {i * stride};
-    if (a.reduced.ndim > 1) locate(a.reduced, i, at);
-    P::add(acc, load_input<T>(a, base + at[0]), i);
+  typename P::Acc parts[4] = {*acc, P::identity(), P::identity(), P::identity()};
+  for (int64_t first = begin; first < end; first += 4 * step) {
+    AG_UNROLL
+    for (int j = 0; j < 4; ++j) {
+      const int64_t i = first + j * step;
+      if (i >= end) continue;
+      int64_t at[1] = {i * stride};
+      if (a.reduced.ndim > 1) locate(a.reduced, i, at);
+      P::add(&parts[j], load_input<T>(a, base + at[0]), i);
+    }
   }
+  P::merge(&parts[0], parts[1]);
+  P::merge(&parts[2], parts[3]);
+  P::merge(&parts[0], parts[2]);
+  *acc = parts[0];
 }
 
 template <class P>
