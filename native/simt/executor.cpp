@@ -6,6 +6,8 @@
 #include <numeric>
 #include <utility>
 
+#include "simt/memory.h"
+
 uint3 threadIdx;
 uint3 blockIdx;
 dim3 blockDim;
@@ -172,7 +174,8 @@ void Executor::run_block() {
   }
   if (failure_.empty() && num_exited_ != count()) failure_ = report(nullptr, blocked_report());
   if (failure_.empty()) {
-    const std::string damage = shared_.end_block();
+    std::string damage = shared_.end_block();
+    if (damage.empty()) damage = device_memory().check_ends(false);
     if (!damage.empty()) failure_ = report(nullptr, damage);
   }
   if (failure_.empty()) return;

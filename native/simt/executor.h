@@ -122,7 +122,6 @@ class Executor {
   void make_ready(Lane& lane);
   Lane* pick();
   Lane* scheduler_next();
-  void check_end();
   void wait();
   static void enter(Lane* next);
   void leave();

@@ -9,6 +9,7 @@
 
 #include "simt/config.h"
 #include "simt/control.h"
+#include "simt/marks.h"
 
 namespace simt {
 
@@ -16,7 +17,6 @@ namespace {
 
 constexpr size_t kRegion = size_t{1} << 36;  // addresses, not memory
 constexpr size_t kAlign = 256;
-constexpr unsigned char kMark = 0xa5;
 
 size_t page_size() { return static_cast<size_t>(sysconf(_SC_PAGESIZE)); }
 size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
@@ -144,14 +144,15 @@ void DeviceMemory::narrow_to(int device, const std::vector<int>& peers) {
 
 void DeviceMemory::widen() { running_ = -1; }
 
-std::string DeviceMemory::check_ends() const {
+std::string DeviceMemory::check_ends(bool far) const {
   for (const Allocation* a : opened_) {  // nothing else can have been written
     if (!a->live) continue;
-    for (const char* p = a->data + a->bytes; p != a->pages + a->page_bytes; ++p) {
-      if (static_cast<unsigned char>(*p) == kMark) continue;
-      return "out of bounds: byte " + std::to_string(p - a->data) + " of a device allocation of " +
-             std::to_string(a->bytes) + " bytes was written";
-    }
+    const auto room = static_cast<size_t>(a->data - a->pages);
+    const char* damaged = find_damage(a->data - (far ? room : std::min(room, kAlign)), a->data);
+    if (damaged == nullptr) damaged = find_damage(a->data + a->bytes, a->pages + a->page_bytes);
+    if (damaged == nullptr) continue;
+    return "out of bounds: byte " + std::to_string(damaged - a->data) +
+           " of a device allocation of " + std::to_string(a->bytes) + " bytes was written";
   }
   return {};
 }

@@ -38,8 +38,9 @@ class DeviceMemory {
   // While a kernel of `device` runs, only the memory of it and of its peers can be reached.
   void narrow_to(int device, const std::vector<int>& peers);
   void widen();
-  // Empty, or which allocation was written behind its end.
-  std::string check_ends() const;
+  // Empty, or which allocation was written behind its end or in the 256 bytes before its start;
+  // `far`: anywhere on the page that it starts on.
+  std::string check_ends(bool far) const;
   // Empty, or what `address` means; for an address that is no device memory, empty.
   std::string describe(const void* address) const;
 

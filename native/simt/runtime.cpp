@@ -156,7 +156,7 @@ cudaError_t launch(const cudaLaunchConfig_t& c, const void* kernel, size_t param
     std::string failure = executor().run(info);
     device_memory().widen();
     if (!failure.empty()) return failure;
-    failure = device_memory().check_ends();
+    failure = device_memory().check_ends(true);
     return failure.empty() ? failure : "kernel " + info.kernel + ": " + failure;
   });
   return note(sticky_error());

@@ -7,6 +7,7 @@
 #include <new>
 
 #include "simt/executor.h"
+#include "simt/marks.h"
 
 namespace simt {
 
@@ -14,18 +15,10 @@ namespace {
 
 constexpr size_t kAlign = 16;
 constexpr size_t kFront = 256;  // checked bytes before an array
-constexpr unsigned char kMark = 0xa5;
 
 size_t page_size() { return static_cast<size_t>(sysconf(_SC_PAGESIZE)); }
 
 size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
-
-bool marked(const char* from, const char* to) {
-  for (; from != to; ++from) {
-    if (static_cast<unsigned char>(*from) != kMark) return false;
-  }
-  return true;
-}
 
 int num_sites = 1;  // 0 is the dynamic array
 
@@ -73,10 +66,10 @@ std::string SharedMemory::end_block() {
   for (const Slot& slot : slots_) {
     if (!slot.live) continue;
     const char* end = slot.mapping + slot.mapping_bytes - page_size();
-    if (!marked(slot.data - kFront, slot.data)) {
+    if (find_damage(slot.data - kFront, slot.data) != nullptr) {
       return "out of bounds: something before the start of " + slot.name + " was written";
     }
-    if (!marked(slot.data + slot.bytes, end)) {
+    if (find_damage(slot.data + slot.bytes, end) != nullptr) {
       return "out of bounds: something behind the end of " + slot.name + " (" +
              std::to_string(slot.bytes) + " bytes) was written";
     }

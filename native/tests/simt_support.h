@@ -13,6 +13,9 @@
 namespace simt_test {
 
 inline constexpr int kSeeds = 20;  // every planted bug is caught under each of 0 .. 19
+inline constexpr simt::Order kOrders[] = {simt::Order::Random,     simt::Order::Ascending,
+                                          simt::Order::Descending, simt::Order::WarpReversed,
+                                          simt::Order::WarpAhead,  simt::Order::Drawn};
 
 inline void start(uint64_t seed, simt::Order order = simt::Order::Drawn) {
   simt::config() = simt::Config();
@@ -20,6 +23,49 @@ inline void start(uint64_t seed, simt::Order order = simt::Order::Drawn) {
   simt::config().order = order;
   simt::config().print_reports = false;
   simt::reset();
+}
+
+// Runs `fn` after a fresh start with each of the seeds in each of the orders.
+template <class F>
+void for_each_schedule(const F& fn) {
+  for (int seed = 0; seed < kSeeds; ++seed) {
+    for (const simt::Order order : kOrders) {
+      start(static_cast<uint64_t>(seed), order);
+      CAPTURE(seed);
+      CAPTURE(simt::order_name(order));
+      fn();
+    }
+  }
+}
+
+inline constexpr int kTries = 12;  // schedules of streams drawn under one seed
+
+// A program that orders its work is right under every seed and schedule. Without the order it is
+// caught under every seed: always by the laziest schedule, and by drawn ones within kTries.
+template <class F>
+void expect_caught(const F& works) {
+  for (int seed = 0; seed < kSeeds; ++seed) {
+    CAPTURE(seed);
+    const auto right = [&](int variant, simt::StreamMode streams, bool ordered) {
+      start(static_cast<uint64_t>(seed * kTries + variant));
+      simt::config().streams = streams;
+      return works(ordered);
+    };
+    CHECK(right(0, simt::StreamMode::Eager, true));
+    CHECK(right(0, simt::StreamMode::Lazy, true));
+    CHECK(!right(0, simt::StreamMode::Lazy, false));
+    int lucky = 0;
+    for (int i = 0; i < kTries; ++i) {
+      CHECK(right(i, simt::StreamMode::Random, true));
+      lucky += right(i, simt::StreamMode::Random, false) ? 1 : 0;
+    }
+    CHECK(lucky < kTries);
+  }
+}
+
+// The end of a report: how to have the same run again.
+inline std::string seed_note() {
+  return "[seed " + std::to_string(simt::config().seed) + ", order ";
 }
 
 template <class... Params, class... Args>
