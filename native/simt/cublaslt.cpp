@@ -80,13 +80,23 @@ bool valid_shapes(const cublasLtMatmulDescOpaque& d, const Layout& a, const Layo
   return m == c.rows && n == c.cols && k == k2 && m > 0 && n > 0 && k > 0;
 }
 
+// Batches of a result must not write the same elements: one behind the other, or side by side in
+// the columns of one large matrix.
+bool batches_apart(const Layout& d) {
+  if (d.batches == 1) return true;
+  const auto ld = static_cast<uint64_t>(d.ld), stride = static_cast<uint64_t>(d.batch_stride);
+  if (d.batch_stride < static_cast<int64_t>(d.rows)) return false;
+  const uint64_t last = stride * static_cast<uint64_t>(d.batches - 1);
+  return stride >= (d.cols - 1) * ld + d.rows || ld >= last + d.rows;
+}
+
 bool valid(const cublasLtMatmulDescOpaque* d, const Layout* a, const Layout* b, const Layout* c,
            const Layout* out) {
   if (d == nullptr || a == nullptr || b == nullptr || c == nullptr || out == nullptr) return false;
   const bool same = c->type == out->type && c->rows == out->rows && c->cols == out->cols &&
                     c->batches == out->batches;
   return same && out->ld >= static_cast<int64_t>(out->rows) && valid_types(*d, *a, *b, *c) &&
-         valid_shapes(*d, *a, *b, *c);
+         valid_shapes(*d, *a, *b, *c) && batches_apart(*out);
 }
 
 size_t workspace_of(const Layout& a, const Layout& d) {
