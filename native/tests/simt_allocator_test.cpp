@@ -5,8 +5,11 @@
 #include "simt_support.h"
 
 using ampgrad::cuda::CachingAllocator;
-using simt_test::kSeeds;
+using simt_test::contains;
+using simt_test::expect_caught;
+using simt_test::for_each_schedule;
 using simt_test::launch;
+using simt_test::seed_note;
 using simt_test::start;
 
 namespace {
@@ -120,28 +123,35 @@ TEST_CASE("allocator: the n-th allocation of the device fails and is tried again
 }
 
 TEST_CASE("allocator: a block that another stream uses waits for it") {
-  constexpr int kTries = 12;
-  for (int seed = 0; seed < kSeeds; ++seed) {
-    int right = 0;
-    for (int i = 0; i < kTries; ++i) {
-      start(static_cast<uint64_t>(seed * kTries + i));
-      CHECK(free_while_in_use(true));
-      start(static_cast<uint64_t>(seed * kTries + i));
-      right += free_while_in_use(false) ? 1 : 0;
-    }
-    CHECK(right < kTries);  // the planted bug: recordStream forgotten
-  }
+  expect_caught(free_while_in_use);
 }
 
 TEST_CASE("allocator: poison shows who uses a freed block") {
-  start(0);
-  CachingAllocator a(0);
-  a.set_poison(true);
-  const cudaStream_t s = new_stream();
-  auto* x = static_cast<int*>(a.allocate_on(512, s));
-  launch("write_value", write_value, 1, kThreads, 0, s, x, 1);
-  a.release(x, 512);
-  int value = 0;
-  cudaMemcpyAsync(&value, x, sizeof(int), cudaMemcpyDeviceToHost, s);
-  CHECK(value == -1);
+  expect_caught([](bool keeps) {
+    CachingAllocator a(0);
+    a.set_poison(true);
+    const cudaStream_t s = new_stream();
+    auto* x = static_cast<int*>(a.allocate_on(512, s));
+    launch("write_value", write_value, 1, kThreads, 0, s, x, 1);
+    if (!keeps) a.release(x, 512);
+    int value = 0;
+    cudaMemcpyAsync(&value, x, sizeof(int), cudaMemcpyDeviceToHost, s);
+    CHECK(value == (keeps ? 1 : -1));
+    return value == 1;
+  });
+}
+
+TEST_CASE("allocator: without a cache the use of a freed block is an illegal access") {
+  for_each_schedule([] {
+    CachingAllocator a(0);
+    a.set_caching(false);
+    const cudaStream_t s = new_stream();
+    auto* x = static_cast<int*>(a.allocate_on(512, s));
+    a.release(x, 512);
+    launch("write_value", write_value, 1, kThreads, 0, s, x, 1);
+    CHECK(cudaStreamSynchronize(s) == cudaErrorIllegalAddress);
+    CHECK(contains(simt::last_report(), "use after free"));
+    CHECK(contains(simt::last_report(), "kernel write_value, block (0, 0, 0), thread ("));
+    CHECK(contains(simt::last_report(), seed_note().c_str()));
+  });
 }

@@ -1,11 +1,13 @@
 // Streams, events, copies and limits of the emulated runtime: programs that order their work give
 // the right result under every seed; those that do not are caught, and wrong calls are refused.
 #include <algorithm>
+#include <set>
 
 #include "simt_support.h"
 
 using simt_test::Buffer;
 using simt_test::contains;
+using simt_test::expect_caught;
 using simt_test::kSeeds;
 using simt_test::launch;
 using simt_test::start;
@@ -13,11 +15,15 @@ using simt_test::start;
 namespace {
 
 constexpr int kCount = 64;
-constexpr int kTries = 12;  // schedules drawn under one seed
 
 void write_value(int* out, int value) { out[threadIdx.x] = value; }
 void add_into(int* out, const int* in) { out[threadIdx.x] = in[threadIdx.x] + 1; }
 void use_dynamic(int* out) { out[threadIdx.x] = 1; }
+void take_turn(int* turns, int* next, int who) { turns[atomicAdd(next, 1)] = who; }
+struct Large {
+  char bytes[4097];
+};
+void take_large(int* out, Large) { out[threadIdx.x] = 1; }
 
 struct Streams {
   cudaStream_t a = nullptr;
@@ -62,40 +68,90 @@ bool reuse_pinned(bool wait) {
   return got == std::vector<int>(kCount, 1);
 }
 
-template <class F>
-void expect_caught(F works) {
-  for (int seed = 0; seed < kSeeds; ++seed) {
-    int right = 0;
-    for (int i = 0; i < kTries; ++i) {
-      // Each try draws schedules of its own.
-      start(static_cast<uint64_t>(seed * kTries + i));
-      CHECK(works(true));
-      start(static_cast<uint64_t>(seed * kTries + i));
-      right += works(false) ? 1 : 0;
-    }
-    CHECK(right < kTries);
-  }
+// A value is brought to another device, whose kernel uses it.
+bool hand_to_peer(bool wait) {
+  simt::config().devices = 2;
+  cudaStream_t from = nullptr;
+  cudaStream_t to = nullptr;
+  cudaEvent_t event = nullptr;
+  cudaStreamCreateWithFlags(&from, cudaStreamNonBlocking);
+  cudaEventCreateWithFlags(&event, cudaEventDisableTiming);
+  Buffer<int> first(kCount);
+  cudaSetDevice(1);
+  cudaStreamCreateWithFlags(&to, cudaStreamNonBlocking);
+  Buffer<int> second(kCount);
+  Buffer<int> result(kCount);
+  cudaSetDevice(0);
+  launch("write_value", write_value, 1, kCount, 0, from, first.data(), 41);
+  cudaMemcpyPeerAsync(second.data(), 1, first.data(), 0, kCount * sizeof(int), from);
+  cudaEventRecord(event, from);
+  cudaSetDevice(1);
+  if (wait) cudaStreamWaitEvent(to, event);
+  launch("add_into", add_into, 1, kCount, 0, to, result.data(), second.data());
+  std::vector<int> got(kCount);
+  cudaMemcpyAsync(got.data(), result.data(), kCount * sizeof(int), cudaMemcpyDeviceToHost, to);
+  cudaStreamSynchronize(to);
+  return got == std::vector<int>(kCount, 42);
+}
+
+// The host reads what a queued copy brings to pinned memory.
+bool read_pinned(bool wait) {
+  const Streams s;
+  Buffer<int> source(std::vector<int>(kCount, 7));
+  void* memory = nullptr;
+  REQUIRE(cudaHostAlloc(&memory, kCount * sizeof(int), cudaHostAllocDefault) == cudaSuccess);
+  const int* pinned = static_cast<int*>(memory);
+  cudaMemcpyAsync(memory, source.data(), kCount * sizeof(int), cudaMemcpyDeviceToHost, s.a);
+  if (wait) cudaStreamSynchronize(s.a);
+  const bool right = std::all_of(pinned, pinned + kCount, [](int v) { return v == 7; });
+  cudaFreeHost(memory);
+  return right;
 }
 
 }  // namespace
 
 TEST_CASE("simt: a missing wait between streams is caught") { expect_caught(hand_over); }
+TEST_CASE("simt: a missing wait between devices is caught") { expect_caught(hand_to_peer); }
+TEST_CASE("simt: a pinned buffer written too early is caught") { expect_caught(reuse_pinned); }
+TEST_CASE("simt: a pinned buffer read too early is caught") { expect_caught(read_pinned); }
 
-TEST_CASE("simt: a pinned buffer used too early is caught") {
-  expect_caught(reuse_pinned);
+TEST_CASE("simt: what runs when is the seed's choice, and the same again for the same seed") {
+  std::set<std::vector<int>> drawn;
+  for (int seed = 0; seed < kSeeds; ++seed) {
+    std::vector<int> runs[2];
+    for (std::vector<int>& run : runs) {
+      start(static_cast<uint64_t>(seed));
+      Streams s[8];
+      Buffer<int> next(std::vector<int>{0});
+      Buffer<int> turns(8);
+      for (int i = 0; i < 8; ++i) {
+        launch("take_turn", take_turn, 1, 1, 0, s[i].a, turns.data(), next.data(), i);
+      }
+      CHECK(cudaDeviceSynchronize() == cudaSuccess);
+      run = turns.host();
+    }
+    CHECK(runs[0] == runs[1]);
+    drawn.insert(runs[0]);
+  }
+  CHECK(drawn.size() > kSeeds / 2);
+}
+
+TEST_CASE("simt: a query may be answered late, but is answered") {
+  int late = 0;
   for (int seed = 0; seed < kSeeds; ++seed) {
     start(static_cast<uint64_t>(seed));
-    simt::config().streams = simt::StreamMode::Lazy;
     const Streams s;
-    Buffer<int> source(std::vector<int>(kCount, 7));
-    void* memory = nullptr;
-    REQUIRE(cudaHostAlloc(&memory, kCount * sizeof(int), cudaHostAllocDefault) == cudaSuccess);
-    const int* pinned = static_cast<int*>(memory);
-    cudaMemcpyAsync(memory, source.data(), kCount * sizeof(int), cudaMemcpyDeviceToHost, s.a);
-    CHECK(pinned[0] == -1);  // poison
-    CHECK(cudaStreamSynchronize(s.a) == cudaSuccess);
-    CHECK(pinned[0] == 7);
+    Buffer<int> value(kCount);
+    launch("write_value", write_value, 1, kCount, 0, s.a, value.data(), 1);
+    cudaEventRecord(s.event, s.a);
+    int tries = 0;
+    while (cudaEventQuery(s.event) == cudaErrorNotReady) ++tries;
+    CHECK(tries <= 3);
+    late += tries > 0 ? 1 : 0;
+    CHECK(cudaGetLastError() == cudaSuccess);  // "not ready" is no error
   }
+  CHECK(late > 0);
+  CHECK(late < kSeeds);
 }
 
 TEST_CASE("simt: the default stream waits for blocking streams and they for it") {
@@ -121,6 +177,27 @@ TEST_CASE("simt: the host cannot touch device memory") {
           "");
     CHECK(simt::catch_host_fault([] {}).empty());
     CHECK(value.host() == std::vector<int>(kCount, 5));
+  }
+}
+
+TEST_CASE("simt: host functions of a stream are host code too") {
+  for (int seed = 0; seed < kSeeds; ++seed) {
+    start(static_cast<uint64_t>(seed));
+    const Streams s;
+    Buffer<int> value(kCount);
+    launch("write_value", write_value, 1, kCount, 0, s.a, value.data(), 1);
+    struct Context {
+      int* device;
+      std::string caught;
+    } context{value.data(), {}};
+    const auto host_function = [](void* given) {
+      auto* c = static_cast<Context*>(given);
+      c->caught = simt::catch_host_fault([c] { *static_cast<volatile int*>(c->device) = 2; });
+    };
+    cudaLaunchHostFunc(s.a, host_function, &context);
+    CHECK(cudaStreamSynchronize(s.a) == cudaSuccess);
+    CHECK(!context.caught.empty());
+    CHECK(value.host() == std::vector<int>(kCount, 1));
   }
 }
 
@@ -162,11 +239,17 @@ TEST_CASE("simt: launch limits of the architecture") {
   CHECK(launch("k", use_dynamic, 1, dim3(1, 1, 65), 0, nullptr, out.data()) ==
         cudaErrorInvalidConfiguration);
   CHECK(launch("k", use_dynamic, 1, 32, 49153, nullptr, out.data()) == cudaErrorInvalidValue);
+  CHECK(launch("k", take_large, 1, 32, 0, nullptr, out.data(), Large{}) == cudaErrorInvalidValue);
+  CHECK(launch("k", use_dynamic, 1, 32, 0, reinterpret_cast<cudaStream_t>(0x1230), out.data()) ==
+        cudaErrorInvalidResourceHandle);
   const struct {
     int arch;
     int optin;
-  } limits[] = {{75, 65536},  {80, 166912},  {86, 101376},
-                {90, 232448}, {100, 232448}, {120, 101376}};
+    int multiprocessors;
+    int resident;  // blocks of 256 threads on one of them
+  } limits[] = {{75, 65536, 40, 4},   {80, 166912, 108, 8}, {86, 101376, 82, 6},
+                {89, 101376, 128, 6}, {90, 232448, 132, 8}, {100, 232448, 148, 8},
+                {120, 101376, 170, 6}};
   for (const auto& limit : limits) {
     start(0);
     simt::config().arch = limit.arch;
@@ -180,6 +263,11 @@ TEST_CASE("simt: launch limits of the architecture") {
     cudaDeviceProp properties;
     CHECK(cudaGetDeviceProperties(&properties, 0) == cudaSuccess);
     CHECK(properties.major * 10 + properties.minor == limit.arch);
+    CHECK(properties.multiProcessorCount == limit.multiprocessors);
+    int blocks = 0;
+    CHECK(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, use_dynamic, 256, 0) ==
+          cudaSuccess);
+    CHECK(blocks == limit.resident);
   }
 }
 
@@ -200,6 +288,13 @@ TEST_CASE("simt: injected faults") {
   CHECK(cudaGetDeviceCount(&count) == cudaErrorInsufficientDriver);
   CHECK(count == -7);
   CHECK(cudaMalloc(&p[0], 512) == cudaErrorInsufficientDriver);
+  start(0);
+  simt::config().devices = 0;
+  CHECK(cudaGetDeviceCount(&count) == cudaErrorNoDevice);
+  start(0);
+  simt::config().fail_allocation = 1;
+  CHECK(cudaHostAlloc(&p[0], 512, cudaHostAllocDefault) == cudaErrorMemoryAllocation);
+  CHECK(cudaHostAlloc(&p[0], 512, cudaHostAllocDefault) == cudaSuccess);
 }
 
 TEST_CASE("simt: devices and peers") {
