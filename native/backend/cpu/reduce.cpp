@@ -23,14 +23,15 @@ struct Sum {
   static constexpr bool kIndices = false;
 
   static Acc identity() { return 0; }
-  static void run(const T* p, int64_t n, int64_t, Acc* acc) {
+  static void runs(const T* p, int64_t stride, int64_t runs, int64_t n, int64_t, Acc* accs) {
     if (n > kShortRun) {
-      add(acc, sum_run(p, n));
+      sum_runs(p, stride, runs, n, accs);
       return;
     }
-    Acc total = 0;
-    for (int64_t i = 0; i < n; ++i) add(&total, static_cast<Acc>(p[i]));
-    add(acc, total);
+    for (int64_t r = 0; r < runs; ++r) {
+      accs[r] = 0;
+      for (int64_t i = 0; i < n; ++i) add(&accs[r], static_cast<Acc>(p[r * stride + i]));
+    }
   }
   static void rows(const T* p, int64_t stride, int64_t rows, int64_t cols, int64_t, Acc* accs) {
     sum_rows(p, stride, rows, cols, accs);
@@ -45,6 +46,23 @@ struct Sum {
   static void add(Acc* a, Acc b) { *a = math::wrapping_sum(*a, b); }
 };
 
+template <bool kMax, class T>
+void best_of_runs(const T* p, int64_t stride, int64_t runs, int64_t n, T* best) {
+  if (n > kShortRun) {
+    if (kMax) {
+      max_runs(p, stride, runs, n, best);
+    } else {
+      min_runs(p, stride, runs, n, best);
+    }
+    return;
+  }
+  for (int64_t r = 0; r < runs; ++r) {
+    const T* run = p + r * stride;
+    best[r] = run[0];
+    for (int64_t i = 1; i < n; ++i) best[r] = math::beats<kMax>(run[i], best[r]) ? run[i] : best[r];
+  }
+}
+
 template <class T, bool kMax>
 struct Extreme {
   using Input = T;
@@ -57,15 +75,10 @@ struct Extreme {
   static constexpr bool kIndices = false;
 
   static Acc identity() { return {T{0}, false}; }
-  static void run(const T* p, int64_t n, int64_t, Acc* acc) {
-    if (n <= 0) return;
-    T best = p[0];
-    if (n > kShortRun) {
-      best = kMax ? max_run(p, n) : min_run(p, n);
-    } else {
-      for (int64_t i = 1; i < n; ++i) best = math::beats<kMax>(p[i], best) ? p[i] : best;
-    }
-    merge(acc, {best, true});
+  static void runs(const T* p, int64_t stride, int64_t runs, int64_t n, int64_t, Acc* accs) {
+    T best[kResultBatch];
+    best_of_runs<kMax>(p, stride, runs, n, best);
+    for (int64_t r = 0; r < runs; ++r) accs[r] = {best[r], true};
   }
   static void rows(const T* p, int64_t stride, int64_t rows, int64_t cols, int64_t, Acc* accs) {
     T best[kDriverColumns];
@@ -97,15 +110,20 @@ struct ArgExtreme {
   static constexpr bool kIndices = true;
 
   static Acc identity() { return {T{0}, -1}; }
-  static void run(const T* p, int64_t n, int64_t first, Acc* acc) {
-    if (n <= kShortRun) {
-      for (int64_t i = 0; i < n; ++i) offer(acc, p[i], first + i);
-      return;
+  // The extremes of a few runs, then their places while the runs are in the first-level cache.
+  static void runs(const T* p, int64_t stride, int64_t runs, int64_t n, int64_t first, Acc* accs) {
+    constexpr int64_t kCached = 4096;
+    const int64_t few = std::clamp<int64_t>(kCached / std::max<int64_t>(n, 1), 1, kResultBatch);
+    T best[kResultBatch];
+    for (int64_t r = 0; r < runs; r += few) {
+      const int64_t count = std::min(few, runs - r);
+      best_of_runs<kMax>(p + r * stride, stride, count, n, best);
+      for (int64_t k = 0; k < count; ++k) {
+        const T* run = p + (r + k) * stride;
+        const int64_t at = find_run(run, n, best[k]);
+        accs[r + k] = {run[at], first + at};
+      }
     }
-    const T best = kMax ? max_run(p, n) : min_run(p, n);
-    if (acc->index >= 0 && !math::beats<kMax>(best, acc->value)) return;
-    const int64_t i = find_run(p, n, best);
-    *acc = {p[i], first + i};
   }
   static void rows(const T* p, int64_t stride, int64_t rows, int64_t cols, int64_t first,
                    Acc* accs) {
@@ -137,9 +155,9 @@ struct ArgExtreme {
   }
 };
 
-// all / any over bools; the run stops mattering once the answer is known.
+// all / any over bools.
 template <bool kAll>
-struct Logical {
+struct Logical : RunByRun<Logical<kAll>> {
   using Input = bool;
   using Acc = uint8_t;
   using Result = bool;
@@ -147,8 +165,8 @@ struct Logical {
   static constexpr bool kIndices = false;
 
   static Acc identity() { return kAll; }
-  static void run(const bool* p, int64_t n, int64_t, Acc* acc) {
-    if (static_cast<bool>(*acc) != kAll) return;
+  static bool settled(Acc acc) { return static_cast<bool>(acc) != kAll; }
+  static void run(const bool* p, int64_t n, Acc* acc) {
     if (std::memchr(p, kAll ? 0 : 1, static_cast<size_t>(n)) != nullptr) *acc = !kAll;
   }
   static void rows(const bool* p, int64_t stride, int64_t rows, int64_t cols, int64_t, Acc* accs) {

@@ -4,9 +4,9 @@
 // are combined in order, so the result does not depend on the number of threads.
 //
 // A policy names Input (what it folds), Acc (partial result) and Result, and provides
-//   identity(), run(p, n, first, acc), rows(p, stride, rows, cols, first, acc*),
-//   merge(acc, later), finish(acc, params) -> Result, kOrdered (positions matter), and, when
-//   kIndices, index(acc).
+//   identity(), runs(p, stride, runs, n, first, acc*), which writes, rows(p, stride, rows, cols,
+//   first, acc*), which adds to them, merge(acc, later), finish(acc, params) -> Result, kOrdered
+//   (positions matter), and, when kIndices, index(acc). settled(acc): no more elements are needed.
 #pragma once
 
 #include <algorithm>
@@ -40,7 +40,20 @@ inline constexpr int64_t kDriverBlock = 4096;     // elements a run
 inline constexpr int64_t kDriverChunk = 1 << 16;  // elements a thread's partial result covers
 inline constexpr int64_t kDriverColumns = 512;    // width of a strip
 inline constexpr int64_t kDriverRows = 16;        // rows converted at a time
-inline constexpr int64_t kResultBatch = 256;
+inline constexpr int64_t kResultBatch = 256;      // outputs or runs at a time
+inline constexpr int64_t kBlockBatch = 16;        // blocks of one output
+
+// The runs of a policy that has run(p, n, acc), which adds to one.
+template <class P>
+struct RunByRun {
+  template <class T, class Acc>
+  static void runs(const T* p, int64_t stride, int64_t runs, int64_t n, int64_t, Acc* accs) {
+    for (int64_t r = 0; r < runs; ++r) {
+      accs[r] = P::identity();
+      P::run(p + r * stride, n, &accs[r]);
+    }
+  }
+};
 
 template <class P>
 class ReduceDriver {
@@ -122,22 +135,30 @@ class ReduceDriver {
         gather(at(offset), element_size_, reduced_, i, n, raw);
         convert_(raw, block, static_cast<size_t>(n));
       }
-      P::run(block, n, i, acc);
+      fold(block, 1, n, i, acc);
       i += n;
     }
   }
 
+  // Up to kBlockBatch runs of n elements, one after the other.
+  static void fold(const Input* p, int64_t runs, int64_t n, int64_t first, Acc* acc) {
+    Acc parts[kBlockBatch];
+    P::runs(p, n, runs, n, first, parts);
+    for (int64_t r = 0; r < runs; ++r) P::merge(acc, parts[r]);
+  }
+
   void fold_direct(int64_t offset, int64_t begin, int64_t end, Acc* acc) const {
     const int64_t inner = reduced_.inner_size();
-    if (reduced_.sizes.size() <= 1 && end - begin <= kDriverBlock) {
-      P::run(reinterpret_cast<const Input*>(at(offset + begin)), end - begin, begin, acc);
-      return;
-    }
     for (int64_t i = begin; i < end;) {
+      if constexpr (requires { P::settled(*acc); }) {
+        if (P::settled(*acc)) return;
+      }
       const int64_t place = reduced_.sizes.empty() ? 0 : i % inner;
-      const int64_t n = std::min({kDriverBlock, end - i, inner - place});
-      P::run(reinterpret_cast<const Input*>(at(offset + reduced_.offset(i))), n, i, acc);
-      i += n;
+      const int64_t left = std::min(end - i, inner - place);
+      const int64_t n = std::min(kDriverBlock, left);
+      const int64_t runs = P::kOrdered ? 1 : std::min(kBlockBatch, left / n);
+      fold(reinterpret_cast<const Input*>(at(offset + reduced_.offset(i))), runs, n, i, acc);
+      i += runs * n;
     }
   }
 
@@ -152,15 +173,30 @@ class ReduceDriver {
     const int64_t grain = std::max<int64_t>(1, kDriverChunk / 2 / std::max<int64_t>(n, 1));
     parallel_for(p_.kept_numel, grain, [&](int64_t begin, int64_t end) {
       Acc accs[kResultBatch];
-      for (int64_t k = begin; k < end; k += kResultBatch) {
-        const int64_t count = std::min(kResultBatch, end - k);
-        for (int64_t j = 0; j < count; ++j) {
-          accs[j] = P::identity();
-          fold_run(kept_.offset(k + j), 0, n, &accs[j]);
-        }
+      for (int64_t k = begin; k < end;) {
+        const int64_t count = fold_outputs(k, std::min(kResultBatch, end - k), accs);
         finish(k, accs, count);
+        k += count;
       }
     });
+  }
+
+  // Outputs [k, k + count), or as many of them as could be folded together: runs that lie in memory
+  // as they are wanted, at equal distances.
+  int64_t fold_outputs(int64_t k, int64_t count, Acc* accs) const {
+    const int64_t n = p_.reduced_numel;
+    if (n > 0 && n <= kDriverBlock && convert_ == nullptr && reduced_.sizes.size() <= 1 &&
+        reduced_.inner_stride() == 1) {
+      count = std::min(count, kept_.inner_size() - k % kept_.inner_size());
+      P::runs(reinterpret_cast<const Input*>(at(kept_.offset(k))), kept_.inner_stride(), count, n,
+              0, accs);
+      return count;
+    }
+    for (int64_t j = 0; j < count; ++j) {
+      accs[j] = P::identity();
+      fold_run(kept_.offset(k + j), 0, n, &accs[j]);
+    }
+    return count;
   }
 
   void reduce_runs_in_chunks(int64_t chunks) {

@@ -79,17 +79,36 @@ HWY_INLINE SumOf<T> add_lanes(const T* lanes) {
   return add_registers<A>(v);
 }
 
-// Runs `step(acc, vector)` over whole groups of 64 elements and returns how many elements that
-// were.
-template <class T, class Step>
-HWY_INLINE int64_t fold_groups(const T* HWY_RESTRICT p, int64_t n, const Step& step,
-                               hn::Vec<Tag<T>> (&acc)[kRegsOf<T>]) {
+// How many runs are read at once: one stream of addresses does not use all that the memory gives.
+// As many as leave registers free.
+#if HWY_TARGET <= HWY_AVX3
+inline constexpr int64_t kVectorRegisters = 32;
+#else
+inline constexpr int64_t kVectorRegisters = 16;
+#endif
+template <class T>
+inline constexpr int64_t kRunsAtOnce = kRegsOf<T> * 2 > kVectorRegisters
+                                           ? 1
+                                           : kVectorRegisters / (2 * kRegsOf<T>);
+
+// The lanes of `kRuns` runs.
+template <class T, int64_t kRuns>
+using Lanes = hn::Vec<Tag<T>>[kRuns][kRegsOf<T>];
+
+// Runs `step(acc, vector)` over whole groups of 64 elements of runs `apart`, and returns how many
+// elements of each that were.
+template <class T, int64_t kRuns, class Step>
+HWY_INLINE int64_t fold_groups(const T* HWY_RESTRICT p, int64_t apart, int64_t n, const Step& step,
+                               Lanes<T, kRuns>& acc) {
   const Tag<T> d;
   int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes) {
 #pragma GCC unroll 64
-    for (int64_t r = 0; r < kRegsOf<T>; ++r) {
-      acc[r] = step(acc[r], hn::LoadU(d, p + i + r * kWidthOf<T>));
+    for (int64_t k = 0; k < kRuns; ++k) {
+#pragma GCC unroll 64
+      for (int64_t r = 0; r < kRegsOf<T>; ++r) {
+        acc[k][r] = step(acc[k][r], hn::LoadU(d, p + k * apart + i + r * kWidthOf<T>));
+      }
     }
   }
   return i;

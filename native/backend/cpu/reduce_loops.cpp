@@ -21,34 +21,51 @@
 HWY_BEFORE_NAMESPACE();
 namespace ampgrad::cpu::HWY_NAMESPACE {
 
-// `step` over groups and `one(lane, element)` over the rest, from 0; then the sum of the lanes.
-template <class T, class Step, class One>
-HWY_INLINE SumOf<T> sum_folds(const T* p, int64_t n, const Step& step, const One& one) {
-  hn::Vec<Tag<T>> acc[kRegsOf<T>];
-  clear_lanes<T>(acc);
-  const int64_t done = fold_groups(p, n, step, acc);
-  return sum_lanes<T>(acc, n - done,
-                      [&](T lane, int64_t j) HWY_ATTR { return one(lane, p[done + j]); });
+// kRuns runs `apart`: `step` over groups and `one(lane, element)` over the rest, from 0; then the
+// sums of their lanes, to every `spread`th of `out`.
+template <int64_t kRuns, class T, class Step, class One>
+HWY_INLINE void sum_folds(const T* p, int64_t apart, int64_t n, const Step& step, const One& one,
+                          SumOf<T>* out, int64_t spread) {
+  Lanes<T, kRuns> acc;
+#pragma GCC unroll 64
+  for (int64_t k = 0; k < kRuns; ++k) clear_lanes<T>(acc[k]);
+  const int64_t done = fold_groups<T>(p, apart, n, step, acc);
+#pragma GCC unroll 64
+  for (int64_t k = 0; k < kRuns; ++k) {
+    const T* rest = p + k * apart + done;
+    out[k * spread] = sum_lanes<T>(acc[k], n - done,
+                                   [&](T lane, int64_t j) HWY_ATTR { return one(lane, rest[j]); });
+  }
 }
 
+// Runs `stride` apart, several at once: they are taken from different parts of all, far enough
+// from each other to be streams of their own.
 template <class T>
-HWY_INLINE SumOf<T> sum_run_of(const T* p, int64_t n) {
-  return sum_folds(
-      p, n, [](auto acc, auto v) HWY_ATTR { return hn::Add(acc, v); },
-      [](T acc, T x) HWY_ATTR { return math::wrapping_sum(acc, x); });
+HWY_INLINE void sum_runs_of(const T* p, int64_t stride, int64_t runs, int64_t n, SumOf<T>* out) {
+  const auto step = [](auto acc, auto v) HWY_ATTR { return hn::Add(acc, v); };
+  const auto one = [](T acc, T x) HWY_ATTR { return math::wrapping_sum(acc, x); };
+  const int64_t share = runs / kRunsAtOnce<T>;
+  for (int64_t i = 0; i < share; ++i) {
+    sum_folds<kRunsAtOnce<T>>(p + i * stride, share * stride, n, step, one, out + i, share);
+  }
+  for (int64_t i = kRunsAtOnce<T> * share; i < runs; ++i) {
+    sum_folds<1>(p + i * stride, 0, n, step, one, out + i, 0);
+  }
 }
 
 template <class T>
 HWY_INLINE double sum_squares_run_of(const T* p, int64_t n, double center) {
   const T c = static_cast<T>(center);
   const auto middle = hn::Set(Tag<T>(), c);
-  return sum_folds(
-      p, n,
+  double sum;
+  sum_folds<1>(
+      p, 0, n,
       [middle](auto acc, auto v) HWY_ATTR {
         const auto diff = hn::Sub(v, middle);
         return hn::Add(acc, hn::Mul(diff, diff));
       },
-      [c](T acc, T x) HWY_ATTR { return acc + (x - c) * (x - c); });
+      [c](T acc, T x) HWY_ATTR { return acc + (x - c) * (x - c); }, &sum, 0);
+  return sum;
 }
 
 template <class T>
@@ -69,19 +86,22 @@ constexpr T highest_of() {
   }
 }
 
-// NaN is tracked beside the extreme because the vector instructions for max and min disagree
-// about it.
-template <bool kMax, class T>
-HWY_INLINE T extreme_run_of(const T* p, int64_t n) {
+// The extremes of kRuns runs `apart`. NaN is tracked beside them because the vector instructions
+// for max and min disagree about it; false: there was one in some run, `out` is undefined.
+template <bool kMax, int64_t kRuns, class T>
+HWY_INLINE bool extremes_of(const T* p, int64_t apart, int64_t n, T* out, int64_t spread) {
   const Tag<T> d;
   const auto better = [](auto a, auto b) HWY_ATTR { return kMax ? hn::Max(a, b) : hn::Min(a, b); };
-  hn::Vec<Tag<T>> acc[kRegsOf<T>];
+  Lanes<T, kRuns> acc;
 #pragma GCC unroll 64
-  for (int64_t r = 0; r < kRegsOf<T>; ++r) {
-    acc[r] = hn::Set(d, kMax ? lowest_of<T>() : highest_of<T>());
+  for (int64_t k = 0; k < kRuns; ++k) {
+#pragma GCC unroll 64
+    for (int64_t r = 0; r < kRegsOf<T>; ++r) {
+      acc[k][r] = hn::Set(d, kMax ? lowest_of<T>() : highest_of<T>());
+    }
   }
   bool has_nan = false;
-  int64_t i;
+  int64_t done;
   if constexpr (std::is_floating_point_v<T>) {
     auto nan_met = hn::IsNaN(hn::Zero(d));
     auto* nan = &nan_met;
@@ -89,20 +109,41 @@ HWY_INLINE T extreme_run_of(const T* p, int64_t n) {
       *nan = hn::Or(*nan, hn::IsNaN(v));
       return better(v, a);
     };
-    i = fold_groups(p, n, step, acc);
+    done = fold_groups<T>(p, apart, n, step, acc);
     has_nan = !hn::AllFalse(d, nan_met);
   } else {
-    i = fold_groups(
-        p, n, [&better](auto a, auto v) HWY_ATTR { return better(v, a); }, acc);
+    done = fold_groups<T>(
+        p, apart, n, [&better](auto a, auto v) HWY_ATTR { return better(v, a); }, acc);
   }
 #pragma GCC unroll 64
-  for (int64_t r = 1; r < kRegsOf<T>; ++r) acc[0] = better(acc[0], acc[r]);
-  T best = hn::GetLane(kMax ? hn::MaxOfLanes(d, acc[0]) : hn::MinOfLanes(d, acc[0]));
-  for (; i < n; ++i) {
-    has_nan = has_nan || p[i] != p[i];
-    best = kMax ? std::max(best, p[i]) : std::min(best, p[i]);
+  for (int64_t k = 0; k < kRuns; ++k) {
+#pragma GCC unroll 64
+    for (int64_t r = 1; r < kRegsOf<T>; ++r) acc[k][0] = better(acc[k][0], acc[k][r]);
+    T best = hn::GetLane(kMax ? hn::MaxOfLanes(d, acc[k][0]) : hn::MinOfLanes(d, acc[k][0]));
+    const T* run = p + k * apart;
+    for (int64_t i = done; i < n; ++i) {
+      has_nan = has_nan || run[i] != run[i];
+      best = kMax ? std::max(best, run[i]) : std::min(best, run[i]);
+    }
+    out[k * spread] = best;
   }
-  return has_nan ? std::numeric_limits<T>::quiet_NaN() : best;
+  return !has_nan;
+}
+
+// As sum_runs_of.
+template <bool kMax, class T>
+HWY_INLINE void extreme_runs_of(const T* p, int64_t stride, int64_t runs, int64_t n, T* out) {
+  constexpr T kNan = std::numeric_limits<T>::quiet_NaN();
+  const auto one = [=](int64_t i) HWY_ATTR {
+    if (!extremes_of<kMax, 1>(p + i * stride, 0, n, out + i, 0)) out[i] = kNan;
+  };
+  const int64_t share = runs / kRunsAtOnce<T>;
+  for (int64_t i = 0; i < share; ++i) {
+    if (!extremes_of<kMax, kRunsAtOnce<T>>(p + i * stride, share * stride, n, out + i, share)) {
+      for (int64_t k = 0; k < kRunsAtOnce<T>; ++k) one(i + k * share);
+    }
+  }
+  for (int64_t i = kRunsAtOnce<T> * share; i < runs; ++i) one(i);
 }
 
 // The first element equal to `value`, which is one of them; the first NaN for NaN.
@@ -176,24 +217,31 @@ HWY_INLINE void extreme_rows_of(const T* HWY_RESTRICT p, int64_t stride, int64_t
   }
 }
 
-#define AG_REDUCE_TARGET(T, suffix)                                                          \
-  HWY_ATTR SumOf<T> sum_run_##suffix(const T* p, int64_t n) { return sum_run_of(p, n); }     \
-  HWY_ATTR T max_run_##suffix(const T* p, int64_t n) { return extreme_run_of<true>(p, n); }  \
-  HWY_ATTR T min_run_##suffix(const T* p, int64_t n) { return extreme_run_of<false>(p, n); } \
-  HWY_ATTR int64_t find_run_##suffix(const T* p, int64_t n, T value) {                       \
-    return find_run_of(p, n, value);                                                         \
-  }                                                                                          \
-  HWY_ATTR void sum_rows_##suffix(const T* p, int64_t stride, int64_t rows, int64_t cols,    \
-                                  SumOf<T>* acc) {                                           \
-    sum_rows_of(p, stride, rows, cols, acc);                                                 \
-  }                                                                                          \
-  HWY_ATTR void max_rows_##suffix(const T* p, int64_t stride, int64_t rows, int64_t cols,    \
-                                  T* acc) {                                                  \
-    extreme_rows_of<true>(p, stride, rows, cols, acc);                                       \
-  }                                                                                          \
-  HWY_ATTR void min_rows_##suffix(const T* p, int64_t stride, int64_t rows, int64_t cols,    \
-                                  T* acc) {                                                  \
-    extreme_rows_of<false>(p, stride, rows, cols, acc);                                      \
+#define AG_REDUCE_TARGET(T, suffix)                                                              \
+  HWY_ATTR void sum_runs_##suffix(const T* p, int64_t stride, int64_t runs, int64_t n,           \
+                                  SumOf<T>* out) {                                               \
+    sum_runs_of(p, stride, runs, n, out);                                                        \
+  }                                                                                              \
+  HWY_ATTR void max_runs_##suffix(const T* p, int64_t stride, int64_t runs, int64_t n, T* out) { \
+    extreme_runs_of<true>(p, stride, runs, n, out);                                              \
+  }                                                                                              \
+  HWY_ATTR void min_runs_##suffix(const T* p, int64_t stride, int64_t runs, int64_t n, T* out) { \
+    extreme_runs_of<false>(p, stride, runs, n, out);                                             \
+  }                                                                                              \
+  HWY_ATTR int64_t find_run_##suffix(const T* p, int64_t n, T value) {                           \
+    return find_run_of(p, n, value);                                                             \
+  }                                                                                              \
+  HWY_ATTR void sum_rows_##suffix(const T* p, int64_t stride, int64_t rows, int64_t cols,        \
+                                  SumOf<T>* acc) {                                               \
+    sum_rows_of(p, stride, rows, cols, acc);                                                     \
+  }                                                                                              \
+  HWY_ATTR void max_rows_##suffix(const T* p, int64_t stride, int64_t rows, int64_t cols,        \
+                                  T* acc) {                                                      \
+    extreme_rows_of<true>(p, stride, rows, cols, acc);                                           \
+  }                                                                                              \
+  HWY_ATTR void min_rows_##suffix(const T* p, int64_t stride, int64_t rows, int64_t cols,        \
+                                  T* acc) {                                                      \
+    extreme_rows_of<false>(p, stride, rows, cols, acc);                                          \
   }
 AG_REDUCE_TARGET(float, f32)
 AG_REDUCE_TARGET(double, f64)
@@ -213,28 +261,34 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace ampgrad::cpu {
 
-#define AG_REDUCE_EXPORT(T, S, suffix)                                                      \
-  HWY_EXPORT(sum_run_##suffix);                                                             \
-  HWY_EXPORT(max_run_##suffix);                                                             \
-  HWY_EXPORT(min_run_##suffix);                                                             \
-  HWY_EXPORT(find_run_##suffix);                                                            \
-  HWY_EXPORT(sum_rows_##suffix);                                                            \
-  HWY_EXPORT(max_rows_##suffix);                                                            \
-  HWY_EXPORT(min_rows_##suffix);                                                            \
-  S sum_run(const T* p, int64_t n) { return HWY_DYNAMIC_DISPATCH(sum_run_##suffix)(p, n); } \
-  T max_run(const T* p, int64_t n) { return HWY_DYNAMIC_DISPATCH(max_run_##suffix)(p, n); } \
-  T min_run(const T* p, int64_t n) { return HWY_DYNAMIC_DISPATCH(min_run_##suffix)(p, n); } \
-  int64_t find_run(const T* p, int64_t n, T value) {                                        \
-    return HWY_DYNAMIC_DISPATCH(find_run_##suffix)(p, n, value);                            \
-  }                                                                                         \
-  void sum_rows(const T* p, int64_t stride, int64_t rows, int64_t cols, S* acc) {           \
-    HWY_DYNAMIC_DISPATCH(sum_rows_##suffix)(p, stride, rows, cols, acc);                    \
-  }                                                                                         \
-  void max_rows(const T* p, int64_t stride, int64_t rows, int64_t cols, T* acc) {           \
-    HWY_DYNAMIC_DISPATCH(max_rows_##suffix)(p, stride, rows, cols, acc);                    \
-  }                                                                                         \
-  void min_rows(const T* p, int64_t stride, int64_t rows, int64_t cols, T* acc) {           \
-    HWY_DYNAMIC_DISPATCH(min_rows_##suffix)(p, stride, rows, cols, acc);                    \
+#define AG_REDUCE_EXPORT(T, S, suffix)                                            \
+  HWY_EXPORT(sum_runs_##suffix);                                                  \
+  HWY_EXPORT(max_runs_##suffix);                                                  \
+  HWY_EXPORT(min_runs_##suffix);                                                  \
+  HWY_EXPORT(find_run_##suffix);                                                  \
+  HWY_EXPORT(sum_rows_##suffix);                                                  \
+  HWY_EXPORT(max_rows_##suffix);                                                  \
+  HWY_EXPORT(min_rows_##suffix);                                                  \
+  void sum_runs(const T* p, int64_t stride, int64_t runs, int64_t n, S* out) {    \
+    HWY_DYNAMIC_DISPATCH(sum_runs_##suffix)(p, stride, runs, n, out);             \
+  }                                                                               \
+  void max_runs(const T* p, int64_t stride, int64_t runs, int64_t n, T* out) {    \
+    HWY_DYNAMIC_DISPATCH(max_runs_##suffix)(p, stride, runs, n, out);             \
+  }                                                                               \
+  void min_runs(const T* p, int64_t stride, int64_t runs, int64_t n, T* out) {    \
+    HWY_DYNAMIC_DISPATCH(min_runs_##suffix)(p, stride, runs, n, out);             \
+  }                                                                               \
+  int64_t find_run(const T* p, int64_t n, T value) {                              \
+    return HWY_DYNAMIC_DISPATCH(find_run_##suffix)(p, n, value);                  \
+  }                                                                               \
+  void sum_rows(const T* p, int64_t stride, int64_t rows, int64_t cols, S* acc) { \
+    HWY_DYNAMIC_DISPATCH(sum_rows_##suffix)(p, stride, rows, cols, acc);          \
+  }                                                                               \
+  void max_rows(const T* p, int64_t stride, int64_t rows, int64_t cols, T* acc) { \
+    HWY_DYNAMIC_DISPATCH(max_rows_##suffix)(p, stride, rows, cols, acc);          \
+  }                                                                               \
+  void min_rows(const T* p, int64_t stride, int64_t rows, int64_t cols, T* acc) { \
+    HWY_DYNAMIC_DISPATCH(min_rows_##suffix)(p, stride, rows, cols, acc);          \
   }
 AG_REDUCE_EXPORT(float, double, f32)
 AG_REDUCE_EXPORT(double, double, f64)

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 namespace ampgrad::cpu {
 
@@ -12,22 +13,23 @@ inline constexpr int64_t kReduceBlock = 4096;
 // Widest strip of columns a rows-fold may get.
 inline constexpr int64_t kReduceColumns = 512;
 
-// Sums of a run of at most kReduceBlock elements; float lanes are added up in double.
-double sum_run(const float* p, int64_t n);
-double sum_run(const double* p, int64_t n);
-int64_t sum_run(const int64_t* p, int64_t n);
+// Sums of `runs` runs of n <= kReduceBlock elements, `stride` apart; float lanes are added up in
+// double.
+void sum_runs(const float* p, int64_t stride, int64_t runs, int64_t n, double* out);
+void sum_runs(const double* p, int64_t stride, int64_t runs, int64_t n, double* out);
+void sum_runs(const int64_t* p, int64_t stride, int64_t runs, int64_t n, int64_t* out);
 
 // Sums of (p[i] - center)^2, for variances.
 double sum_squares_run(const float* p, int64_t n, double center);
 double sum_squares_run(const double* p, int64_t n, double center);
 
-// Extremes; NaN if there is one. n > 0.
-float max_run(const float* p, int64_t n);
-double max_run(const double* p, int64_t n);
-int64_t max_run(const int64_t* p, int64_t n);
-float min_run(const float* p, int64_t n);
-double min_run(const double* p, int64_t n);
-int64_t min_run(const int64_t* p, int64_t n);
+// Extremes of runs; NaN if there is one. n > 0.
+void max_runs(const float* p, int64_t stride, int64_t runs, int64_t n, float* out);
+void max_runs(const double* p, int64_t stride, int64_t runs, int64_t n, double* out);
+void max_runs(const int64_t* p, int64_t stride, int64_t runs, int64_t n, int64_t* out);
+void min_runs(const float* p, int64_t stride, int64_t runs, int64_t n, float* out);
+void min_runs(const double* p, int64_t stride, int64_t runs, int64_t n, double* out);
+void min_runs(const int64_t* p, int64_t stride, int64_t runs, int64_t n, int64_t* out);
 
 // Index of the first of n > 0 elements that equals `value`, which must be there; the first NaN when
 // it is NaN.
@@ -45,5 +47,25 @@ void max_rows(const int64_t* p, int64_t stride, int64_t rows, int64_t cols, int6
 void min_rows(const float* p, int64_t stride, int64_t rows, int64_t cols, float* acc);
 void min_rows(const double* p, int64_t stride, int64_t rows, int64_t cols, double* acc);
 void min_rows(const int64_t* p, int64_t stride, int64_t rows, int64_t cols, int64_t* acc);
+
+// The same of one run.
+template <class T>
+auto sum_run(const T* p, int64_t n) {
+  std::conditional_t<std::is_same_v<T, int64_t>, int64_t, double> sum;
+  sum_runs(p, 0, 1, n, &sum);
+  return sum;
+}
+template <class T>
+T max_run(const T* p, int64_t n) {
+  T best;
+  max_runs(p, 0, 1, n, &best);
+  return best;
+}
+template <class T>
+T min_run(const T* p, int64_t n) {
+  T best;
+  min_runs(p, 0, 1, n, &best);
+  return best;
+}
 
 }  // namespace ampgrad::cpu

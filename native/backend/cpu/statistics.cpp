@@ -13,7 +13,7 @@ namespace ampgrad::cpu {
 namespace {
 
 template <class T>
-struct Product {
+struct Product : RunByRun<Product<T>> {
   using Input = T;
   using Acc = std::conditional_t<std::is_same_v<T, int64_t>, uint64_t, double>;
   using Result = T;
@@ -21,7 +21,7 @@ struct Product {
   static constexpr bool kIndices = false;
 
   static Acc identity() { return 1; }
-  static void run(const T* p, int64_t n, int64_t, Acc* acc) {
+  static void run(const T* p, int64_t n, Acc* acc) {
     Acc total = *acc;
     for (int64_t i = 0; i < n; ++i) total *= static_cast<Acc>(p[i]);
     *acc = total;
@@ -38,7 +38,7 @@ struct Product {
 // Two passes over a block that is in cache, blocks joined by their moments. attrs.d[0] is what is
 // taken off the count.
 template <class T, bool kRoot>
-struct Variance {
+struct Variance : RunByRun<Variance<T, kRoot>> {
   using Input = T;
   using Acc = math::Moments;
   using Result = T;
@@ -46,7 +46,7 @@ struct Variance {
   static constexpr bool kIndices = false;
 
   static Acc identity() { return {}; }
-  static void run(const T* p, int64_t n, int64_t, Acc* acc) {
+  static void run(const T* p, int64_t n, Acc* acc) {
     if (n == 0) return;
     const double count = static_cast<double>(n);
     const double mean = sum_run(p, n) / count;
@@ -78,7 +78,7 @@ struct Variance {
 };
 
 template <class T>
-struct EuclideanNorm {
+struct EuclideanNorm : RunByRun<EuclideanNorm<T>> {
   using Input = T;
   using Acc = double;
   using Result = T;
@@ -86,7 +86,7 @@ struct EuclideanNorm {
   static constexpr bool kIndices = false;
 
   static Acc identity() { return 0; }
-  static void run(const T* p, int64_t n, int64_t, Acc* acc) { *acc += sum_squares_run(p, n, 0); }
+  static void run(const T* p, int64_t n, Acc* acc) { *acc += sum_squares_run(p, n, 0); }
   static void rows(const T* p, int64_t stride, int64_t rows, int64_t cols, int64_t, Acc* accs) {
     for (int64_t r = 0; r < rows; ++r) {
       for (int64_t c = 0; c < cols; ++c) {
