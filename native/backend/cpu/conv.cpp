@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "backend/cpu/conv_kernels.h"
+#include "backend/cpu/conv_winograd.h"
 #include "backend/cpu/gemm_kernels.h"
 #include "backend/cpu/parallel.h"
 #include "backend/cpu/register.h"
@@ -400,11 +401,15 @@ bool uses_pairs(DType dtype, int64_t channels) {
 }
 
 void forward_cell(const ConvParams& p, const void*) {
-  const ConvPlan plan = plan_forward(p, uses_pairs(p.dtype, p.x_channels));
+  const bool pairs = uses_pairs(p.dtype, p.x_channels);
+  if (!pairs && winograd_forward(p)) return;
+  const ConvPlan plan = plan_forward(p, pairs);
   Product(p, plan, p.x, p.y).run();
 }
 void input_grad_cell(const ConvParams& p, const void*) {
-  const ConvPlan plan = plan_input_grad(p, uses_pairs(p.dtype, p.y_channels));
+  const bool pairs = uses_pairs(p.dtype, p.y_channels);
+  if (!pairs && winograd_input_grad(p)) return;
+  const ConvPlan plan = plan_input_grad(p, pairs);
   Product(p, plan, p.y, p.x).run();
 }
 void weight_grad_cell(const ConvParams& p, const void*) { WeightGrad(p).run(); }

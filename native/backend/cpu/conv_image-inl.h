@@ -21,6 +21,13 @@ namespace ampgrad::cpu::HWY_NAMESPACE {
 // Terms summed in registers.
 inline constexpr int64_t kConvTerms = 384;
 
+// Loads and stores that leave out lanes without touching their memory.
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
+inline constexpr bool kMaskedMoves = true;
+#else
+inline constexpr bool kMaskedMoves = false;
+#endif
+
 HWY_INLINE int64_t conv_ceil_div(int64_t x, int64_t unit) { return (x + unit - 1) / unit; }
 
 // ---- image --------------------------------------------------------------------------------------

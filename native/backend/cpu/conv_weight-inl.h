@@ -201,12 +201,6 @@ inline void conv_weight_grad_pairs(const ConvWeightTask& t) {
 }
 #endif
 
-// Loads that leave out lanes without touching their memory.
-#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
-inline constexpr bool kMaskedLoads = true;
-#else
-inline constexpr bool kMaskedLoads = false;
-#endif
 // Lines whose products are summed in registers before they join a double.
 inline constexpr int64_t kDotLines = 16;
 
@@ -226,7 +220,7 @@ HWY_INLINE void dot_line(const Acc* HWY_RESTRICT g, const Acc* const (&rows)[Tap
     }
   }
   if (i == n) return;
-  if constexpr (kMaskedLoads) {
+  if constexpr (kMaskedMoves) {
     const auto mask = hn::FirstN(d, static_cast<size_t>(n - i));
     const V v = hn::MaskedLoad(mask, d, g + i);
 #pragma GCC unroll 9

@@ -1,0 +1,201 @@
+// The driver of Winograd's convolutions. With many tiles the weights are transformed once and
+// blocks of tiles are shared out; with few, all tiles are transformed once and panels of weights
+// are shared out, each transformed where it is used. Both take the same steps for every result.
+#include "backend/cpu/conv_winograd.h"
+
+#include <algorithm>
+#include <atomic>
+
+#include "backend/cpu/gemm_kernels.h"
+#include "backend/cpu/parallel.h"
+
+namespace ampgrad::cpu {
+
+namespace {
+
+constexpr int64_t kLeastChannels = 16;    // with fewer the transforms take longer than they save
+constexpr int64_t kTileBytes = 16 << 20;  // transformed tiles held at once
+constexpr int64_t kParallelWork = 200'000;
+constexpr auto kAcc = static_cast<int64_t>(sizeof(float));
+
+int64_t ceil_div(int64_t x, int64_t unit) { return (x + unit - 1) / unit; }
+
+char* advance(void* base, int64_t bytes) { return static_cast<char*>(base) + bytes; }
+const char* advance(const void* base, int64_t bytes) {
+  return static_cast<const char*>(base) + bytes;
+}
+
+class Filter {
+ public:
+  Filter(const ConvParams& p, const WinogradShape& shape, const void* source, void* result)
+      : p_(p),
+        s_(shape),
+        kernels_(winograd_kernels(p.dtype)),
+        source_(source),
+        result_(result),
+        size_(static_cast<int64_t>(dtype_size(p.dtype))),
+        panels_(ceil_div(shape.rows, kernels_.rows)),
+        tiles_(p.batch * shape.tiles[0] * shape.tiles[1]),
+        blocks_(ceil_div(tiles_, kernels_.cols)),
+        panel_bytes_(kernels_.panel_numel(shape.channels) * kAcc),
+        block_bytes_(kernels_.block_numel(shape.channels) * kAcc) {}
+
+  bool run() {
+    const bool few = tiles_ < s_.rows || blocks_ < 2 * num_threads();
+    for (int64_t g = 0; g < p_.groups && finite_; ++g) {
+      group_ = g;
+      if (few) {
+        share_panels();
+      } else {
+        share_tiles();
+      }
+    }
+    return finite_;
+  }
+
+ private:
+  static void* scratch(GemmSlot slot, int64_t bytes) {
+    return gemm_scratch(slot, static_cast<size_t>(bytes));
+  }
+
+  TileRange range(int64_t block) const {
+    const int64_t first = block * kernels_.cols;
+    return {first, std::min(kernels_.cols, tiles_ - first)};
+  }
+
+  void pack_weights(int64_t panel, void* to) const {
+    const int64_t at = group_ * p_.x_channels * p_.y_channels * 9;
+    kernels_.weights(s_, advance(p_.w, at * size_), panel, to);
+  }
+
+  void transform_tiles(int64_t block, int64_t first, int64_t end, void* to) const {
+    const int64_t at = group_ * s_.channels * s_.size[0] * s_.size[1];
+    kernels_.tiles(s_, advance(source_, at * size_), range(block), first, end, to);
+  }
+
+  void multiply(const void* weights, const void* tiles, int64_t panel, int64_t block) {
+    const void* bias = p_.bias == nullptr ? nullptr : advance(p_.bias, group_ * s_.rows * size_);
+    void* out = advance(result_, group_ * s_.rows * s_.out[0] * s_.out[1] * size_);
+    if (!kernels_.product(s_, weights, tiles, panel, range(block), bias, out)) {
+      finite_.store(false, std::memory_order_relaxed);
+    }
+  }
+
+  static int64_t grain(int64_t work) { return std::max<int64_t>(1, kParallelWork / work); }
+
+  void share_tiles() {
+    void* weights = scratch(GemmSlot::A, panels_ * panel_bytes_);
+    parallel_for(panels_, grain(s_.channels * kernels_.rows * 4), [&](int64_t begin, int64_t end) {
+      for (int64_t q = begin; q < end; ++q) pack_weights(q, advance(weights, q * panel_bytes_));
+    });
+    parallel_for(blocks_, grain(s_.channels * s_.rows * kernels_.cols * kWinogradPoints),
+                 [&](int64_t begin, int64_t end) {
+                   void* tiles = scratch(GemmSlot::B, block_bytes_);
+                   for (int64_t b = begin; b < end; ++b) {
+                     transform_tiles(b, 0, s_.channels, tiles);
+                     for (int64_t q = 0; q < panels_; ++q) {
+                       multiply(advance(weights, q * panel_bytes_), tiles, q, b);
+                     }
+                   }
+                 });
+  }
+
+  void share_panels() {
+    const int64_t held = std::clamp<int64_t>(kTileBytes / block_bytes_, 1, blocks_);
+    void* tiles = scratch(GemmSlot::Shared, held * block_bytes_);
+    for (int64_t first = 0; first < blocks_; first += held) {
+      const int64_t count = std::min(held, blocks_ - first);
+      constexpr int64_t kChannels = 16;  // transformed by a thread at a time
+      const int64_t parts = ceil_div(s_.channels, kChannels);
+      parallel_for(count * parts, grain(kChannels * kernels_.cols * 16),
+                   [&](int64_t begin, int64_t end) {
+                     for (int64_t i = begin; i < end; ++i) {
+                       const int64_t c = i % parts * kChannels;
+                       transform_tiles(first + i / parts, c, std::min(c + kChannels, s_.channels),
+                                       advance(tiles, i / parts * block_bytes_));
+                     }
+                   });
+      parallel_for(panels_, grain(s_.channels * kernels_.rows * kernels_.cols * 16 * count),
+                   [&](int64_t begin, int64_t end) {
+                     void* weights = scratch(GemmSlot::B, panel_bytes_);
+                     for (int64_t q = begin; q < end; ++q) {
+                       pack_weights(q, weights);
+                       for (int64_t b = 0; b < count; ++b) {
+                         multiply(weights, advance(tiles, b * block_bytes_), q, first + b);
+                       }
+                     }
+                   });
+    }
+  }
+
+  const ConvParams& p_;
+  const WinogradShape& s_;
+  const WinogradKernels kernels_;
+  const void* source_;
+  void* result_;
+  const int64_t size_;
+  const int64_t panels_;
+  const int64_t tiles_;
+  const int64_t blocks_;
+  const int64_t panel_bytes_;
+  const int64_t block_bytes_;
+  int64_t group_ = 0;
+  std::atomic<bool> finite_{true};
+};
+
+bool is_flat_3x3(const ConvParams& p) {
+  for (int i = 0; i < 3; ++i) {
+    const int64_t taps = i == 0 ? 1 : 3;
+    if (p.kernel[i] != taps || p.stride[i] != 1 || p.dilation[i] != 1) return false;
+    if (p.padding[i] >= taps) return false;
+  }
+  return p.x_size[0] == 1 && p.x_channels >= kLeastChannels && p.y_channels >= kLeastChannels;
+}
+
+// Tiles of small images lie half outside.
+bool saves_products(const WinogradShape& s) {
+  return 16 * s.tiles[0] * s.tiles[1] <= 8 * s.out[0] * s.out[1];
+}
+
+bool filter(const ConvParams& p, WinogradShape s, const void* source, void* result) {
+  for (int i = 0; i < 2; ++i) s.tiles[i] = ceil_div(s.out[i], 2);
+  s.source_sample = p.groups * s.channels * s.size[0] * s.size[1];
+  s.out_sample = p.groups * s.rows * s.out[0] * s.out[1];
+  if (winograd_kernels(p.dtype).product == nullptr || !saves_products(s)) return false;
+  return Filter(p, s, source, result).run();
+}
+
+}  // namespace
+
+bool winograd_forward(const ConvParams& p) {
+  if (!is_flat_3x3(p)) return false;
+  WinogradShape s;
+  s.channels = p.x_channels;
+  s.rows = p.y_channels;
+  s.weight_row = p.x_channels * 9;
+  s.weight_channel = 9;
+  for (int i = 0; i < 2; ++i) {
+    s.size[i] = p.x_size[i + 1];
+    s.out[i] = p.y_size[i + 1];
+    s.before[i] = p.padding[i + 1];
+  }
+  return filter(p, s, p.x, p.y);
+}
+
+bool winograd_input_grad(const ConvParams& p) {
+  if (!is_flat_3x3(p)) return false;
+  WinogradShape s;
+  s.channels = p.y_channels;
+  s.rows = p.x_channels;
+  s.weight_row = 9;
+  s.weight_channel = p.x_channels * 9;
+  s.mirrored = true;
+  for (int i = 0; i < 2; ++i) {
+    s.size[i] = p.y_size[i + 1];
+    s.out[i] = p.x_size[i + 1];
+    s.before[i] = 2 - p.padding[i + 1];
+  }
+  return filter(p, s, p.y, p.x);
+}
+
+}  // namespace ampgrad::cpu

@@ -1,0 +1,58 @@
+// Winograd's minimal filtering F(2x2, 3x3): 16 instead of 36 products for 2 x 2 neighbouring pixels
+// of a 3 x 3 convolution with stride 1. Tiles of 4 x 4 pixels and the weights are transformed, 16
+// matrix products (one for each point of a tile) sum over the channels, and their results are
+// transformed back. All factors are 0, 1/2 and 1, so that errors stay those of a direct sum.
+#pragma once
+
+#include "ops/conv_params.h"
+
+namespace ampgrad::cpu {
+
+inline constexpr int64_t kWinogradPoints = 16;
+
+// One group, read as a correlation: result(row, y, x) = sum over channels c and taps i, j < 3 of
+// weight(row, c, i, j) * source(c, y + i - before[0], x + j - before[1]).
+struct WinogradShape {
+  int64_t channels = 0, rows = 0;
+  int64_t size[2] = {0, 0};  // height and width of the source
+  int64_t out[2] = {0, 0};   // and of the result
+  int64_t before[2] = {0, 0};
+  int64_t tiles[2] = {0, 0};
+  int64_t weight_row = 0, weight_channel = 0;  // distances in the weights
+  bool mirrored = false;                       // the last tap comes first
+  int64_t source_sample = 0, out_sample = 0;   // distances of samples
+};
+
+// Tiles [first, first + count), counted row by row through consecutive samples; at most `cols` of
+// WinogradKernels.
+struct TileRange {
+  int64_t first = 0, count = 0;
+};
+
+// Pointers are those of a group. `Acc` is the type products are summed in.
+struct WinogradKernels {
+  // A panel of rows of the transformed weights: point by point, channel by channel.
+  void (*weights)(const WinogradShape& shape, const void* weights, int64_t panel,
+                  void* packed) = nullptr;
+  // Channels [first, end) of transformed tiles: point by point, channel by channel.
+  void (*tiles)(const WinogradShape& shape, const void* source, TileRange range, int64_t first,
+                int64_t end, void* packed) = nullptr;
+  // Products of a panel with tiles, transformed into the result. False where one is not finite:
+  // transforms spread infinities and NaN over a tile.
+  bool (*product)(const WinogradShape& shape, const void* weights, const void* tiles, int64_t panel,
+                  TileRange range, const void* bias, void* out) = nullptr;
+  int64_t rows = 0, cols = 0;  // of a panel
+  // Elements of Acc in a panel of weights and in a block of tiles.
+  int64_t panel_numel(int64_t channels) const { return kWinogradPoints * (channels * rows + cols); }
+  int64_t block_numel(int64_t channels) const { return kWinogradPoints * (channels + 1) * cols; }
+};
+
+// Null functions for dtypes without these kernels.
+WinogradKernels winograd_kernels(DType dtype);
+
+// False, with an unfinished result, where the caller must compute it term by term: for other
+// convolutions and for results that are not finite.
+bool winograd_forward(const ConvParams& p);
+bool winograd_input_grad(const ConvParams& p);
+
+}  // namespace ampgrad::cpu

@@ -1,0 +1,52 @@
+// The kernels of conv_winograd.h for the dtypes that sum in float, per Highway target.
+#include "backend/cpu/conv_winograd.h"
+
+#ifndef HWY_DISABLED_TARGETS
+#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL)
+#endif
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "backend/cpu/conv_winograd_kernels.cpp"
+#include "hwy/foreach_target.h"
+#include "hwy/highway.h"
+
+#include "backend/cpu/conv_winograd-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace ampgrad::cpu::HWY_NAMESPACE {
+
+#if HWY_TARGET == HWY_SCALAR
+template <class T>
+WinogradKernels make_winograd_kernels() {
+  return {};
+}
+#endif
+
+WinogradKernels winograd_f32() { return make_winograd_kernels<float>(); }
+WinogradKernels winograd_f16() { return make_winograd_kernels<Half>(); }
+WinogradKernels winograd_bf16() { return make_winograd_kernels<BFloat16>(); }
+
+}  // namespace ampgrad::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace ampgrad::cpu {
+
+HWY_EXPORT(winograd_f32);
+HWY_EXPORT(winograd_f16);
+HWY_EXPORT(winograd_bf16);
+
+WinogradKernels winograd_kernels(DType dtype) {
+  switch (dtype) {
+    case DType::Float32:
+      return HWY_DYNAMIC_DISPATCH(winograd_f32)();
+    case DType::Float16:
+      return HWY_DYNAMIC_DISPATCH(winograd_f16)();
+    case DType::BFloat16:
+      return HWY_DYNAMIC_DISPATCH(winograd_bf16)();
+    default:
+      return {};
+  }
+}
+
+}  // namespace ampgrad::cpu
+#endif

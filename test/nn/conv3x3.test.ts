@@ -1,0 +1,99 @@
+/** 3 x 3 convolutions with stride 1, which are computed by tiles, against float64. */
+import {
+  type DType,
+  getNumThreads,
+  manualSeed,
+  nn,
+  randn,
+  setNumThreads,
+  type Tensor,
+} from '../../lib';
+
+const F = nn.functional;
+
+interface Case {
+  readonly x: readonly number[];
+  readonly rows: number;
+  readonly padding: number | readonly [number, number];
+  readonly groups?: number;
+}
+
+function results(c: Case, leaves: readonly Tensor[], dtype: DType): Tensor[] {
+  const [x, weight, bias] = leaves.map((t) => {
+    const leaf = t.detach().to(dtype).clone();
+    leaf.requiresGrad = true;
+    return leaf;
+  }) as [Tensor, Tensor, Tensor];
+  const y = F.conv2d(x, weight, { bias, padding: c.padding, groups: c.groups ?? 1 });
+  y.mul(y).sum().backward();
+  return [y.detach(), x.grad as Tensor, weight.grad as Tensor, bias.grad as Tensor];
+}
+
+function leavesOf(c: Case, dtype: DType): Tensor[] {
+  manualSeed(3);
+  const channels = (c.x[1] as number) / (c.groups ?? 1);
+  return [randn(c.x), randn([c.rows, channels, 3, 3]), randn([c.rows])].map((t) => t.to(dtype));
+}
+
+const cases: Record<string, Case> = {
+  'many tiles': { x: [3, 16, 22, 24], rows: 24, padding: 1 },
+  'odd sizes': { x: [2, 20, 11, 15], rows: 37, padding: 1 },
+  'two by two pixels': { x: [9, 40, 2, 2], rows: 50, padding: 1 },
+  'no padding': { x: [2, 17, 9, 8], rows: 16, padding: 0 },
+  'more padding on one side': { x: [2, 16, 5, 13], rows: 18, padding: [2, 0] },
+  'terms in several blocks': { x: [1, 410, 6, 7], rows: 20, padding: 1 },
+  groups: { x: [2, 48, 8, 6], rows: 51, padding: 1, groups: 3 },
+};
+
+describe('3 x 3 convolutions', () => {
+  test.each(Object.entries(cases))('%s', (_, c) => {
+    for (const [dtype, tolerance] of [
+      ['float32', 1e-6],
+      ['float16', 1e-3],
+      ['bfloat16', 8e-3],
+    ] as const) {
+      const leaves = leavesOf(c, dtype);
+      const want = results(c, leaves, 'float64');
+      results(c, leaves, dtype).forEach((t, i) => {
+        const exact = want[i] as Tensor;
+        const error = t.to('float64').sub(exact).abs().amax().item();
+        expect(error).toBeLessThan(tolerance * exact.abs().amax().item());
+      });
+    }
+  });
+
+  test('what is not finite reaches its own pixels only', () => {
+    const c: Case = { x: [1, 16, 9, 9], rows: 16, padding: 1 };
+    const [x, weight] = leavesOf(c, 'float32') as [Tensor, Tensor];
+    for (const [h, w, value] of [
+      [3, 4, Infinity],
+      [8, 8, -Infinity],
+      [0, 0, NaN],
+      [5, 5, 3e38],
+    ] as const) {
+      const image = x.clone();
+      image.select(2, h).select(2, w).fill_(value);
+      const y = F.conv2d(image, weight, { padding: 1 });
+      const outside = y.clone();
+      for (let i = Math.max(h - 1, 0); i < Math.min(h + 2, 9); ++i) {
+        for (let j = Math.max(w - 1, 0); j < Math.min(w + 2, 9); ++j) {
+          outside.select(2, i).select(2, j).fill_(0);
+        }
+      }
+      expect(y.select(2, h).select(2, w).isfinite().any().item()).toBe(false);
+      expect(outside.isfinite().all().item()).toBe(true);
+    }
+  });
+
+  test('the bits depend neither on the batch nor on the number of threads', () => {
+    const c: Case = { x: [8, 32, 10, 10], rows: 32, padding: 1 };
+    const [x, weight] = leavesOf(c, 'float32') as [Tensor, Tensor];
+    const together = F.conv2d(x, weight, { padding: 1 });
+    const alone = F.conv2d(x.narrow(0, 5, 1), weight, { padding: 1 });
+    expect(alone.equal(together.narrow(0, 5, 1))).toBe(true);
+    const threads = getNumThreads();
+    setNumThreads(1);
+    expect(F.conv2d(x, weight, { padding: 1 }).equal(together)).toBe(true);
+    setNumThreads(threads);
+  });
+});
