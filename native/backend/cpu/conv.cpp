@@ -412,7 +412,10 @@ void input_grad_cell(const ConvParams& p, const void*) {
   const ConvPlan plan = plan_input_grad(p, pairs);
   Product(p, plan, p.y, p.x).run();
 }
-void weight_grad_cell(const ConvParams& p, const void*) { WeightGrad(p).run(); }
+void weight_grad_cell(const ConvParams& p, const void*) {
+  if (!uses_pairs(p.dtype, p.x_channels) && winograd_weight_grad(p)) return;
+  WeightGrad(p).run();
+}
 
 }  // namespace
 

@@ -96,6 +96,7 @@ void winograd_weights(const WinogradShape& s, const void* weights, int64_t panel
 struct TileRun {
   int64_t sample, y, x, at, count;
 };
+inline constexpr int64_t kMostRuns = kMaxVectors * HWY_MAX_BYTES / 4;
 struct TileRuns {
   TileRuns(const WinogradShape& s, TileRange range) {
     for (int64_t at = 0; at < range.count;) {
@@ -109,7 +110,7 @@ struct TileRuns {
   }
   const TileRun* begin() const { return runs; }
   const TileRun* end() const { return runs + count; }
-  TileRun runs[kMaxVectors * HWY_MAX_BYTES / 4];
+  TileRun runs[kMostRuns];
   int64_t count = 0;
 };
 
@@ -128,77 +129,102 @@ HWY_INLINE void widen_line(const T* HWY_RESTRICT from, int64_t n, Acc* HWY_RESTR
   hn::StoreU(load_widened(d, from + n - lanes), d, to + n - lanes);
 }
 
-// The lines of a channel that its tiles need, with zeros on both sides.
+// The lines of a channel that some runs of tiles need, with zeros on both sides. They are copied a
+// channel ahead: a load that spans two stores must wait until both have left the store buffer.
 template <class T>
 class TileLines {
  public:
   using Acc = AccOf<T>;
 
-  explicit TileLines(const WinogradShape& s)
-      : s_(s), stride_(2 * s.tiles[1] + 2 + 3 * HWY_MAX_BYTES / 4) {
-    const auto numel = static_cast<size_t>((kHeld + 1) * stride_);
+  TileLines(const WinogradShape& s, const TileRuns& runs, const T* source)
+      : s_(s), source_(source), stride_(2 * s.tiles[1] + 2) {
+    for (int64_t r = 0; r < runs.count; ++r) {
+      const TileRun& run = runs.runs[r];
+      const bool follows =
+          r > 0 && run.sample == runs.runs[r - 1].sample && run.y == runs.runs[r - 1].y + 1;
+      for (int64_t i = 0; i < 4; ++i) {
+        at_[r][i] = follows && i < 2 ? at_[r - 1][i + 2] : add_line(run.sample, 2 * run.y + i);
+      }
+    }
+    channel_ = count_ * stride_;
+    const auto numel = static_cast<size_t>(2 * channel_ + kPanelSlack);
     lines_ = static_cast<Acc*>(gemm_scratch(GemmSlot::Image, numel * sizeof(Acc)));
     std::fill_n(lines_, numel, Acc{0});
   }
 
-  void start(const T* source) {
-    source_ = source;
-    std::fill_n(held_, kHeld, int64_t{-1});
+  // The pieces of different channels lie far apart, so that they are asked for early.
+  void copy(int64_t channel) {
+    const T* from = source_ + channel * s_.size[0] * s_.size[1];
+    Acc* to = lines_ + channel % 2 * channel_ + s_.before[1];
+    constexpr int64_t kAhead = 4;
+    const int64_t ahead = channel + kAhead < s_.channels ? kAhead * s_.size[0] * s_.size[1] : 0;
+    for (int64_t i = 0; i < count_; ++i, to += stride_) {
+      if (from_[i] < 0) continue;
+      const T* line = from + from_[i];
+      for (int64_t x = 0; x < s_.size[1]; x += kLineElements) hwy::Prefetch(line + ahead + x);
+      widen_line(line, s_.size[1], to);
+    }
   }
 
-  // Line y of sample `sample`, the first one in the middle of the zeros' lines.
-  const Acc* line(int64_t sample, int64_t y) {
-    const int64_t from = y - s_.before[0];
-    if (from < 0 || from >= s_.size[0]) return lines_ + kHeld * stride_;
-    const int64_t slot = y % kHeld;
-    const int64_t key = sample * s_.size[0] + from;
-    Acc* line = lines_ + slot * stride_;
-    if (held_[slot] != key) {
-      widen_line(source_ + sample * s_.source_sample + from * s_.size[1], s_.size[1],
-                 line + s_.before[1]);
-      held_[slot] = key;
-    }
-    return line;
+  // Line i of a run.
+  const Acc* line(int64_t channel, int64_t run, int64_t i) const {
+    return lines_ + channel % 2 * channel_ + at_[run][i];
   }
 
  private:
-  static constexpr int64_t kHeld = 4;
+  static constexpr auto kLineElements = static_cast<int64_t>(64 / sizeof(T));
+
+  int64_t add_line(int64_t sample, int64_t y) {
+    const int64_t from = y - s_.before[0];
+    const bool inside = from >= 0 && from < s_.size[0];
+    from_[count_] = inside ? sample * s_.source_sample + from * s_.size[1] : -1;
+    return stride_ * count_++;
+  }
+
   const WinogradShape& s_;
+  const T* source_;
   const int64_t stride_;
-  Acc* lines_;
-  const T* source_ = nullptr;
-  int64_t held_[kHeld] = {};
+  int64_t channel_ = 0;
+  int64_t count_ = 0;
+  int64_t from_[4 * kMostRuns];  // in a channel, or -1 for zeros
+  int64_t at_[kMostRuns][4];
+  Acc* lines_ = nullptr;
 };
 
-// V = B^T d B of as many tiles as D has lanes, B^T = [1 0 -1 0; 0 1 1 0; 0 -1 1 0; 0 1 0 -1].
+// B^T d, B^T = [1 0 -1 0; 0 1 1 0; 0 -1 1 0; 0 1 0 -1].
+template <class V>
+HWY_INLINE void transform_line(const V (&d)[4], V (&out)[4]) {
+  out[0] = hn::Sub(d[0], d[2]);
+  out[1] = hn::Add(d[1], d[2]);
+  out[2] = hn::Sub(d[2], d[1]);
+  out[3] = hn::Sub(d[1], d[3]);
+}
+
+// V = B^T d B of as many tiles as D has lanes.
 template <class D>
 HWY_INLINE void transform_tiles(D d, const hn::TFromD<D>* const (&lines)[4], int64_t x,
                                 int64_t point, hn::TFromD<D>* HWY_RESTRICT to) {
   using V = hn::Vec<D>;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   const int64_t at[4] = {x, x + lanes, x + 2, x + 2 + lanes};
-  V t[4][4];
+  V t[4][4];  // of an input line, of the four vectors
 #pragma GCC unroll 4
   for (int v = 0; v < 4; ++v) {
-    const V d0 = hn::LoadU(d, lines[0] + at[v]);
-    const V d1 = hn::LoadU(d, lines[1] + at[v]);
-    const V d2 = hn::LoadU(d, lines[2] + at[v]);
-    const V d3 = hn::LoadU(d, lines[3] + at[v]);
-    t[0][v] = hn::Sub(d0, d2);
-    t[1][v] = hn::Add(d1, d2);
-    t[2][v] = hn::Sub(d2, d1);
-    t[3][v] = hn::Sub(d1, d3);
+    const V column[4] = {hn::LoadU(d, lines[0] + at[v]), hn::LoadU(d, lines[1] + at[v]),
+                         hn::LoadU(d, lines[2] + at[v]), hn::LoadU(d, lines[3] + at[v])};
+    V out[4];
+    transform_line(column, out);
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) t[i][v] = out[i];
   }
 #pragma GCC unroll 4
   for (int i = 0; i < 4; ++i) {
-    const V c0 = hn::ConcatEven(d, t[i][1], t[i][0]);
-    const V c1 = hn::ConcatOdd(d, t[i][1], t[i][0]);
-    const V c2 = hn::ConcatEven(d, t[i][3], t[i][2]);
-    const V c3 = hn::ConcatOdd(d, t[i][3], t[i][2]);
-    hn::StoreU(hn::Sub(c0, c2), d, to);
-    hn::StoreU(hn::Add(c1, c2), d, to + point);
-    hn::StoreU(hn::Sub(c2, c1), d, to + 2 * point);
-    hn::StoreU(hn::Sub(c1, c3), d, to + 3 * point);
+    const V line[4] = {hn::ConcatEven(d, t[i][1], t[i][0]), hn::ConcatOdd(d, t[i][1], t[i][0]),
+                       hn::ConcatEven(d, t[i][3], t[i][2]), hn::ConcatOdd(d, t[i][3], t[i][2])};
+    V out[4];
+    transform_line(line, out);
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; ++j) hn::StoreU(out[j], d, to + j * point);
     to += 4 * point;
   }
 }
@@ -227,16 +253,20 @@ void winograd_tiles(const WinogradShape& s, const void* source, TileRange range,
   const int64_t point = tile_point(s, width);
   Acc* to = static_cast<Acc*>(packed);
   const TileRuns runs(s, range);
-  TileLines<T> lines(s);
+  TileLines<T> lines(s, runs, static_cast<const T*>(source));
+  lines.copy(first);
   for (int64_t c = first; c < end; ++c) {
-    lines.start(static_cast<const T*>(source) + c * s.size[0] * s.size[1]);
+    if (c + 1 < end) lines.copy(c + 1);
     Acc* channel = to + c * width;
-    for (int64_t e = 0; e < kWinogradPoints; ++e) {
-      std::fill(channel + e * point + range.count, channel + e * point + width, Acc{0});
+    if (range.count < width) {
+      for (int64_t e = 0; e < kWinogradPoints; ++e) {
+        std::fill(channel + e * point + range.count, channel + e * point + width, Acc{0});
+      }
     }
-    for (const TileRun& run : runs) {
+    for (int64_t r = 0; r < runs.count; ++r) {
+      const TileRun& run = runs.runs[r];
       const Acc* rows[4];
-      for (int64_t i = 0; i < 4; ++i) rows[i] = lines.line(run.sample, 2 * run.y + i);
+      for (int64_t i = 0; i < 4; ++i) rows[i] = lines.line(c, r, i);
       for (int64_t i = 0; i < run.count; i += lanes) {
         const int64_t at = run.at + i;
         if (c + 1 == end && at + lanes > width) {
@@ -372,17 +402,6 @@ bool winograd_product(const WinogradShape& s, const void* weights, const void* t
   WinogradProduct<T> product(s, panel, range);
   product.multiply(static_cast<const AccOf<T>*>(weights), static_cast<const AccOf<T>*>(tiles));
   return product.write(static_cast<const T*>(bias), static_cast<T*>(out));
-}
-
-template <class T>
-WinogradKernels make_winograd_kernels() {
-  WinogradKernels k;
-  k.weights = winograd_weights<T>;
-  k.tiles = winograd_tiles<T>;
-  k.product = winograd_product<T>;
-  k.rows = kMaxRows;
-  k.cols = kMaxVectors * static_cast<int64_t>(hn::Lanes(hn::ScalableTag<AccOf<T>>()));
-  return k;
 }
 
 #endif

@@ -1,6 +1,7 @@
 // The driver of Winograd's convolutions. With many tiles the weights are transformed once and
 // blocks of tiles are shared out; with few, all tiles are transformed once and panels of weights
 // are shared out, each transformed where it is used. Both take the same steps for every result.
+// The weight gradient sums blocks of tiles in order.
 #include "backend/cpu/conv_winograd.h"
 
 #include <algorithm>
@@ -13,7 +14,8 @@ namespace ampgrad::cpu {
 
 namespace {
 
-constexpr int64_t kLeastChannels = 16;    // with fewer the transforms take longer than they save
+constexpr int64_t kLeastChannels = 16;  // with fewer the transforms take longer than they save
+constexpr int64_t kLeastTiles = 32;     // of a weight gradient, whose 16 sums are written and read
 constexpr int64_t kTileBytes = 16 << 20;  // transformed tiles held at once
 constexpr int64_t kParallelWork = 200'000;
 constexpr auto kAcc = static_cast<int64_t>(sizeof(float));
@@ -24,6 +26,8 @@ char* advance(void* base, int64_t bytes) { return static_cast<char*>(base) + byt
 const char* advance(const void* base, int64_t bytes) {
   return static_cast<const char*>(base) + bytes;
 }
+
+int64_t grain(int64_t work) { return std::max<int64_t>(1, kParallelWork / work); }
 
 class Filter {
  public:
@@ -80,8 +84,6 @@ class Filter {
       finite_.store(false, std::memory_order_relaxed);
     }
   }
-
-  static int64_t grain(int64_t work) { return std::max<int64_t>(1, kParallelWork / work); }
 
   void share_tiles() {
     void* weights = scratch(GemmSlot::A, panels_ * panel_bytes_);
@@ -143,6 +145,125 @@ class Filter {
   std::atomic<bool> finite_{true};
 };
 
+// Blocks of tiles of image and gradient are transformed for all channels, then summed point by
+// point; blocks follow each other in order.
+class WeightFilter {
+ public:
+  WeightFilter(const ConvParams& p, const WinogradShape& shape)
+      : p_(p),
+        s_(shape),
+        kernels_(winograd_kernels(p.dtype)),
+        size_(static_cast<int64_t>(dtype_size(p.dtype))),
+        rows_(p.batch * shape.tiles[0]),
+        block_rows_(std::min(std::max<int64_t>(kBlockTiles / shape.tiles[1], 1), rows_)),
+        blocks_(ceil_div(rows_, block_rows_)),
+        source_panels_(ceil_div(shape.channels, kernels_.cols)),
+        grad_panels_(ceil_div(shape.rows, kernels_.rows)),
+        source_bytes_(kernels_.source_numel(block_rows_ * shape.tiles[1]) * kAcc),
+        grad_bytes_(kernels_.grad_numel(block_rows_ * shape.tiles[1]) * kAcc),
+        block_bytes_(source_panels_ * source_bytes_ + grad_panels_ * grad_bytes_),
+        point_(shape.rows * kernels_.cols) {}
+
+  bool run() {
+    sums_ = gemm_scratch(GemmSlot::A, static_cast<size_t>(source_panels_ * panel_sums()));
+    const int64_t held = std::clamp<int64_t>(kHeldBytes / block_bytes_, 1, blocks_);
+    packed_ = gemm_scratch(GemmSlot::Shared, static_cast<size_t>(held * block_bytes_));
+    for (int64_t g = 0; g < p_.groups && finite_; ++g) {
+      for (int64_t first = 0; first < blocks_; first += held) {
+        const int64_t count = std::min(held, blocks_ - first);
+        pack(g, first, count);
+        sum(first, count);
+      }
+      write(g);
+    }
+    return finite_;
+  }
+
+ private:
+  static constexpr int64_t kBlockTiles = 256;
+  static constexpr int64_t kHeldBytes = 8 << 20;
+
+  int64_t panel_sums() const { return kWinogradPoints * point_ * kAcc; }
+
+  TileRows range(int64_t block) const {
+    const int64_t first = block * block_rows_;
+    return {first, std::min(block_rows_, rows_ - first)};
+  }
+
+  char* source_at(int64_t slot, int64_t panel) const {
+    return advance(packed_, slot * block_bytes_ + panel * source_bytes_);
+  }
+  char* grads_at(int64_t slot) const { return source_at(slot, source_panels_); }
+
+  void pack(int64_t group, int64_t first, int64_t count) const {
+    const void* x = advance(p_.x, group * s_.channels * s_.size[0] * s_.size[1] * size_);
+    const void* y = advance(p_.y, group * s_.rows * s_.out[0] * s_.out[1] * size_);
+    const int64_t panels = source_panels_ + grad_panels_;
+    const int64_t work = block_rows_ * s_.tiles[1] * kernels_.cols * kWinogradPoints;
+    parallel_for(count * panels, grain(work), [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t slot = i / panels;
+        const TileRows rows = range(first + slot);
+        // Panels of a shorter block follow each other at its own distance.
+        const int64_t tiles = rows.count * s_.tiles[1];
+        const int64_t panel = i % panels - source_panels_;
+        if (panel < 0) {
+          kernels_.source_panel(s_, x, rows, i % panels * kernels_.cols,
+                                source_at(slot, i % panels));
+        } else {
+          kernels_.grad_panel(s_, y, rows, panel,
+                              grads_at(slot) + panel * kernels_.grad_numel(tiles) * kAcc);
+        }
+      }
+    });
+  }
+
+  void sum(int64_t first, int64_t count) const {
+    const int64_t work = count * block_rows_ * s_.tiles[1] * s_.rows * kernels_.cols;
+    parallel_for(source_panels_ * kWinogradPoints, grain(work), [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t panel = i / kWinogradPoints;
+        for (int64_t slot = 0; slot < count; ++slot) {
+          const int64_t tiles = range(first + slot).count * s_.tiles[1];
+          kernels_.sum(s_, i % kWinogradPoints, tiles, grads_at(slot), source_at(slot, panel),
+                       first + slot != 0, advance(sums_, i * point_ * kAcc));
+        }
+      }
+    });
+  }
+
+  void write(int64_t group) {
+    void* w = advance(p_.w, group * s_.rows * s_.weight_row * size_);
+    const int64_t work = kWinogradPoints * kernels_.cols * 4;
+    parallel_for(s_.rows * source_panels_, grain(work), [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t panel = i % source_panels_;
+        if (!kernels_.write(s_, advance(sums_, panel * panel_sums()), point_, i / source_panels_,
+                            panel * kernels_.cols, w)) {
+          finite_.store(false, std::memory_order_relaxed);
+        }
+      }
+    });
+  }
+
+  const ConvParams& p_;
+  const WinogradShape& s_;
+  const WinogradKernels kernels_;
+  const int64_t size_;
+  const int64_t rows_;  // of tiles, in all samples
+  const int64_t block_rows_;
+  const int64_t blocks_;
+  const int64_t source_panels_;
+  const int64_t grad_panels_;
+  const int64_t source_bytes_;
+  const int64_t grad_bytes_;
+  const int64_t block_bytes_;
+  const int64_t point_;
+  void* sums_ = nullptr;
+  void* packed_ = nullptr;
+  std::atomic<bool> finite_{true};
+};
+
 bool is_flat_3x3(const ConvParams& p) {
   for (int i = 0; i < 3; ++i) {
     const int64_t taps = i == 0 ? 1 : 3;
@@ -157,45 +278,46 @@ bool saves_products(const WinogradShape& s) {
   return 16 * s.tiles[0] * s.tiles[1] <= 8 * s.out[0] * s.out[1];
 }
 
-bool filter(const ConvParams& p, WinogradShape s, const void* source, void* result) {
-  for (int i = 0; i < 2; ++i) s.tiles[i] = ceil_div(s.out[i], 2);
+WinogradShape shape_of(const ConvParams& p, bool forward) {
+  const int64_t(&source)[3] = forward ? p.x_size : p.y_size;
+  const int64_t(&result)[3] = forward ? p.y_size : p.x_size;
+  WinogradShape s;
+  s.channels = forward ? p.x_channels : p.y_channels;
+  s.rows = forward ? p.y_channels : p.x_channels;
+  s.weight_row = forward ? p.x_channels * 9 : 9;
+  s.weight_channel = forward ? 9 : p.x_channels * 9;
+  s.mirrored = !forward;
+  for (int i = 0; i < 2; ++i) {
+    s.size[i] = source[i + 1];
+    s.out[i] = result[i + 1];
+    s.before[i] = forward ? p.padding[i + 1] : 2 - p.padding[i + 1];
+    s.tiles[i] = ceil_div(s.out[i], 2);
+  }
   s.source_sample = p.groups * s.channels * s.size[0] * s.size[1];
   s.out_sample = p.groups * s.rows * s.out[0] * s.out[1];
-  if (winograd_kernels(p.dtype).product == nullptr || !saves_products(s)) return false;
-  return Filter(p, s, source, result).run();
+  return s;
+}
+
+bool applies(const ConvParams& p, const WinogradShape& s) {
+  return is_flat_3x3(p) && saves_products(s) && winograd_kernels(p.dtype).product != nullptr;
 }
 
 }  // namespace
 
 bool winograd_forward(const ConvParams& p) {
-  if (!is_flat_3x3(p)) return false;
-  WinogradShape s;
-  s.channels = p.x_channels;
-  s.rows = p.y_channels;
-  s.weight_row = p.x_channels * 9;
-  s.weight_channel = 9;
-  for (int i = 0; i < 2; ++i) {
-    s.size[i] = p.x_size[i + 1];
-    s.out[i] = p.y_size[i + 1];
-    s.before[i] = p.padding[i + 1];
-  }
-  return filter(p, s, p.x, p.y);
+  const WinogradShape s = shape_of(p, true);
+  return applies(p, s) && Filter(p, s, p.x, p.y).run();
 }
 
 bool winograd_input_grad(const ConvParams& p) {
-  if (!is_flat_3x3(p)) return false;
-  WinogradShape s;
-  s.channels = p.y_channels;
-  s.rows = p.x_channels;
-  s.weight_row = 9;
-  s.weight_channel = p.x_channels * 9;
-  s.mirrored = true;
-  for (int i = 0; i < 2; ++i) {
-    s.size[i] = p.y_size[i + 1];
-    s.out[i] = p.x_size[i + 1];
-    s.before[i] = 2 - p.padding[i + 1];
-  }
-  return filter(p, s, p.y, p.x);
+  const WinogradShape s = shape_of(p, false);
+  return applies(p, s) && Filter(p, s, p.y, p.x).run();
+}
+
+bool winograd_weight_grad(const ConvParams& p) {
+  const WinogradShape s = shape_of(p, true);
+  return applies(p, s) && p.batch * s.tiles[0] * s.tiles[1] >= kLeastTiles &&
+         WeightFilter(p, s).run();
 }
 
 }  // namespace ampgrad::cpu

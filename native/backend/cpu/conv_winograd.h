@@ -29,6 +29,11 @@ struct TileRange {
   int64_t first = 0, count = 0;
 };
 
+// Rows of tiles, counted in the same way.
+struct TileRows {
+  int64_t first = 0, count = 0;
+};
+
 // Pointers are those of a group. `Acc` is the type products are summed in.
 struct WinogradKernels {
   // A panel of rows of the transformed weights: point by point, channel by channel.
@@ -41,7 +46,23 @@ struct WinogradKernels {
   // transforms spread infinities and NaN over a tile.
   bool (*product)(const WinogradShape& shape, const void* weights, const void* tiles, int64_t panel,
                   TileRange range, const void* bias, void* out) = nullptr;
+  // The weight gradient, whose products sum over tiles. Panels hold `cols` channels of the source
+  // or `rows` channels of the gradient side by side: point by point, tile by tile.
+  void (*source_panel)(const WinogradShape& shape, const void* source, TileRows range,
+                       int64_t first_channel, void* packed) = nullptr;
+  void (*grad_panel)(const WinogradShape& shape, const void* grad, TileRows range, int64_t panel,
+                     void* packed) = nullptr;
+  // One point: sums[row * cols + channel] (+)= products of all gradient panels with a source panel.
+  void (*sum)(const WinogradShape& shape, int64_t point, int64_t tiles, const void* grad_panels,
+              const void* source_panel, bool add, void* sums) = nullptr;
+  // A row of the gradient, `cols` channels from the first one on, from the sums of all points,
+  // `point` elements apart. False as above.
+  bool (*write)(const WinogradShape& shape, const void* sums, int64_t point, int64_t row,
+                int64_t first_channel, void* weights) = nullptr;
   int64_t rows = 0, cols = 0;  // of a panel
+  // Elements of Acc in panels of some tiles.
+  int64_t source_numel(int64_t tiles) const { return kWinogradPoints * (tiles + 1) * cols; }
+  int64_t grad_numel(int64_t tiles) const { return kWinogradPoints * (tiles * rows + cols); }
   // Elements of Acc in a panel of weights and in a block of tiles.
   int64_t panel_numel(int64_t channels) const { return kWinogradPoints * (channels * rows + cols); }
   int64_t block_numel(int64_t channels) const { return kWinogradPoints * (channels + 1) * cols; }
@@ -54,5 +75,6 @@ WinogradKernels winograd_kernels(DType dtype);
 // convolutions and for results that are not finite.
 bool winograd_forward(const ConvParams& p);
 bool winograd_input_grad(const ConvParams& p);
+bool winograd_weight_grad(const ConvParams& p);
 
 }  // namespace ampgrad::cpu

@@ -10,16 +10,27 @@
 #include "hwy/highway.h"
 
 #include "backend/cpu/conv_winograd-inl.h"
+#include "backend/cpu/conv_winograd_weight-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ampgrad::cpu::HWY_NAMESPACE {
 
-#if HWY_TARGET == HWY_SCALAR
 template <class T>
 WinogradKernels make_winograd_kernels() {
-  return {};
-}
+  WinogradKernels k;
+#if HWY_TARGET != HWY_SCALAR
+  k.weights = winograd_weights<T>;
+  k.tiles = winograd_tiles<T>;
+  k.product = winograd_product<T>;
+  k.source_panel = winograd_source_panel<T>;
+  k.grad_panel = winograd_grad_panel<T>;
+  k.sum = winograd_sum<AccOf<T>>;
+  k.write = winograd_write<T>;
+  k.rows = kMaxRows;
+  k.cols = kMaxVectors * static_cast<int64_t>(hn::Lanes(hn::ScalableTag<AccOf<T>>()));
 #endif
+  return k;
+}
 
 WinogradKernels winograd_f32() { return make_winograd_kernels<float>(); }
 WinogradKernels winograd_f16() { return make_winograd_kernels<Half>(); }
