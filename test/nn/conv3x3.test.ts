@@ -42,6 +42,7 @@ const cases: Record<string, Case> = {
   'no padding': { x: [2, 17, 9, 8], rows: 16, padding: 0 },
   'more padding on one side': { x: [2, 16, 5, 13], rows: 18, padding: [2, 0] },
   'terms in several blocks': { x: [1, 410, 6, 7], rows: 20, padding: 1 },
+  'many channels': { x: [3, 70, 8, 10], rows: 66, padding: 1 },
   groups: { x: [2, 48, 8, 6], rows: 51, padding: 1, groups: 3 },
 };
 
@@ -85,7 +86,7 @@ describe('3 x 3 convolutions', () => {
     }
   });
 
-  test('the bits depend neither on the batch nor on the number of threads', () => {
+  test('both ways to share the work give the same bits, with any number of threads', () => {
     const c: Case = { x: [8, 32, 10, 10], rows: 32, padding: 1 };
     const [x, weight] = leavesOf(c, 'float32') as [Tensor, Tensor];
     const together = F.conv2d(x, weight, { padding: 1 });

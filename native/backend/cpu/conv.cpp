@@ -402,18 +402,18 @@ bool uses_pairs(DType dtype, int64_t channels) {
 
 void forward_cell(const ConvParams& p, const void*) {
   const bool pairs = uses_pairs(p.dtype, p.x_channels);
-  if (!pairs && winograd_forward(p)) return;
+  if (winograd_forward(p, pairs)) return;
   const ConvPlan plan = plan_forward(p, pairs);
   Product(p, plan, p.x, p.y).run();
 }
 void input_grad_cell(const ConvParams& p, const void*) {
   const bool pairs = uses_pairs(p.dtype, p.y_channels);
-  if (!pairs && winograd_input_grad(p)) return;
+  if (winograd_input_grad(p, pairs)) return;
   const ConvPlan plan = plan_input_grad(p, pairs);
   Product(p, plan, p.y, p.x).run();
 }
 void weight_grad_cell(const ConvParams& p, const void*) {
-  if (!uses_pairs(p.dtype, p.x_channels) && winograd_weight_grad(p)) return;
+  if (winograd_weight_grad(p, uses_pairs(p.dtype, p.x_channels))) return;
   WeightGrad(p).run();
 }
 

@@ -14,8 +14,14 @@ namespace ampgrad::cpu {
 
 namespace {
 
-constexpr int64_t kLeastChannels = 16;  // with fewer the transforms take longer than they save
-constexpr int64_t kLeastTiles = 32;     // of a weight gradient, whose 16 sums are written and read
+// With fewer the transforms, of pixels and of weights, take longer than they save.
+constexpr int64_t kLeastChannels = 16;
+constexpr int64_t kLeastChannelsPairs = 64;
+constexpr int64_t kLeastTiles = 16;
+// The 16 sums of a weight gradient are written and read: in a cache, or with more tiles.
+constexpr int64_t kLeastSumTiles = 32;
+constexpr int64_t kLeastSumTilesPairs = 128;
+constexpr int64_t kCachedSums = 8 << 20;
 constexpr int64_t kTileBytes = 16 << 20;  // transformed tiles held at once
 constexpr int64_t kParallelWork = 200'000;
 constexpr auto kAcc = static_cast<int64_t>(sizeof(float));
@@ -270,7 +276,7 @@ bool is_flat_3x3(const ConvParams& p) {
     if (p.kernel[i] != taps || p.stride[i] != 1 || p.dilation[i] != 1) return false;
     if (p.padding[i] >= taps) return false;
   }
-  return p.x_size[0] == 1 && p.x_channels >= kLeastChannels && p.y_channels >= kLeastChannels;
+  return p.x_size[0] == 1;
 }
 
 // Tiles of small images lie half outside.
@@ -298,26 +304,34 @@ WinogradShape shape_of(const ConvParams& p, bool forward) {
   return s;
 }
 
-bool applies(const ConvParams& p, const WinogradShape& s) {
-  return is_flat_3x3(p) && saves_products(s) && winograd_kernels(p.dtype).product != nullptr;
+bool applies(const ConvParams& p, const WinogradShape& s, bool pairs) {
+  return is_flat_3x3(p) && saves_products(s) &&
+         std::min(s.channels, s.rows) >= (pairs ? kLeastChannelsPairs : kLeastChannels) &&
+         p.batch * s.tiles[0] * s.tiles[1] >= kLeastTiles &&
+         winograd_kernels(p.dtype).product != nullptr;
+}
+
+bool sums_gain(const ConvParams& p, const WinogradShape& s, bool pairs) {
+  const bool cached = kWinogradPoints * s.channels * s.rows * kAcc <= kCachedSums;
+  const int64_t tiles = p.batch * s.tiles[0] * s.tiles[1];
+  return tiles >= (pairs && !cached ? kLeastSumTilesPairs : kLeastSumTiles);
 }
 
 }  // namespace
 
-bool winograd_forward(const ConvParams& p) {
+bool winograd_forward(const ConvParams& p, bool pairs) {
   const WinogradShape s = shape_of(p, true);
-  return applies(p, s) && Filter(p, s, p.x, p.y).run();
+  return applies(p, s, pairs) && Filter(p, s, p.x, p.y).run();
 }
 
-bool winograd_input_grad(const ConvParams& p) {
+bool winograd_input_grad(const ConvParams& p, bool pairs) {
   const WinogradShape s = shape_of(p, false);
-  return applies(p, s) && Filter(p, s, p.y, p.x).run();
+  return applies(p, s, pairs) && Filter(p, s, p.y, p.x).run();
 }
 
-bool winograd_weight_grad(const ConvParams& p) {
+bool winograd_weight_grad(const ConvParams& p, bool pairs) {
   const WinogradShape s = shape_of(p, true);
-  return applies(p, s) && p.batch * s.tiles[0] * s.tiles[1] >= kLeastTiles &&
-         WeightFilter(p, s).run();
+  return applies(p, s, pairs) && sums_gain(p, s, pairs) && WeightFilter(p, s).run();
 }
 
 }  // namespace ampgrad::cpu

@@ -72,9 +72,10 @@ struct WinogradKernels {
 WinogradKernels winograd_kernels(DType dtype);
 
 // False, with an unfinished result, where the caller must compute it term by term: for other
-// convolutions and for results that are not finite.
-bool winograd_forward(const ConvParams& p);
-bool winograd_input_grad(const ConvParams& p);
-bool winograd_weight_grad(const ConvParams& p);
+// convolutions, those that would not gain, and results that are not finite. `pairs` says that the
+// caller multiplies pairs of bfloat16 numbers, at twice the rate of floats.
+bool winograd_forward(const ConvParams& p, bool pairs);
+bool winograd_input_grad(const ConvParams& p, bool pairs);
+bool winograd_weight_grad(const ConvParams& p, bool pairs);
 
 }  // namespace ampgrad::cpu
