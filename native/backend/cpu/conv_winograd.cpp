@@ -1,7 +1,6 @@
 // The driver of Winograd's convolutions. With many tiles the weights are transformed once and
 // blocks of tiles are shared out; with few, all tiles are transformed once and panels of weights
 // are shared out, each transformed where it is used. Both take the same steps for every result.
-// The weight gradient sums blocks of tiles in order.
 #include "backend/cpu/conv_winograd.h"
 
 #include <algorithm>
@@ -152,7 +151,8 @@ class Filter {
 };
 
 // Blocks of tiles of image and gradient are transformed for all channels, then summed point by
-// point; blocks follow each other in order.
+// point. Where a block and the sums fit a core's cache, parts of the blocks have sums of their own,
+// added up in order at the end; otherwise threads share blocks, and follow each other through them.
 class WeightFilter {
  public:
   WeightFilter(const ConvParams& p, const WinogradShape& shape)
@@ -161,91 +161,132 @@ class WeightFilter {
         kernels_(winograd_kernels(p.dtype)),
         size_(static_cast<int64_t>(dtype_size(p.dtype))),
         rows_(p.batch * shape.tiles[0]),
-        block_rows_(std::min(std::max<int64_t>(kBlockTiles / shape.tiles[1], 1), rows_)),
-        blocks_(ceil_div(rows_, block_rows_)),
         source_panels_(ceil_div(shape.channels, kernels_.cols)),
         grad_panels_(ceil_div(shape.rows, kernels_.rows)),
-        source_bytes_(kernels_.source_numel(block_rows_ * shape.tiles[1]) * kAcc),
-        grad_bytes_(kernels_.grad_numel(block_rows_ * shape.tiles[1]) * kAcc),
-        block_bytes_(source_panels_ * source_bytes_ + grad_panels_ * grad_bytes_),
-        point_(shape.rows * kernels_.cols) {}
+        point_(shape.rows * kernels_.cols),
+        sums_bytes_(source_panels_ * kWinogradPoints * point_ * kAcc) {
+    set_block(kPrivateTiles);
+    parts_ = std::min(blocks_ / kPartBlocks, kMostParts);
+    if (block_bytes_ + sums_bytes_ <= kPrivateBytes && parts_ > 1) return;
+    parts_ = 1;
+    set_block(kSharedTiles);
+  }
 
   bool run() {
-    sums_ = gemm_scratch(GemmSlot::A, static_cast<size_t>(source_panels_ * panel_sums()));
-    const int64_t held = std::clamp<int64_t>(kHeldBytes / block_bytes_, 1, blocks_);
-    packed_ = gemm_scratch(GemmSlot::Shared, static_cast<size_t>(held * block_bytes_));
+    sums_ = gemm_scratch(GemmSlot::A, static_cast<size_t>(parts_ * sums_bytes_));
     for (int64_t g = 0; g < p_.groups && finite_; ++g) {
-      for (int64_t first = 0; first < blocks_; first += held) {
-        const int64_t count = std::min(held, blocks_ - first);
-        pack(g, first, count);
-        sum(first, count);
+      group_ = g;
+      if (parts_ > 1) {
+        sum_parts();
+      } else {
+        sum_shared();
       }
-      write(g);
+      write();
     }
     return finite_;
   }
 
  private:
-  static constexpr int64_t kBlockTiles = 256;
+  static constexpr int64_t kPrivateTiles = 64;
+  static constexpr int64_t kPrivateBytes = 1 << 20;
+  static constexpr int64_t kPartBlocks = 4;
+  static constexpr int64_t kMostParts = 16;
+  static constexpr int64_t kSharedTiles = 256;
   static constexpr int64_t kHeldBytes = 8 << 20;
 
-  int64_t panel_sums() const { return kWinogradPoints * point_ * kAcc; }
+  void set_block(int64_t tiles) {
+    block_rows_ = std::min(std::max<int64_t>(tiles / s_.tiles[1], 1), rows_);
+    blocks_ = ceil_div(rows_, block_rows_);
+    source_bytes_ = kernels_.source_numel(block_rows_ * s_.tiles[1]) * kAcc;
+    grad_bytes_ = kernels_.grad_numel(block_rows_ * s_.tiles[1]) * kAcc;
+    block_bytes_ = source_panels_ * source_bytes_ + grad_panels_ * grad_bytes_;
+  }
 
   TileRows range(int64_t block) const {
     const int64_t first = block * block_rows_;
     return {first, std::min(block_rows_, rows_ - first)};
   }
 
-  char* source_at(int64_t slot, int64_t panel) const {
-    return advance(packed_, slot * block_bytes_ + panel * source_bytes_);
-  }
-  char* grads_at(int64_t slot) const { return source_at(slot, source_panels_); }
+  int64_t panels() const { return source_panels_ + grad_panels_; }
+  int64_t sums() const { return source_panels_ * kWinogradPoints; }
 
-  void pack(int64_t group, int64_t first, int64_t count) const {
-    const void* x = advance(p_.x, group * s_.channels * s_.size[0] * s_.size[1] * size_);
-    const void* y = advance(p_.y, group * s_.rows * s_.out[0] * s_.out[1] * size_);
-    const int64_t panels = source_panels_ + grad_panels_;
-    const int64_t work = block_rows_ * s_.tiles[1] * kernels_.cols * kWinogradPoints;
-    parallel_for(count * panels, grain(work), [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        const int64_t slot = i / panels;
-        const TileRows rows = range(first + slot);
-        // Panels of a shorter block follow each other at its own distance.
-        const int64_t tiles = rows.count * s_.tiles[1];
-        const int64_t panel = i % panels - source_panels_;
-        if (panel < 0) {
-          kernels_.source_panel(s_, x, rows, i % panels * kernels_.cols,
-                                source_at(slot, i % panels));
-        } else {
-          kernels_.grad_panel(s_, y, rows, panel,
-                              grads_at(slot) + panel * kernels_.grad_numel(tiles) * kAcc);
+  // One of panels() of a block: those of the source, then those of the gradient, which follow each
+  // other at the distance of the block's own size.
+  void pack(int64_t block, int64_t panel, void* packed) const {
+    const TileRows rows = range(block);
+    char* to = advance(packed, std::min(panel, source_panels_) * source_bytes_);
+    if (panel < source_panels_) {
+      const void* x = advance(p_.x, group_ * s_.channels * s_.size[0] * s_.size[1] * size_);
+      kernels_.source_panel(s_, x, rows, panel * kernels_.cols, to);
+      return;
+    }
+    const void* y = advance(p_.y, group_ * s_.rows * s_.out[0] * s_.out[1] * size_);
+    const int64_t q = panel - source_panels_;
+    kernels_.grad_panel(s_, y, rows, q,
+                        advance(to, q * kernels_.grad_numel(rows.count * s_.tiles[1]) * kAcc));
+  }
+
+  // One of sums(): a point of a panel of the source.
+  void sum(int64_t block, const void* packed, int64_t i, bool add, void* to) const {
+    kernels_.sum(s_, i % kWinogradPoints, range(block).count * s_.tiles[1],
+                 advance(packed, source_panels_ * source_bytes_),
+                 advance(packed, i / kWinogradPoints * source_bytes_), add,
+                 advance(to, i * point_ * kAcc));
+  }
+
+  void sum_parts() const {
+    parallel_for(parts_, 1, [&](int64_t begin, int64_t end) {
+      void* packed = gemm_scratch(GemmSlot::B, static_cast<size_t>(block_bytes_));
+      for (int64_t part = begin; part < end; ++part) {
+        const int64_t first = part * blocks_ / parts_;
+        for (int64_t b = first; b < (part + 1) * blocks_ / parts_; ++b) {
+          for (int64_t i = 0; i < panels(); ++i) pack(b, i, packed);
+          for (int64_t i = 0; i < sums(); ++i) {
+            sum(b, packed, i, b != first, advance(sums_, part * sums_bytes_));
+          }
         }
+      }
+    });
+    parallel_for(sums(), grain(point_ * parts_), [&](int64_t begin, int64_t end) {
+      float* total = static_cast<float*>(sums_);
+      for (int64_t part = 1; part < parts_; ++part) {
+        const auto* from = reinterpret_cast<const float*>(advance(sums_, part * sums_bytes_));
+        for (int64_t i = begin * point_; i < end * point_; ++i) total[i] += from[i];
       }
     });
   }
 
-  void sum(int64_t first, int64_t count) const {
-    const int64_t work = count * block_rows_ * s_.tiles[1] * s_.rows * kernels_.cols;
-    parallel_for(source_panels_ * kWinogradPoints, grain(work), [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        const int64_t panel = i / kWinogradPoints;
-        for (int64_t slot = 0; slot < count; ++slot) {
-          const int64_t tiles = range(first + slot).count * s_.tiles[1];
-          kernels_.sum(s_, i % kWinogradPoints, tiles, grads_at(slot), source_at(slot, panel),
-                       first + slot != 0, advance(sums_, i * point_ * kAcc));
+  void sum_shared() const {
+    const int64_t held = std::clamp<int64_t>(kHeldBytes / block_bytes_, 1, blocks_);
+    void* packed = gemm_scratch(GemmSlot::Shared, static_cast<size_t>(held * block_bytes_));
+    const int64_t tiles = block_rows_ * s_.tiles[1];
+    for (int64_t first = 0; first < blocks_; first += held) {
+      const int64_t count = std::min(held, blocks_ - first);
+      parallel_for(count * panels(), grain(tiles * kernels_.cols * kWinogradPoints),
+                   [&](int64_t begin, int64_t end) {
+                     for (int64_t i = begin; i < end; ++i) {
+                       const int64_t slot = i / panels();
+                       pack(first + slot, i % panels(), advance(packed, slot * block_bytes_));
+                     }
+                   });
+      parallel_for(sums(), grain(count * tiles * point_), [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) {
+          for (int64_t slot = 0; slot < count; ++slot) {
+            sum(first + slot, advance(packed, slot * block_bytes_), i, first + slot != 0, sums_);
+          }
         }
-      }
-    });
+      });
+    }
   }
 
-  void write(int64_t group) {
-    void* w = advance(p_.w, group * s_.rows * s_.weight_row * size_);
+  void write() {
+    void* w = advance(p_.w, group_ * s_.rows * s_.weight_row * size_);
     const int64_t work = kWinogradPoints * kernels_.cols * 4;
     parallel_for(s_.rows * source_panels_, grain(work), [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         const int64_t panel = i % source_panels_;
-        if (!kernels_.write(s_, advance(sums_, panel * panel_sums()), point_, i / source_panels_,
-                            panel * kernels_.cols, w)) {
+        if (!kernels_.write(s_, advance(sums_, panel * kWinogradPoints * point_ * kAcc), point_,
+                            i / source_panels_, panel * kernels_.cols, w)) {
           finite_.store(false, std::memory_order_relaxed);
         }
       }
@@ -257,16 +298,18 @@ class WeightFilter {
   const WinogradKernels kernels_;
   const int64_t size_;
   const int64_t rows_;  // of tiles, in all samples
-  const int64_t block_rows_;
-  const int64_t blocks_;
   const int64_t source_panels_;
   const int64_t grad_panels_;
-  const int64_t source_bytes_;
-  const int64_t grad_bytes_;
-  const int64_t block_bytes_;
   const int64_t point_;
+  const int64_t sums_bytes_;
+  int64_t block_rows_ = 0;
+  int64_t blocks_ = 0;
+  int64_t source_bytes_ = 0;
+  int64_t grad_bytes_ = 0;
+  int64_t block_bytes_ = 0;
+  int64_t parts_ = 1;
+  int64_t group_ = 0;
   void* sums_ = nullptr;
-  void* packed_ = nullptr;
   std::atomic<bool> finite_{true};
 };
 
