@@ -3,15 +3,14 @@ import { opFunction } from '../call';
 import type { Tensor } from '../tensor';
 import { numberOf, Optimizer, type ParamGroup, type Params } from './optimizer';
 import {
-  flag,
-  implementation,
+  type CapturableOptions,
+  capturableSpecs,
   learningRate,
   nonNegative,
-  notDifferentiable,
   number,
 } from './options';
 
-export interface AdadeltaOptions {
+export interface AdadeltaOptions extends CapturableOptions {
   /** Learning rate. Default 1. */
   readonly lr?: number | Tensor;
   /** Decay rate of the averages of squares. Default 0.9. */
@@ -20,13 +19,6 @@ export interface AdadeltaOptions {
   readonly eps?: number;
   /** L2 penalty. Default 0. */
   readonly weightDecay?: number;
-  /** Ascend instead of descend. Default false. */
-  readonly maximize?: boolean;
-  /** Keep float32 copies of half parameters. Default false. */
-  readonly masterWeights?: boolean;
-  readonly foreach?: boolean | null;
-  readonly capturable?: boolean;
-  readonly differentiable?: false;
 }
 
 const specs = {
@@ -34,11 +26,7 @@ const specs = {
   rho: number(0.9, 'a number in [0, 1]', (v) => v >= 0 && v <= 1),
   eps: nonNegative(1e-6),
   weightDecay: nonNegative(0),
-  maximize: flag(false),
-  capturable: flag(false),
-  foreach: implementation,
-  differentiable: notDifferentiable,
-  masterWeights: flag(false),
+  ...capturableSpecs,
 };
 
 /** Adadelta (Zeiler, 2012), as `torch.optim.Adadelta`. */
@@ -52,7 +40,6 @@ export class Adadelta extends Optimizer {
       op: step,
       scalars: ['step'],
       states: ['squareAvg', 'accDelta'],
-      masters: group['masterWeights'] === true,
       options: [
         numberOf(group.lr),
         group['rho'],

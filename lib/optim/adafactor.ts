@@ -58,7 +58,6 @@ export class Adafactor extends Optimizer {
       op: step,
       scalars: ['step'],
       states: ['rowVar', 'colVar', 'variance'],
-      masters: group['masterWeights'] === true,
       options: [
         numberOf(group.lr),
         group['beta2Decay'],

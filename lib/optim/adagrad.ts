@@ -2,9 +2,9 @@
 import { opFunction } from '../call';
 import type { Tensor } from '../tensor';
 import { numberOf, Optimizer, type ParamGroup, type Params } from './optimizer';
-import { flag, implementation, learningRate, nonNegative, notDifferentiable } from './options';
+import { type FusedOptions, fusedSpecs, learningRate, nonNegative } from './options';
 
-export interface AdagradOptions {
+export interface AdagradOptions extends FusedOptions {
   /** Learning rate. Default 1e-2. */
   readonly lr?: number | Tensor;
   /** Default 0. */
@@ -15,13 +15,6 @@ export interface AdagradOptions {
   readonly initialAccumulatorValue?: number;
   /** Added to the denominator. Default 1e-10. */
   readonly eps?: number;
-  /** Ascend instead of descend. Default false. */
-  readonly maximize?: boolean;
-  /** Keep float32 copies of half parameters. Default false. */
-  readonly masterWeights?: boolean;
-  readonly foreach?: boolean | null;
-  readonly differentiable?: false;
-  readonly fused?: boolean | null;
 }
 
 const specs = {
@@ -30,11 +23,7 @@ const specs = {
   eps: nonNegative(1e-10),
   weightDecay: nonNegative(0),
   initialAccumulatorValue: nonNegative(0),
-  foreach: implementation,
-  maximize: flag(false),
-  differentiable: notDifferentiable,
-  fused: implementation,
-  masterWeights: flag(false),
+  ...fusedSpecs,
 };
 
 /** Adagrad (Duchi, Hazan and Singer, 2011), as `torch.optim.Adagrad`. */
@@ -48,7 +37,6 @@ export class Adagrad extends Optimizer {
       op: step,
       scalars: ['step'],
       states: ['sum'],
-      masters: group['masterWeights'] === true,
       options: [
         numberOf(group.lr),
         group['lrDecay'],

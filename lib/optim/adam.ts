@@ -4,15 +4,17 @@ import type { Tensor } from '../tensor';
 import { numberOf, Optimizer, type ParamGroup, type Params } from './optimizer';
 import {
   betas,
+  type CapturableOptions,
+  capturableSpecs,
   fixed,
   flag,
-  implementation,
+  type FusedOptions,
+  fusedSpecs,
   learningRate,
   nonNegative,
-  notDifferentiable,
 } from './options';
 
-export interface AdamWOptions {
+export interface AdamWOptions extends CapturableOptions, FusedOptions {
   /** Learning rate. Default 1e-3. */
   readonly lr?: number | Tensor;
   /** Decay rates of the averages of gradients and of their squares. Default [0.9, 0.999]. */
@@ -23,14 +25,6 @@ export interface AdamWOptions {
   readonly weightDecay?: number;
   /** Use the maximum of past second moments (AMSGrad). Default false. */
   readonly amsgrad?: boolean;
-  /** Ascend instead of descend. Default false. */
-  readonly maximize?: boolean;
-  /** Keep float32 copies of half parameters. Default false. */
-  readonly masterWeights?: boolean;
-  readonly foreach?: boolean | null;
-  readonly capturable?: boolean;
-  readonly differentiable?: false;
-  readonly fused?: boolean | null;
 }
 
 export interface AdamOptions extends AdamWOptions {
@@ -44,13 +38,9 @@ const specs = (weightDecay: number, decoupled: boolean) => ({
   eps: nonNegative(1e-8),
   weightDecay: nonNegative(weightDecay),
   amsgrad: flag(false),
-  maximize: flag(false),
-  foreach: implementation,
-  capturable: flag(false),
-  differentiable: notDifferentiable,
-  fused: implementation,
   decoupledWeightDecay: decoupled ? fixed(true, 'true: that is what AdamW is') : flag(false),
-  masterWeights: flag(false),
+  ...capturableSpecs,
+  ...fusedSpecs,
 });
 
 const adamSpecs = specs(0, false);
@@ -61,7 +51,6 @@ function update(group: ParamGroup) {
     op: step,
     scalars: ['step'],
     states: group['amsgrad'] === true ? withMaximum : moments,
-    masters: group['masterWeights'] === true,
     options: [
       numberOf(group.lr),
       group['betas'],

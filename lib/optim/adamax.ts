@@ -4,14 +4,13 @@ import type { Tensor } from '../tensor';
 import { numberOf, Optimizer, type ParamGroup, type Params } from './optimizer';
 import {
   betas,
-  flag,
-  implementation,
+  type CapturableOptions,
+  capturableSpecs,
   learningRate,
   nonNegative,
-  notDifferentiable,
 } from './options';
 
-export interface AdamaxOptions {
+export interface AdamaxOptions extends CapturableOptions {
   /** Learning rate. Default 2e-3. */
   readonly lr?: number | Tensor;
   /** Decay rates of the averages of gradients and of their squares. Default [0.9, 0.999]. */
@@ -20,13 +19,6 @@ export interface AdamaxOptions {
   readonly eps?: number;
   /** Default 0. */
   readonly weightDecay?: number;
-  /** Ascend instead of descend. Default false. */
-  readonly maximize?: boolean;
-  /** Keep float32 copies of half parameters. Default false. */
-  readonly masterWeights?: boolean;
-  readonly foreach?: boolean | null;
-  readonly capturable?: boolean;
-  readonly differentiable?: false;
 }
 
 const specs = {
@@ -34,11 +26,7 @@ const specs = {
   betas: betas(0.9, 0.999),
   eps: nonNegative(1e-8),
   weightDecay: nonNegative(0),
-  foreach: implementation,
-  maximize: flag(false),
-  differentiable: notDifferentiable,
-  capturable: flag(false),
-  masterWeights: flag(false),
+  ...capturableSpecs,
 };
 
 /** Adamax, Adam with the infinity norm (Kingma and Ba, 2015), as `torch.optim.Adamax`. */
@@ -52,7 +40,6 @@ export class Adamax extends Optimizer {
       op: step,
       scalars: ['step'],
       states: ['expAvg', 'expInf'],
-      masters: group['masterWeights'] === true,
       options: [
         numberOf(group.lr),
         group['betas'],

@@ -4,14 +4,13 @@ import type { Tensor } from '../tensor';
 import { numberOf, Optimizer, type ParamGroup, type Params } from './optimizer';
 import {
   anyNumber,
-  flag,
-  implementation,
+  type CapturableOptions,
+  capturableSpecs,
   learningRate,
   nonNegative,
-  notDifferentiable,
 } from './options';
 
-export interface ASGDOptions {
+export interface ASGDOptions extends CapturableOptions {
   /** Learning rate. Default 1e-2. */
   readonly lr?: number | Tensor;
   /** Decay term. Default 1e-4. */
@@ -22,13 +21,6 @@ export interface ASGDOptions {
   readonly t0?: number;
   /** L2 penalty. Default 0. */
   readonly weightDecay?: number;
-  /** Ascend instead of descend. Default false. */
-  readonly maximize?: boolean;
-  /** Keep float32 copies of half parameters. Default false. */
-  readonly masterWeights?: boolean;
-  readonly foreach?: boolean | null;
-  readonly capturable?: boolean;
-  readonly differentiable?: false;
 }
 
 const specs = {
@@ -37,11 +29,7 @@ const specs = {
   alpha: anyNumber(0.75),
   t0: anyNumber(1e6),
   weightDecay: nonNegative(0),
-  foreach: implementation,
-  maximize: flag(false),
-  differentiable: notDifferentiable,
-  capturable: flag(false),
-  masterWeights: flag(false),
+  ...capturableSpecs,
 };
 
 /** Averaged SGD (Polyak and Juditsky, 1992), as `torch.optim.ASGD`; the averages are state `ax`. */
@@ -55,7 +43,6 @@ export class ASGD extends Optimizer {
       op: step,
       scalars: ['step', 'eta', 'mu'],
       states: ['ax'],
-      masters: group['masterWeights'] === true,
       options: [
         numberOf(group.lr),
         group['lambd'],

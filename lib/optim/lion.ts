@@ -4,38 +4,26 @@ import type { Tensor } from '../tensor';
 import { numberOf, Optimizer, type ParamGroup, type Params } from './optimizer';
 import {
   betas,
-  flag,
-  implementation,
+  type CapturableOptions,
+  capturableSpecs,
   learningRate,
   nonNegative,
-  notDifferentiable,
 } from './options';
 
-export interface LionOptions {
+export interface LionOptions extends CapturableOptions {
   /** Learning rate. Default 1e-4. */
   readonly lr?: number | Tensor;
   /** Interpolation factors of the update and of the momentum. Default [0.9, 0.99]. */
   readonly betas?: readonly [number, number];
   /** Decoupled weight decay. Default 0. */
   readonly weightDecay?: number;
-  /** Ascend instead of descend. Default false. */
-  readonly maximize?: boolean;
-  /** Keep float32 copies of half parameters. Default false. */
-  readonly masterWeights?: boolean;
-  readonly foreach?: boolean | null;
-  readonly capturable?: boolean;
-  readonly differentiable?: false;
 }
 
 const specs = {
   lr: learningRate(1e-4),
   betas: betas(0.9, 0.99),
   weightDecay: nonNegative(0),
-  maximize: flag(false),
-  foreach: implementation,
-  capturable: flag(false),
-  differentiable: notDifferentiable,
-  masterWeights: flag(false),
+  ...capturableSpecs,
 };
 
 /** Lion, the sign of an interpolated momentum (Chen et al., 2023). */
@@ -49,7 +37,6 @@ export class Lion extends Optimizer {
       op: step,
       scalars: ['step'],
       states: ['expAvg'],
-      masters: group['masterWeights'] === true,
       options: [numberOf(group.lr), group['betas'], group['weightDecay'], group['maximize']],
     });
   }

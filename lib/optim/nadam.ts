@@ -4,14 +4,14 @@ import type { Tensor } from '../tensor';
 import { numberOf, Optimizer, type ParamGroup, type Params } from './optimizer';
 import {
   betas,
+  type CapturableOptions,
+  capturableSpecs,
   flag,
-  implementation,
   learningRate,
   nonNegative,
-  notDifferentiable,
 } from './options';
 
-export interface NAdamOptions {
+export interface NAdamOptions extends CapturableOptions {
   /** Learning rate. Default 2e-3. */
   readonly lr?: number | Tensor;
   /** Decay rates of the averages of gradients and of their squares. Default [0.9, 0.999]. */
@@ -24,13 +24,6 @@ export interface NAdamOptions {
   readonly momentumDecay?: number;
   /** Decay the parameter instead of adding to the gradient. Default false. */
   readonly decoupledWeightDecay?: boolean;
-  /** Ascend instead of descend. Default false. */
-  readonly maximize?: boolean;
-  /** Keep float32 copies of half parameters. Default false. */
-  readonly masterWeights?: boolean;
-  readonly foreach?: boolean | null;
-  readonly capturable?: boolean;
-  readonly differentiable?: false;
 }
 
 const specs = {
@@ -40,11 +33,7 @@ const specs = {
   weightDecay: nonNegative(0),
   momentumDecay: nonNegative(4e-3),
   decoupledWeightDecay: flag(false),
-  maximize: flag(false),
-  foreach: implementation,
-  capturable: flag(false),
-  differentiable: notDifferentiable,
-  masterWeights: flag(false),
+  ...capturableSpecs,
 };
 
 /** Adam with Nesterov momentum (Dozat, 2016), as `torch.optim.NAdam`. */
@@ -58,7 +47,6 @@ export class NAdam extends Optimizer {
       op: step,
       scalars: ['step', 'muProduct'],
       states: ['expAvg', 'expAvgSq'],
-      masters: group['masterWeights'] === true,
       options: [
         numberOf(group.lr),
         group['betas'],

@@ -45,8 +45,6 @@ export interface StepPlan {
   readonly scalars: readonly string[];
   /** One tensor of the parameter's shape each. */
   readonly states: readonly string[];
-  /** Keep float32 copies of half parameters. */
-  readonly masters: boolean;
   /** Arguments after the lists. */
   readonly options: readonly unknown[];
 }
@@ -309,7 +307,7 @@ export abstract class Optimizer {
       [],
       gather(plan.scalars),
       gather(plan.states),
-      plan.masters ? gather([masterName]) : [],
+      group['masterWeights'] === true ? gather([masterName]) : [],
       ...plan.options,
       this.gradScale === null ? null : handleOf(this.gradScale),
       this.foundInf === null ? null : handleOf(this.foundInf),

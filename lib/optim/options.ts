@@ -163,3 +163,31 @@ export function withDefaults(
   }
   return out;
 }
+
+/** Options that every optimizer has. */
+export interface CommonOptions {
+  /** Ascend instead of descend. Default false. */
+  readonly maximize?: boolean;
+  /** Keep float32 copies of half parameters. Default false. */
+  readonly masterWeights?: boolean;
+  /** Accepted as PyTorch's: every step is one native call over all parameters. */
+  readonly foreach?: boolean | null;
+  readonly differentiable?: false;
+}
+
+export interface CapturableOptions extends CommonOptions {
+  readonly capturable?: boolean;
+}
+
+export interface FusedOptions extends CommonOptions {
+  readonly fused?: boolean | null;
+}
+
+export const commonSpecs = {
+  maximize: flag(false),
+  foreach: implementation,
+  differentiable: notDifferentiable,
+  masterWeights: flag(false),
+};
+export const capturableSpecs = { ...commonSpecs, capturable: flag(false) };
+export const fusedSpecs = { ...commonSpecs, fused: implementation };

@@ -4,14 +4,14 @@ import type { Tensor } from '../tensor';
 import { numberOf, Optimizer, type ParamGroup, type Params } from './optimizer';
 import {
   betas,
+  type CapturableOptions,
+  capturableSpecs,
   flag,
-  implementation,
   learningRate,
   nonNegative,
-  notDifferentiable,
 } from './options';
 
-export interface RAdamOptions {
+export interface RAdamOptions extends CapturableOptions {
   /** Learning rate. Default 1e-3. */
   readonly lr?: number | Tensor;
   /** Decay rates of the averages of gradients and of their squares. Default [0.9, 0.999]. */
@@ -22,13 +22,6 @@ export interface RAdamOptions {
   readonly weightDecay?: number;
   /** Decay the parameter instead of adding to the gradient. Default false. */
   readonly decoupledWeightDecay?: boolean;
-  /** Ascend instead of descend. Default false. */
-  readonly maximize?: boolean;
-  /** Keep float32 copies of half parameters. Default false. */
-  readonly masterWeights?: boolean;
-  readonly foreach?: boolean | null;
-  readonly capturable?: boolean;
-  readonly differentiable?: false;
 }
 
 const specs = {
@@ -36,12 +29,8 @@ const specs = {
   betas: betas(0.9, 0.999),
   eps: nonNegative(1e-8),
   weightDecay: nonNegative(0),
-  maximize: flag(false),
-  foreach: implementation,
-  capturable: flag(false),
   decoupledWeightDecay: flag(false),
-  differentiable: notDifferentiable,
-  masterWeights: flag(false),
+  ...capturableSpecs,
 };
 
 /** Rectified Adam (Liu et al., 2020), as `torch.optim.RAdam`. */
@@ -55,7 +44,6 @@ export class RAdam extends Optimizer {
       op: step,
       scalars: ['step'],
       states: ['expAvg', 'expAvgSq'],
-      masters: group['masterWeights'] === true,
       options: [
         numberOf(group.lr),
         group['betas'],

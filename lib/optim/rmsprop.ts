@@ -2,9 +2,15 @@
 import { opFunction } from '../call';
 import type { Tensor } from '../tensor';
 import { numberOf, Optimizer, type ParamGroup, type Params } from './optimizer';
-import { flag, implementation, learningRate, nonNegative, notDifferentiable } from './options';
+import {
+  type CapturableOptions,
+  capturableSpecs,
+  flag,
+  learningRate,
+  nonNegative,
+} from './options';
 
-export interface RMSpropOptions {
+export interface RMSpropOptions extends CapturableOptions {
   /** Learning rate. Default 1e-2. */
   readonly lr?: number | Tensor;
   /** Default 0. */
@@ -17,13 +23,6 @@ export interface RMSpropOptions {
   readonly centered?: boolean;
   /** L2 penalty. Default 0. */
   readonly weightDecay?: number;
-  /** Ascend instead of descend. Default false. */
-  readonly maximize?: boolean;
-  /** Keep float32 copies of half parameters. Default false. */
-  readonly masterWeights?: boolean;
-  readonly foreach?: boolean | null;
-  readonly capturable?: boolean;
-  readonly differentiable?: false;
 }
 
 const specs = {
@@ -33,11 +32,7 @@ const specs = {
   eps: nonNegative(1e-8),
   centered: flag(false),
   weightDecay: nonNegative(0),
-  capturable: flag(false),
-  foreach: implementation,
-  maximize: flag(false),
-  differentiable: notDifferentiable,
-  masterWeights: flag(false),
+  ...capturableSpecs,
 };
 
 /** RMSprop (Hinton; centered: Graves, 2013), as `torch.optim.RMSprop`. */
@@ -55,7 +50,6 @@ export class RMSprop extends Optimizer {
         ...(group['momentum'] !== 0 ? ['momentumBuffer'] : []),
         ...(group['centered'] === true ? ['gradAvg'] : []),
       ],
-      masters: group['masterWeights'] === true,
       options: [
         numberOf(group.lr),
         group['alpha'],

@@ -6,15 +6,15 @@ import { native, type Handle } from '../native';
 import { Tensor, wrapTensor } from '../tensor';
 import { numberOf, Optimizer, type ParamGroup, type Params, type ParamState } from './optimizer';
 import {
+  anyNumber,
   flag,
-  implementation,
+  type FusedOptions,
+  fusedSpecs,
   learningRate,
   nonNegative,
-  anyNumber,
-  notDifferentiable,
 } from './options';
 
-export interface SGDOptions {
+export interface SGDOptions extends FusedOptions {
   /** Learning rate. Default 1e-3. */
   readonly lr?: number | Tensor;
   /** Default 0. */
@@ -25,13 +25,6 @@ export interface SGDOptions {
   readonly weightDecay?: number;
   /** Needs momentum and no dampening. Default false. */
   readonly nesterov?: boolean;
-  /** Ascend instead of descend. Default false. */
-  readonly maximize?: boolean;
-  /** Keep float32 copies of half parameters. Default false. */
-  readonly masterWeights?: boolean;
-  readonly foreach?: boolean | null;
-  readonly fused?: boolean | null;
-  readonly differentiable?: false;
 }
 
 const specs = {
@@ -40,11 +33,7 @@ const specs = {
   dampening: anyNumber(0),
   weightDecay: nonNegative(0),
   nesterov: flag(false),
-  maximize: flag(false),
-  foreach: implementation,
-  differentiable: notDifferentiable,
-  fused: implementation,
-  masterWeights: flag(false),
+  ...fusedSpecs,
 };
 
 /**
@@ -68,7 +57,6 @@ export class SGD extends Optimizer {
       op: step,
       scalars: momentum !== 0 && dampening !== 0 ? ['step'] : [],
       states: momentum !== 0 ? ['momentumBuffer'] : [],
-      masters: group['masterWeights'] === true,
       options: [
         numberOf(group.lr),
         momentum,
