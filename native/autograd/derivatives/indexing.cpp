@@ -14,6 +14,14 @@ Tensor zero_at(Backward& b, const Tensor& g) {
 Tensor read_at(Backward& b, const Tensor& g) {
   return ops::gather(g, b.attr<int64_t>(1), b.input(2), false);
 }
+// zeros_of(m) with `values` added at `index` along `dim`: in place, because nobody else has seen
+// the zeros, and a copy of a table of embeddings costs more than the sums.
+Tensor sum_slices(const TensorMeta& m, int64_t dim, const Tensor& index, const Tensor& values) {
+  const Tensor sums = zeros_of(m);
+  Values args{Value(sums), Value(dim), Value(index), Value(values), Value(Scalar(int64_t{1}))};
+  call_op_inplace(op_def(OpId::indexAdd), args);
+  return sums;
+}
 Tensor add_at(Backward& b, const Tensor& to, const Tensor& values) {
   return ops::scatterAdd(to, b.attr<int64_t>(1), b.input(2), values);
 }
@@ -205,7 +213,7 @@ void embedding_backward(Backward& b) {
           ops::indexAdd(ops::zeros(Dims{m.sizes[0]}, m.dtype, m.device), 0, rows, ones);
       g = ops::div(g, ops::unsqueeze(ops::indexSelect(count, 0, rows), 1));
     }
-    return ops::indexAdd(zeros_of(m), 0, rows, g);
+    return sum_slices(m, 0, rows, g);
   });
 }
 
@@ -217,10 +225,7 @@ std::vector<Derivative> indexing() {
       {OpId::indexSelect,
        {index},
        [](Backward& b) {
-         b.set(0, [&] {
-           const Tensor zeros = zeros_of(b.meta(0));
-           return ops::indexAdd(zeros, b.attr<int64_t>(1), b.input(2), b.grad());
-         });
+         b.set(0, [&] { return sum_slices(b.meta(0), b.attr<int64_t>(1), b.input(2), b.grad()); });
        }},
       {OpId::gather, {index}, gather_backward},
       {OpId::scatter, {index, in(0), in(3)}, scatter_backward},
