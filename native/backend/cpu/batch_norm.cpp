@@ -153,16 +153,11 @@ class BatchNorm {
       strip_statistics(first, cols, buffers);
       return;
     }
-    double sum = 0;
+    math::Moments all;
     for_runs(first, [&](int64_t at, int64_t n) {
-      sum += sum_run(io_.load(in(p_.in, at), n, buffers->in.get()), n);
+      math::merge_moments(&all, run_moments(io_.load(in(p_.in, at), n, buffers->in.get()), n));
     });
-    const double center = sum / count_;
-    double squares = 0;
-    for_runs(first, [&](int64_t at, int64_t n) {
-      squares += sum_squares_run(io_.load(in(p_.in, at), n, buffers->in.get()), n, center);
-    });
-    set_statistics(first, center, squares);
+    set_statistics(first, all.mean, all.m2);
   }
 
   void strip_statistics(int64_t first, int64_t cols, Buffers* buffers) {

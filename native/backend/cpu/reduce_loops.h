@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "math/reduce.h"
+
 namespace ampgrad::cpu {
 
 // Longest run that one call may fold: bounds the rounding error of a lane.
@@ -66,6 +68,14 @@ T min_run(const T* p, int64_t n) {
   T best;
   min_runs(p, 0, 1, n, &best);
   return best;
+}
+
+// Moments of a run of n > 0 elements, in two passes while it is in a cache.
+template <class T>
+math::Moments run_moments(const T* p, int64_t n) {
+  const double count = static_cast<double>(n);
+  const double mean = sum_run(p, n) / count;
+  return {count, mean, sum_squares_run(p, n, mean)};
 }
 
 }  // namespace ampgrad::cpu

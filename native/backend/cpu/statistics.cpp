@@ -47,10 +47,7 @@ struct Variance : RunByRun<Variance<T, kRoot>> {
 
   static Acc identity() { return {}; }
   static void run(const T* p, int64_t n, Acc* acc) {
-    if (n == 0) return;
-    const double count = static_cast<double>(n);
-    const double mean = sum_run(p, n) / count;
-    math::merge_moments(acc, {count, mean, sum_squares_run(p, n, mean)});
+    if (n > 0) math::merge_moments(acc, run_moments(p, n));
   }
   static void rows(const T* p, int64_t stride, int64_t rows, int64_t cols, int64_t, Acc* accs) {
     const double count = static_cast<double>(rows);
