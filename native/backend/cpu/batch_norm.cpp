@@ -248,8 +248,11 @@ class BatchNorm {
       const T* g = io_.load(in(p_.grad, at), n, buffers->grad.get());
       S* to = static_cast<S*>(p_.out) + at;
       T* out = OpMathIo<S>::target(to, buffers->out.get());
-      norm_grad_run(g, x, static_cast<const T*>(nullptr), out, n, mean()[first], factors->a,
-                    factors->b, factors->c);
+      NormGradRun<T> run{g, x, nullptr, out, nullptr, nullptr, n, mean()[first]};
+      run.a = factors->a;
+      run.b = factors->b;
+      run.c = factors->c;
+      norm_grad_run(run, false);
       io_.store(out, to, n);
     });
   }

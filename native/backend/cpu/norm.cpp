@@ -30,7 +30,8 @@ class RowNorm {
   explicit RowNorm(const RowNormParams& p)
       : p_(p),
         size_(p.channels * p.spatial),
-        streamed_(std::is_same_v<S, T> && streams_rows(p.rows, size_, sizeof(S))),
+        streamed_(std::is_same_v<S, T> && p.spatial == 1 &&
+                  streams_rows(p.out, p.rows, size_ * static_cast<int64_t>(sizeof(S)))),
         weight_(p.weight, p.param_dtype, p.groups * p.channels),
         bias_(p.bias, p.param_dtype, p.groups * p.channels) {}
 
@@ -80,15 +81,6 @@ class RowNorm {
     return static_cast<const S*>(base) + r * size_;
   }
 
-  // What has been computed where the row is not stored as it is, or is streamed.
-  void write_row(const T* from, S* to) const {
-    if (streamed_) {
-      stream_copy(to, from, static_cast<size_t>(size_) * sizeof(S));
-    } else {
-      io_.store(from, to, size_);
-    }
-  }
-
   // Mean and reciprocal deviation (or root mean square) of a row.
   void statistics(const T* x, T* mean, T* rstd) const {
     double center = 0;
@@ -109,8 +101,7 @@ class RowNorm {
   void forward_row(int64_t r, T* in_buffer, T* out_buffer) const {
     const T* x = io_.load(row(p_.in, r), size_, in_buffer);
     S* to = const_cast<S*>(row(p_.out, r));
-    alignas(64) T row_buffer[kStreamRow / sizeof(T)];
-    T* y = streamed_ ? row_buffer : OpMathIo<S>::target(to, out_buffer);
+    T* y = OpMathIo<S>::target(to, out_buffer);
     T mean;
     T rstd;
     statistics(x, &mean, &rstd);
@@ -120,7 +111,7 @@ class RowNorm {
     const T* w = weight_.data() == nullptr ? nullptr : weight_.data() + first;
     const T* b = bias_.data() == nullptr ? nullptr : bias_.data() + first;
     if (p_.spatial == 1) {
-      normalize_run(x, w, b, y, size_, mean, rstd);
+      normalize_run(x, w, b, y, size_, mean, rstd, streamed_);
     } else {
       for (int64_t c = 0; c < p_.channels; ++c) {
         const T scale = w == nullptr ? rstd : rstd * w[c];
@@ -128,7 +119,7 @@ class RowNorm {
                    b == nullptr ? T{0} : b[c]);
       }
     }
-    write_row(y, to);
+    io_.store(y, to, size_);
   }
 
   // Rows [begin, end): their gradients, and their share of the parameters' gradients in dw[width]
@@ -155,41 +146,53 @@ class RowNorm {
     const T rstd = static_cast<const T*>(p_.rstd)[r];
     const int64_t first = r % p_.groups * p_.channels;
     const T* w = weight_.data() == nullptr ? nullptr : weight_.data() + first;
-    const PairSum sums = row_moments(g, x, w, mean, rstd, first, s, dw);
-    if (p_.out == nullptr) return;
+    const PairSum sums = row_moments(g, x, w, mean, rstd, first, dw);
     const double n = static_cast<double>(size_);
     const double scale = static_cast<double>(rstd);
-    const T b = static_cast<T>(-scale * scale * scale * sums.second / n);
-    const T c = p_.mean == nullptr ? T{0} : static_cast<T>(-scale * sums.first / n);
-    S* to = const_cast<S*>(row(p_.out, r));
-    alignas(64) T row_buffer[kStreamRow / sizeof(T)];
-    T* out = streamed_ ? row_buffer : OpMathIo<S>::target(to, s->out.get());
+    S* to = p_.out == nullptr ? nullptr : const_cast<S*>(row(p_.out, r));
+    NormGradRun<T> run{g, x, w, to == nullptr ? nullptr : OpMathIo<S>::target(to, s->out.get())};
+    run.n = size_;
+    run.center = mean;
+    run.rstd = run.a = rstd;
+    run.b = static_cast<T>(-scale * scale * scale * sums.second / n);
+    run.c = p_.mean == nullptr ? T{0} : static_cast<T>(-scale * sums.first / n);
     if (p_.spatial == 1) {
-      norm_grad_run(g, x, w, out, size_, mean, rstd, b, c);
-    } else {
-      for (int64_t ch = 0; ch < p_.channels; ++ch) {
-        const int64_t at = ch * p_.spatial;
-        const T a = w == nullptr ? rstd : rstd * w[ch];
-        norm_grad_run(g + at, x + at, static_cast<const T*>(nullptr), out + at, p_.spatial, mean, a,
-                      b, c);
+      if (dw != nullptr) {
+        run.dw = s->dw.data() + first;
+        run.db = s->db.data() + first;
       }
+      norm_grad_run(run, streamed_);
+    } else if (to != nullptr) {
+      channel_grads(run);
     }
-    write_row(out, to);
+    if (to != nullptr) io_.store(run.out, to, size_);
   }
 
-  // Sums of g w and g w (x - mean) over a row, and the row's share of the parameters' gradients:
-  // per channel into dw and, after it, db; or, without spatial dimensions, into the scratch.
-  PairSum row_moments(const T* g, const T* x, const T* w, T mean, T rstd, int64_t first, Scratch* s,
+  // The gradient of a row of channels, each with one weight.
+  void channel_grads(const NormGradRun<T>& row) const {
+    for (int64_t c = 0; c < p_.channels; ++c) {
+      NormGradRun<T> run = row;
+      run.g += c * p_.spatial;
+      run.x += c * p_.spatial;
+      run.out += c * p_.spatial;
+      run.n = p_.spatial;
+      run.w = nullptr;
+      if (row.w != nullptr) run.a *= row.w[c];
+      norm_grad_run(run, false);
+    }
+  }
+
+  // Sums of g w and g w (x - mean) over a row. Those of its channels are, with spatial dimensions,
+  // also its share of the parameters' gradients: into dw and, after it, db.
+  PairSum row_moments(const T* g, const T* x, const T* w, T mean, T rstd, int64_t first,
                       double* dw) const {
     PairSum total;
     if (p_.spatial == 1) {
+      if (p_.out == nullptr) return total;
       for (int64_t i = 0; i < size_; i += kReduceBlock) {
         const int64_t m = std::min(kReduceBlock, size_ - i);
         const T* weights = w == nullptr ? nullptr : w + i;
-        const PairSum part =
-            dw == nullptr ? grad_moments_run(g + i, x + i, weights, m, mean)
-                          : accumulate_moments_run(g + i, x + i, weights, s->dw.data() + first + i,
-                                                   s->db.data() + first + i, m, mean, rstd);
+        const PairSum part = grad_moments_run(g + i, x + i, weights, m, mean);
         total.first += part.first;
         total.second += part.second;
       }

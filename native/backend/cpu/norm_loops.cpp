@@ -1,16 +1,21 @@
-// See norm_loops.h. Sums keep several vectors of partial sums; everything else is a plain loop that
-// the compiler vectorises in each target's region.
+// See norm_loops.h. Explicit vectors where sums are kept, and in the last loop over a row, which
+// fetches the next one and may store past the caches; everything else is a plain loop that the
+// compiler vectorises in each target's region.
 #include "backend/cpu/norm_loops.h"
 
-#include "math/norm.h"
-
+#define AG_MATH_SIMD
 #ifndef HWY_DISABLED_TARGETS
 #define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL)
 #endif
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "backend/cpu/norm_loops.cpp"
 #include "hwy/foreach_target.h"
+
+#include "hwy/cache_control.h"
 #include "hwy/highway.h"
+
+#include "backend/cpu/values-inl.h"
+#include "math/norm-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ampgrad::cpu::HWY_NAMESPACE {
@@ -18,24 +23,27 @@ namespace ampgrad::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
 template <class T>
-HWY_INLINE void affine_of(const T* HWY_RESTRICT x, T* HWY_RESTRICT y, int64_t n, T center, T scale,
-                          T shift) {
-  for (int64_t i = 0; i < n; ++i) y[i] = math::affine(x[i], center, scale, shift);
+HWY_INLINE void affine_of(const T* x, T* y, int64_t n, T center, T scale, T shift) {
+  each_value<T>(n, [=](auto one, int64_t i) HWY_ATTR {
+    using V = decltype(one);
+    fetch_next<V>(x, n, i);
+    store(math::affine(load<V>(x + i), math::m::k<V>(center), math::m::k<V>(scale),
+                       math::m::k<V>(shift)),
+          y + i);
+  });
 }
 
-template <class T>
-HWY_INLINE void normalize_of(const T* HWY_RESTRICT x, const T* HWY_RESTRICT w,
-                             const T* HWY_RESTRICT b, T* HWY_RESTRICT y, int64_t n, T center,
+template <bool kStream, class T>
+HWY_INLINE void normalize_of(const T* x, const T* w, const T* b, T* y, int64_t n, T center,
                              T scale) {
-  if (w == nullptr && b == nullptr) {
-    for (int64_t i = 0; i < n; ++i) y[i] = (x[i] - center) * scale;
-  } else if (b == nullptr) {
-    for (int64_t i = 0; i < n; ++i) y[i] = (x[i] - center) * scale * w[i];
-  } else if (w == nullptr) {
-    for (int64_t i = 0; i < n; ++i) y[i] = (x[i] - center) * scale + b[i];
-  } else {
-    for (int64_t i = 0; i < n; ++i) y[i] = (x[i] - center) * scale * w[i] + b[i];
-  }
+  each_value<T>(n, [=](auto one, int64_t i) HWY_ATTR {
+    using V = decltype(one);
+    fetch_next<V>(x, n, i);
+    V v = (load<V>(x + i) - math::m::k<V>(center)) * math::m::k<V>(scale);
+    if (w != nullptr) v = v * load<V>(w + i);
+    if (b != nullptr) v = v + load<V>(b + i);
+    store<kStream>(v, y + i);
+  });
 }
 
 template <bool kWeighted, class T>
@@ -72,50 +80,26 @@ HWY_INLINE PairSum grad_moments_of(const T* HWY_RESTRICT g, const T* HWY_RESTRIC
   return sum;
 }
 
-template <class T>
-HWY_INLINE void norm_grad_of(const T* HWY_RESTRICT g, const T* HWY_RESTRICT x,
-                             const T* HWY_RESTRICT w, T* HWY_RESTRICT out, int64_t n, T center, T a,
-                             T b, T c) {
-  if (w == nullptr) {
-    for (int64_t i = 0; i < n; ++i) out[i] = math::norm_grad(g[i], x[i], center, a, b, c);
-  } else {
-    for (int64_t i = 0; i < n; ++i) out[i] = math::norm_grad(g[i] * w[i], x[i], center, a, b, c);
-  }
-}
-
-template <bool kWeighted, class T>
-HWY_INLINE PairSum accumulate_of(const T* HWY_RESTRICT g, const T* HWY_RESTRICT x,
-                                 const T* HWY_RESTRICT w, T* HWY_RESTRICT dw, T* HWY_RESTRICT db,
-                                 int64_t n, T center, T scale) {
-  const hn::ScalableTag<T> d;
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  const auto mid = hn::Set(d, center);
-  const auto rstd = hn::Set(d, scale);
-  auto a = hn::Zero(d);
-  auto b = hn::Zero(d);
-  int64_t i = 0;
-  for (; i + lanes <= n; i += lanes) {
-    const auto grad = hn::LoadU(d, g + i);
-    const auto xc = hn::Sub(hn::LoadU(d, x + i), mid);
-    hn::StoreU(hn::MulAdd(grad, hn::Mul(xc, rstd), hn::LoadU(d, dw + i)), d, dw + i);
-    hn::StoreU(hn::Add(hn::LoadU(d, db + i), grad), d, db + i);
-    auto weighted = grad;
-    if constexpr (kWeighted) weighted = hn::Mul(grad, hn::LoadU(d, w + i));
-    a = hn::Add(a, weighted);
-    b = hn::MulAdd(weighted, xc, b);
-  }
-  PairSum sum;
-  for (; i < n; ++i) {
-    const T xc = x[i] - center;
-    dw[i] += g[i] * (xc * scale);
-    db[i] += g[i];
-    const T v = kWeighted ? g[i] * w[i] : g[i];
-    sum.first += v;
-    sum.second += static_cast<double>(v) * xc;
-  }
-  sum.first += hn::GetLane(hn::SumOfLanes(d, a));
-  sum.second += hn::GetLane(hn::SumOfLanes(d, b));
-  return sum;
+template <bool kStream, class T>
+HWY_INLINE void norm_grad_of(const NormGradRun<T>& r) {
+  const T* w = r.w;
+  each_value<T>(r.n, [=](auto one, int64_t i) HWY_ATTR {
+    using V = decltype(one);
+    fetch_next<V>(r.g, r.n, i);
+    fetch_next<V>(r.x, r.n, i);
+    V grad = load<V>(r.g + i);
+    const V x = load<V>(r.x + i);
+    const V center = math::m::k<V>(r.center);
+    if (r.dw != nullptr) {
+      store(load<V>(r.dw + i) + grad * ((x - center) * math::m::k<V>(r.rstd)), r.dw + i);
+      store(load<V>(r.db + i) + grad, r.db + i);
+    }
+    if (r.out == nullptr) return;
+    if (w != nullptr) grad = grad * load<V>(w + i);
+    store<kStream>(math::norm_grad(grad, x, center, math::m::k<V>(r.a), math::m::k<V>(r.b),
+                                   math::m::k<V>(r.c)),
+                   r.out + i);
+  });
 }
 
 template <class T>
@@ -175,21 +159,23 @@ HWY_INLINE void grad_rows_of(const T* g, const T* x, T* out, int64_t stride, int
     affine_of(x, y, n, center, scale, shift);                                                      \
   }                                                                                                \
   HWY_ATTR void normalize_##suffix(const T* x, const T* w, const T* b, T* y, int64_t n, T center,  \
-                                   T scale) {                                                      \
-    normalize_of(x, w, b, y, n, center, scale);                                                    \
+                                   T scale, bool stream) {                                         \
+    if (stream) {                                                                                  \
+      normalize_of<true>(x, w, b, y, n, center, scale);                                            \
+    } else {                                                                                       \
+      normalize_of<false>(x, w, b, y, n, center, scale);                                           \
+    }                                                                                              \
   }                                                                                                \
   HWY_ATTR PairSum moments_##suffix(const T* g, const T* x, const T* w, int64_t n, T center) {     \
     return w == nullptr ? grad_moments_of<false>(g, x, w, n, center)                               \
                         : grad_moments_of<true>(g, x, w, n, center);                               \
   }                                                                                                \
-  HWY_ATTR void grad_##suffix(const T* g, const T* x, const T* w, T* out, int64_t n, T center,     \
-                              T a, T b, T c) {                                                     \
-    norm_grad_of(g, x, w, out, n, center, a, b, c);                                                \
-  }                                                                                                \
-  HWY_ATTR PairSum accumulate_##suffix(const T* g, const T* x, const T* w, T* dw, T* db,           \
-                                       int64_t n, T center, T scale) {                             \
-    return w == nullptr ? accumulate_of<false>(g, x, w, dw, db, n, center, scale)                  \
-                        : accumulate_of<true>(g, x, w, dw, db, n, center, scale);                  \
+  HWY_ATTR void grad_##suffix(const NormGradRun<T>& run, bool stream) {                            \
+    if (stream) {                                                                                  \
+      norm_grad_of<true>(run);                                                                     \
+    } else {                                                                                       \
+      norm_grad_of<false>(run);                                                                    \
+    }                                                                                              \
   }                                                                                                \
   HWY_ATTR void squares_rows_##suffix(const T* x, int64_t stride, int64_t rows, int64_t cols,      \
                                       const T* center, double* acc) {                              \
@@ -224,7 +210,6 @@ namespace ampgrad::cpu {
   HWY_EXPORT(normalize_##suffix);                                                                 \
   HWY_EXPORT(moments_##suffix);                                                                   \
   HWY_EXPORT(grad_##suffix);                                                                      \
-  HWY_EXPORT(accumulate_##suffix);                                                                \
   HWY_EXPORT(squares_rows_##suffix);                                                              \
   HWY_EXPORT(moments_rows_##suffix);                                                              \
   HWY_EXPORT(affine_rows_##suffix);                                                               \
@@ -232,19 +217,15 @@ namespace ampgrad::cpu {
   void affine_run(const T* x, T* y, int64_t n, T center, T scale, T shift) {                      \
     HWY_DYNAMIC_DISPATCH(affine_##suffix)(x, y, n, center, scale, shift);                         \
   }                                                                                               \
-  void normalize_run(const T* x, const T* w, const T* b, T* y, int64_t n, T center, T scale) {    \
-    HWY_DYNAMIC_DISPATCH(normalize_##suffix)(x, w, b, y, n, center, scale);                       \
+  void normalize_run(const T* x, const T* w, const T* b, T* y, int64_t n, T center, T scale,      \
+                     bool stream) {                                                               \
+    HWY_DYNAMIC_DISPATCH(normalize_##suffix)(x, w, b, y, n, center, scale, stream);               \
   }                                                                                               \
   PairSum grad_moments_run(const T* g, const T* x, const T* w, int64_t n, T center) {             \
     return HWY_DYNAMIC_DISPATCH(moments_##suffix)(g, x, w, n, center);                            \
   }                                                                                               \
-  void norm_grad_run(const T* g, const T* x, const T* w, T* out, int64_t n, T center, T a, T b,   \
-                     T c) {                                                                       \
-    HWY_DYNAMIC_DISPATCH(grad_##suffix)(g, x, w, out, n, center, a, b, c);                        \
-  }                                                                                               \
-  PairSum accumulate_moments_run(const T* g, const T* x, const T* w, T* dw, T* db, int64_t n,     \
-                                 T center, T scale) {                                             \
-    return HWY_DYNAMIC_DISPATCH(accumulate_##suffix)(g, x, w, dw, db, n, center, scale);          \
+  void norm_grad_run(const NormGradRun<T>& run, bool stream) {                                    \
+    HWY_DYNAMIC_DISPATCH(grad_##suffix)(run, stream);                                             \
   }                                                                                               \
   void sum_squares_rows(const T* x, int64_t stride, int64_t rows, int64_t cols, const T* center,  \
                         double* acc) {                                                            \

@@ -10,34 +10,17 @@
 #define HWY_TARGET_INCLUDE "backend/cpu/optim_loops.cpp"
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
+
+#include "backend/cpu/values-inl.h"
 #include "math/optim-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ampgrad::cpu::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
-namespace math = ::ampgrad::math::HWY_NAMESPACE;
 using ::ampgrad::math::kOptimFactors;
 using ::ampgrad::math::kOptimStates;
 using ::ampgrad::math::OptimFlags;
-
-template <class V>
-HWY_INLINE V load(const math::ScalarOf<V>* p) {
-  if constexpr (math::kIsScalar<V>) {
-    return *p;
-  } else {
-    return V{hn::LoadU(typename V::Tag(), p)};
-  }
-}
-
-template <class V>
-HWY_INLINE void store(V v, math::ScalarOf<V>* p) {
-  if constexpr (math::kIsScalar<V>) {
-    *p = v;
-  } else {
-    hn::StoreU(v.v, typename V::Tag(), p);
-  }
-}
 
 // Elements [i, n) in steps of V; returns where it stopped.
 template <class F, class V>
@@ -74,30 +57,14 @@ HWY_ATTR void step_run(const OptimRun& run) {
   step_values<F, T>(run, rest);
 }
 
-template <class V, class Body>
-HWY_INLINE int64_t each(int64_t i, int64_t n, Body body) {
-  int64_t width = 1;
-  if constexpr (!math::kIsScalar<V>) width = static_cast<int64_t>(hn::Lanes(typename V::Tag()));
-  for (; i + width <= n; i += width) body(i);
-  return i;
-}
-
-// `body` twice: on vectors, then on the scalars that are left.
-#define AG_VECTORS_AND_REST(T, n, body)                                  \
-  const int64_t rest = each<math::Pack<T>>(0, n, body(math::Pack<T>())); \
-  each<T>(rest, n, body(T()));
-
 template <class T>
 HWY_ATTR void scale_run(T* x, int64_t n, T scale, T low, T high) {
-  const auto body = [=](auto v) HWY_ATTR {
-    using V = decltype(v);
-    return [=](int64_t i) HWY_ATTR {
-      const V y = math::ScaleAndClamp::apply(load<V>(x + i), math::m::k<V>(scale),
-                                             math::m::k<V>(low), math::m::k<V>(high));
-      store(y, x + i);
-    };
-  };
-  AG_VECTORS_AND_REST(T, n, body)
+  each_value<T>(n, [=](auto one, int64_t i) HWY_ATTR {
+    using V = decltype(one);
+    store(math::ScaleAndClamp::apply(load<V>(x + i), math::m::k<V>(scale), math::m::k<V>(low),
+                                     math::m::k<V>(high)),
+          x + i);
+  });
 }
 
 template <class V, class T>
@@ -109,25 +76,18 @@ HWY_INLINE V factored_at(const FactoredRun<T>& run, int64_t i) {
 
 template <class T>
 HWY_ATTR void factored_update_run(const FactoredRun<T>& run, T* out) {
-  const auto body = [&](auto v) HWY_ATTR {
-    using V = decltype(v);
-    return [&](int64_t i) HWY_ATTR { store(factored_at<V>(run, i), out + i); };
-  };
-  AG_VECTORS_AND_REST(T, run.n, body)
+  each_value<T>(run.n, [&](auto one, int64_t i)
+                           HWY_ATTR { store(factored_at<decltype(one)>(run, i), out + i); });
 }
 
 template <class T>
 HWY_ATTR void factored_apply_run(const FactoredRun<T>& run, T* p, T keep, T rate) {
-  const auto body = [&](auto v) HWY_ATTR {
-    using V = decltype(v);
-    return [&, p](int64_t i) HWY_ATTR {
-      const V kept = load<V>(p + i) * math::m::k<V>(keep);
-      store(math::m::fma(math::m::k<V>(rate), factored_at<V>(run, i), kept), p + i);
-    };
-  };
-  AG_VECTORS_AND_REST(T, run.n, body)
+  each_value<T>(run.n, [&](auto one, int64_t i) HWY_ATTR {
+    using V = decltype(one);
+    const V kept = load<V>(p + i) * math::m::k<V>(keep);
+    store(math::m::fma(math::m::k<V>(rate), factored_at<V>(run, i), kept), p + i);
+  });
 }
-#undef AG_VECTORS_AND_REST
 
 template <class T>
 void fill_of(OptimLoopsOf<T>* loops) {

@@ -23,7 +23,9 @@ class Rows {
       : p_(p),
         log_(log),
         backward_(backward),
-        streamed_(p.inner == 1 && streams_rows(p.outer, p.size, sizeof(S))),
+        streamed_(std::is_same_v<S, T> && p.inner == 1 && !log &&
+                  (backward || p.size * static_cast<int64_t>(sizeof(S)) <= kStreamedSoftmax) &&
+                  streams_rows(p.out, p.outer, p.size * static_cast<int64_t>(sizeof(S)))),
         load_(std::is_same_v<S, T> ? nullptr : convert_fn(dtype_of<S>, dtype_of<T>)),
         store_(std::is_same_v<S, T> ? nullptr : convert_fn(dtype_of<T>, dtype_of<S>)) {}
 
@@ -56,13 +58,7 @@ class Rows {
     const S* b = backward_ ? in(p_.in2, offset) : nullptr;
     S* out = static_cast<S*>(p_.out) + offset;
     if constexpr (std::is_same_v<S, T>) {
-      if (streamed_) {
-        alignas(64) T row[kStreamRow / sizeof(T)];
-        compute(a, b, row, 1, 1);
-        stream_copy(out, row, static_cast<size_t>(p_.size) * sizeof(T));
-      } else {
-        compute(a, b, out, p_.inner, cols);
-      }
+      compute(a, b, out, p_.inner, cols);
     } else {
       const int64_t n = p_.size * cols;
       T* result = buffer;
@@ -94,9 +90,9 @@ class Rows {
   void compute(const T* a, const T* b, T* out, int64_t stride, int64_t cols) const {
     if (p_.inner == 1) {
       if (backward_) {
-        softmax_backward_row(a, b, out, p_.size, log_);
+        softmax_backward_row(a, b, out, p_.size, log_, streamed_);
       } else {
-        softmax_row(a, out, p_.size, log_);
+        softmax_row(a, out, p_.size, log_, streamed_);
       }
     } else if (backward_) {
       softmax_backward_strip(a, b, out, p_.size, stride, cols, log_);

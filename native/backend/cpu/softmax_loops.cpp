@@ -7,8 +7,6 @@
 #include <cmath>
 
 #include "backend/cpu/reduce_loops.h"
-#include "math/softmax.h"
-
 #define AG_MATH_SIMD
 #ifndef HWY_DISABLED_TARGETS
 #define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL)
@@ -16,16 +14,19 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "backend/cpu/softmax_loops.cpp"
 #include "hwy/foreach_target.h"
+
+#include "hwy/cache_control.h"
 #include "hwy/highway.h"
 
 #include "backend/cpu/reduce_lanes-inl.h"
+#include "backend/cpu/values-inl.h"
 #include "math/elementary-inl.h"
+#include "math/softmax-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ampgrad::cpu::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
-namespace simd = ::ampgrad::math::HWY_NAMESPACE;
 
 constexpr int64_t kBlock = kReduceBlock;
 
@@ -38,7 +39,7 @@ HWY_INLINE void exp_shifted(const T* x, T* y, int64_t n, T shift, T factor) {
   const auto v_shift = hn::Set(d, shift);
   const auto v_factor = hn::Set(d, factor);
   const auto one = [&](auto v) HWY_ATTR {
-    return hn::Mul(v_factor, simd::m::exp(simd::Pack<T>{hn::Sub(v, v_shift)}).v);
+    return hn::Mul(v_factor, math::m::exp(math::Pack<T>{hn::Sub(v, v_shift)}).v);
   };
   int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes) hn::StoreU(one(hn::LoadU(d, x + i)), d, y + i);
@@ -60,9 +61,10 @@ HWY_INLINE T row_max(const T* x, int64_t n) {
   return best;
 }
 
-// A block: the sum of exponentials as sum_run would give it.
+// A block: the sum of exponentials as sum_run would give it. `ahead` elements on is what to fetch
+// meanwhile.
 template <class T>
-HWY_INLINE double exp_run(const T* x, T* y, int64_t n, T shift) {
+HWY_INLINE double exp_run(const T* x, T* y, int64_t n, T shift, int64_t ahead) {
   const Tag<T> d;
   const auto v_shift = hn::Set(d, shift);
   hn::Vec<Tag<T>> acc[kRegsOf<T>];
@@ -72,9 +74,10 @@ HWY_INLINE double exp_run(const T* x, T* y, int64_t n, T shift) {
 #pragma GCC unroll 64
     for (int64_t r = 0; r < kRegsOf<T>; ++r) {
       const int64_t at = i + r * kWidthOf<T>;
-      const auto e = simd::m::exp(simd::Pack<T>{hn::Sub(hn::LoadU(d, x + at), v_shift)}).v;
+      const auto e = math::m::exp(math::Pack<T>{hn::Sub(hn::LoadU(d, x + at), v_shift)}).v;
       hn::StoreU(e, d, y + at);
       acc[r] = hn::Add(acc[r], e);
+      hwy::Prefetch(x + at + ahead);
     }
   }
   exp_shifted(x + i, y + i, n - i, shift, T{1});
@@ -87,7 +90,7 @@ HWY_INLINE double exp_row(const T* x, T* y, int64_t n, T shift) {
   double total = 0;
   for (int64_t b = 0; b < n; b += kBlock) {
     const int64_t m = std::min(n - b, kBlock);
-    total += exp_run(x + b, y + b, m, shift);
+    total += exp_run(x + b, y + b, m, shift, n);
   }
   return total;
 }
@@ -103,7 +106,7 @@ HWY_INLINE double exp_sum(const T* x, int64_t n, T shift) {
   return total;
 }
 
-template <class T>
+template <bool kStream, class T>
 HWY_INLINE void softmax_row_of(const T* x, T* y, int64_t n, bool log) {
   const T top = row_max(x, n);
   if (log) {
@@ -111,8 +114,13 @@ HWY_INLINE void softmax_row_of(const T* x, T* y, int64_t n, bool log) {
     for (int64_t i = 0; i < n; ++i) y[i] = (x[i] - top) - rest;
     return;
   }
-  const T scale = static_cast<T>(1.0 / exp_row(x, y, n, top));
-  for (int64_t i = 0; i < n; ++i) y[i] *= scale;
+  alignas(64) T buffer[kStream ? kStreamedSoftmax / sizeof(T) : 1];
+  T* e = kStream ? buffer : y;
+  const T scale = static_cast<T>(1.0 / exp_row(x, e, n, top));
+  each_value<T>(n, [=](auto one, int64_t i) HWY_ATTR {
+    using V = decltype(one);
+    store<kStream>(load<V>(e + i) * math::m::k<V>(scale), y + i);
+  });
 }
 
 template <class T>
@@ -139,7 +147,7 @@ HWY_INLINE double dot_row(const T* a, const T* b, int64_t n) {
   return total;
 }
 
-template <class T>
+template <bool kStream, class T>
 HWY_INLINE void backward_row_of(const T* HWY_RESTRICT grad, const T* HWY_RESTRICT y,
                                 T* HWY_RESTRICT out, int64_t n, bool log) {
   if (log) {
@@ -150,7 +158,13 @@ HWY_INLINE void backward_row_of(const T* HWY_RESTRICT grad, const T* HWY_RESTRIC
     return;
   }
   const T dot = static_cast<T>(dot_row(grad, y, n));
-  for (int64_t i = 0; i < n; ++i) out[i] = math::softmax_grad(grad[i], y[i], dot);
+  each_value<T>(n, [=](auto one, int64_t i) HWY_ATTR {
+    using V = decltype(one);
+    fetch_next<V>(grad, n, i);
+    fetch_next<V>(y, n, i);
+    store<kStream>(math::softmax_grad(load<V>(grad + i), load<V>(y + i), math::m::k<V>(dot)),
+                   out + i);
+  });
 }
 
 template <class T>
@@ -225,11 +239,19 @@ HWY_INLINE void scaled_softmax_of(const T* HWY_RESTRICT x, T* HWY_RESTRICT out, 
 }
 
 #define AG_SOFTMAX_TARGET(T, suffix)                                                         \
-  HWY_ATTR void row_##suffix(const T* x, T* y, int64_t n, bool log) {                        \
-    softmax_row_of(x, y, n, log);                                                            \
+  HWY_ATTR void row_##suffix(const T* x, T* y, int64_t n, bool log, bool stream) {           \
+    if (stream)                                                                              \
+      softmax_row_of<true>(x, y, n, log);                                                    \
+    else                                                                                     \
+      softmax_row_of<false>(x, y, n, log);                                                   \
   }                                                                                          \
-  HWY_ATTR void backward_row_##suffix(const T* g, const T* y, T* out, int64_t n, bool log) { \
-    backward_row_of(g, y, out, n, log);                                                      \
+  HWY_ATTR void backward_row_##suffix(const T* g, const T* y, T* out, int64_t n, bool log,   \
+                                      bool stream) {                                         \
+    if (stream) {                                                                            \
+      backward_row_of<true>(g, y, out, n, log);                                              \
+    } else {                                                                                 \
+      backward_row_of<false>(g, y, out, n, log);                                             \
+    }                                                                                        \
   }                                                                                          \
   HWY_ATTR void strip_##suffix(const T* x, T* y, int64_t size, int64_t stride, int64_t cols, \
                                bool log) {                                                   \
@@ -253,31 +275,31 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace ampgrad::cpu {
 
-#define AG_SOFTMAX_EXPORT(T, suffix)                                                           \
-  HWY_EXPORT(row_##suffix);                                                                    \
-  HWY_EXPORT(backward_row_##suffix);                                                           \
-  HWY_EXPORT(strip_##suffix);                                                                  \
-  HWY_EXPORT(backward_strip_##suffix);                                                         \
-  HWY_EXPORT(lse_##suffix);                                                                    \
-  HWY_EXPORT(scaled_##suffix);                                                                 \
-  void softmax_row(const T* x, T* y, int64_t n, bool log) {                                    \
-    HWY_DYNAMIC_DISPATCH(row_##suffix)(x, y, n, log);                                          \
-  }                                                                                            \
-  void softmax_backward_row(const T* g, const T* y, T* out, int64_t n, bool log) {             \
-    HWY_DYNAMIC_DISPATCH(backward_row_##suffix)(g, y, out, n, log);                            \
-  }                                                                                            \
-  void softmax_strip(const T* x, T* y, int64_t size, int64_t stride, int64_t cols, bool log) { \
-    HWY_DYNAMIC_DISPATCH(strip_##suffix)(x, y, size, stride, cols, log);                       \
-  }                                                                                            \
-  void softmax_backward_strip(const T* g, const T* y, T* out, int64_t size, int64_t stride,    \
-                              int64_t cols, bool log) {                                        \
-    HWY_DYNAMIC_DISPATCH(backward_strip_##suffix)(g, y, out, size, stride, cols, log);         \
-  }                                                                                            \
-  double log_sum_exp_row(const T* x, int64_t n) {                                              \
-    return HWY_DYNAMIC_DISPATCH(lse_##suffix)(x, n);                                           \
-  }                                                                                            \
-  void scaled_softmax_row(const T* x, T* out, int64_t n, double lse, double scale) {           \
-    HWY_DYNAMIC_DISPATCH(scaled_##suffix)(x, out, n, lse, scale);                              \
+#define AG_SOFTMAX_EXPORT(T, suffix)                                                            \
+  HWY_EXPORT(row_##suffix);                                                                     \
+  HWY_EXPORT(backward_row_##suffix);                                                            \
+  HWY_EXPORT(strip_##suffix);                                                                   \
+  HWY_EXPORT(backward_strip_##suffix);                                                          \
+  HWY_EXPORT(lse_##suffix);                                                                     \
+  HWY_EXPORT(scaled_##suffix);                                                                  \
+  void softmax_row(const T* x, T* y, int64_t n, bool log, bool stream) {                        \
+    HWY_DYNAMIC_DISPATCH(row_##suffix)(x, y, n, log, stream);                                   \
+  }                                                                                             \
+  void softmax_backward_row(const T* g, const T* y, T* out, int64_t n, bool log, bool stream) { \
+    HWY_DYNAMIC_DISPATCH(backward_row_##suffix)(g, y, out, n, log, stream);                     \
+  }                                                                                             \
+  void softmax_strip(const T* x, T* y, int64_t size, int64_t stride, int64_t cols, bool log) {  \
+    HWY_DYNAMIC_DISPATCH(strip_##suffix)(x, y, size, stride, cols, log);                        \
+  }                                                                                             \
+  void softmax_backward_strip(const T* g, const T* y, T* out, int64_t size, int64_t stride,     \
+                              int64_t cols, bool log) {                                         \
+    HWY_DYNAMIC_DISPATCH(backward_strip_##suffix)(g, y, out, size, stride, cols, log);          \
+  }                                                                                             \
+  double log_sum_exp_row(const T* x, int64_t n) {                                               \
+    return HWY_DYNAMIC_DISPATCH(lse_##suffix)(x, n);                                            \
+  }                                                                                             \
+  void scaled_softmax_row(const T* x, T* out, int64_t n, double lse, double scale) {            \
+    HWY_DYNAMIC_DISPATCH(scaled_##suffix)(x, out, n, lse, scale);                               \
   }
 AG_SOFTMAX_EXPORT(float, f32)
 AG_SOFTMAX_EXPORT(double, f64)

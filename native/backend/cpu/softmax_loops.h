@@ -9,10 +9,15 @@ namespace ampgrad::cpu {
 // Widest strip.
 inline constexpr int64_t kSoftmaxColumns = 256;
 
-void softmax_row(const float* x, float* y, int64_t n, bool log);
-void softmax_row(const double* x, double* y, int64_t n, bool log);
-void softmax_backward_row(const float* grad, const float* y, float* out, int64_t n, bool log);
-void softmax_backward_row(const double* grad, const double* y, double* out, int64_t n, bool log);
+// Rows that may be streamed past the caches.
+inline constexpr int64_t kStreamedSoftmax = 16384;
+
+void softmax_row(const float* x, float* y, int64_t n, bool log, bool stream);
+void softmax_row(const double* x, double* y, int64_t n, bool log, bool stream);
+void softmax_backward_row(const float* grad, const float* y, float* out, int64_t n, bool log,
+                          bool stream);
+void softmax_backward_row(const double* grad, const double* y, double* out, int64_t n, bool log,
+                          bool stream);
 
 // `size` rows of `cols` columns, `stride` elements apart.
 void softmax_strip(const float* x, float* y, int64_t size, int64_t stride, int64_t cols, bool log);

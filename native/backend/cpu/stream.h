@@ -12,13 +12,11 @@ inline constexpr int64_t kStreamBytes = 16 << 20;
 // Bytes computed before they are streamed.
 inline constexpr size_t kStreamRun = 8192;
 
-// Rows up to this size are computed in a buffer.
-inline constexpr size_t kStreamRow = 16384;
-
-// Do rows of a result go past the caches?
-inline bool streams_rows(int64_t rows, int64_t size, size_t element) {
-  const int64_t row = size * static_cast<int64_t>(element);
-  return row <= static_cast<int64_t>(kStreamRow) && rows * row >= kStreamBytes;
+// Do rows of a result go past the caches, straight from registers? They must be whole lines.
+inline bool streams_rows(const void* out, int64_t rows, int64_t bytes) {
+  constexpr int64_t kLine = 64;
+  return rows * bytes >= kStreamBytes && bytes % kLine == 0 &&
+         reinterpret_cast<uintptr_t>(out) % kLine == 0;
 }
 
 // As memcpy. Another thread sees the bytes after end_stream().

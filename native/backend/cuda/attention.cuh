@@ -5,7 +5,7 @@
 #pragma once
 
 #include "backend/cuda/device/tiles.cuh"
-#include "math/softmax.h"
+#include "math/softmax-inl.h"
 
 namespace ampgrad::cuda {
 

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "backend/cuda/rows.h"
-#include "math/norm.h"
+#include "math/norm-inl.h"
 
 namespace ampgrad::cuda {
 

@@ -1,6 +1,6 @@
 // The backward forms of softmax and log-softmax, shaped like the forward (softmax.cu).
 #include "backend/cuda/rows.h"
-#include "math/softmax.h"
+#include "math/softmax-inl.h"
 
 namespace ampgrad::cuda {
 

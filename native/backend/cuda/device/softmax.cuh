@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "backend/cuda/device/team.cuh"
-#include "math/softmax.h"
+#include "math/softmax-inl.h"
 
 namespace ampgrad::cuda {
 

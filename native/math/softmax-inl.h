@@ -1,17 +1,24 @@
 // Per-element steps of softmax, log-softmax and cross entropy, host and device. The exponential is
 // branch-free and free of library calls, so loops over it vectorise and every device agrees.
-#pragma once
+#include "math/target.h"
+
+#if defined(AG_MATH_SOFTMAX_INL_H) == defined(HWY_TARGET_TOGGLE)
+#ifdef AG_MATH_SOFTMAX_INL_H
+#undef AG_MATH_SOFTMAX_INL_H
+#else
+#define AG_MATH_SOFTMAX_INL_H
+#endif
 
 #include <cmath>
 
 #include "core/half.h"
 
-namespace ampgrad::math {
+AG_MATH_BEGIN
 
 // e^x for x <= 0, within 1 ulp; 0 for x = -inf, NaN for NaN, gradual underflow. x = k ln 2 + r with
 // |r| <= ln(2) / 2, a degree-6 polynomial in r (coefficients of Cephes expf), then two scalings by
 // powers of two so that subnormal results need no special case.
-AG_HD AG_INLINE float exp_nonpositive(float x) {
+AG_MATH float exp_nonpositive(float x) {
   const float clamped = x < -104.0f ? -104.0f : x;
   const float shifted = clamped * 1.44269504088896341f + 12582912.0f;  // 1.5 * 2^23: rounds
   const float k = shifted - 12582912.0f;
@@ -31,18 +38,20 @@ AG_HD AG_INLINE float exp_nonpositive(float x) {
   return p * first * second;
 }
 
-AG_HD AG_INLINE double exp_nonpositive(double x) { return ::exp(x); }
+AG_MATH double exp_nonpositive(double x) { return ::exp(x); }
 
 // Gradient of softmax from its output y: y * (g - sum(g y)).
 template <class T>
-AG_HD AG_INLINE T softmax_grad(T grad, T output, T dot) {
+AG_MATH T softmax_grad(T grad, T output, T dot) {
   return output * (grad - dot);
 }
 
 // Gradient of log-softmax from its output: g - e^y * sum(g).
 template <class T>
-AG_HD AG_INLINE T log_softmax_grad(T grad, T output, T sum) {
+AG_MATH T log_softmax_grad(T grad, T output, T sum) {
   return grad - exp_nonpositive(output) * sum;
 }
 
-}  // namespace ampgrad::math
+AG_MATH_END
+
+#endif

@@ -1,0 +1,67 @@
+// Loops written once for vectors and for the scalars that are left, compiled once per Highway
+// target.
+#include "math/target.h"
+
+#if defined(AMPGRAD_VALUES_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef AMPGRAD_VALUES_INL_H_
+#undef AMPGRAD_VALUES_INL_H_
+#else
+#define AMPGRAD_VALUES_INL_H_
+#endif
+
+#include <cstdint>
+
+#include "hwy/cache_control.h"
+#include "hwy/highway.h"
+
+#include "math/vocabulary-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace ampgrad::cpu::HWY_NAMESPACE {
+
+namespace math = ::ampgrad::math::HWY_NAMESPACE;
+
+template <class V>
+HWY_INLINE V load(const math::ScalarOf<V>* p) {
+  if constexpr (math::kIsScalar<V>) {
+    return *p;
+  } else {
+    return V{hwy::HWY_NAMESPACE::LoadU(typename V::Tag(), p)};
+  }
+}
+
+// kStream: past the caches, to an address that is a multiple of a vector.
+template <bool kStream = false, class V>
+HWY_INLINE void store(V v, math::ScalarOf<V>* p) {
+  if constexpr (math::kIsScalar<V>) {
+    *p = v;
+  } else if constexpr (kStream) {
+    hwy::HWY_NAMESPACE::Stream(v.v, typename V::Tag(), p);
+  } else {
+    hwy::HWY_NAMESPACE::StoreU(v.v, typename V::Tag(), p);
+  }
+}
+
+// body(value, i) for n elements: vectors, then the scalars that are left. The value only
+// tells the type.
+template <class T, class Body>
+HWY_INLINE void each_value(int64_t n, const Body& body) {
+  using V = math::Pack<T>;
+  const auto width = static_cast<int64_t>(hwy::HWY_NAMESPACE::Lanes(typename V::Tag()));
+  int64_t i = 0;
+  for (; i + width <= n; i += width) body(V(), i);
+  for (; i < n; ++i) body(T(), i);
+}
+
+// Fetches what follows a row of n elements, at the place of element i. Meant for the last loop over
+// a row: that comes from the first-level cache by then, and memory would have nothing to do. No
+// harm is done past the end of all rows.
+template <class V, class T>
+HWY_INLINE void fetch_next(const T* row, int64_t n, int64_t i) {
+  if constexpr (!math::kIsScalar<V>) hwy::Prefetch(row + n + i);
+}
+
+}  // namespace ampgrad::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif
