@@ -9,28 +9,43 @@
 #endif
 
 #include "math/elementary-inl.h"
+#include "math/normal_table.h"
 
 AG_MATH_BEGIN
 
 namespace m {
 
-// The normal distribution; absolute error 1e-7 (float). Float: the tail beyond |x| is 2^q(|x|) with
-// a polynomial q fitted so that the tail times max(1, |x|) is off by less than 2e-8; its negative
-// leading term takes the tail to 0. Double: 0.5 (1 + erf(x / sqrt 2)).
+// The tail of the normal distribution beyond a >= 0; times max(1, a) it is off by 3e-8. By pieces,
+// or as 2^q(a) with a polynomial q whose negative leading term takes the tail to 0.
 template <FloatValue V>
-AG_MATH V normal_cdf(V x) {
-  if constexpr (kIsSingle<V>) {
+AG_MATH V normal_tail(V a) {
+  if constexpr (kLooksUp<V>) {
+    constexpr double kMagic = 3145728;  // 1.5 * 2^21: a sum with it ends in quarters
+    a = clamp_keep_nan(a, 0, 7.75);
+    const V near = a + k<V>(kMagic);
+    const V r = a - (near - k<V>(kMagic));
+    V sum = look_up(kNormalTail[4], near);
+    for (int i = 3; i >= 0; --i) sum = fma(sum, r, look_up(kNormalTail[i], near));
+    return sum;
+  } else {
     constexpr double tail[] = {-1.151106042e+00, -4.591982815e-01, -5.253361316e-02,
                                7.126865180e-03,  -1.917035658e-04, -1.612938263e-04,
                                3.373781445e-05,  -2.334948841e-06};
     // 2^r - 1 over r for |r| <= 1/2; relative error of 2^r 2e-9.
     constexpr double power[] = {6.931472029e-01, 2.402264791e-01, 5.550332470e-02,
                                 9.618437360e-03, 1.339887485e-03, 1.535336222e-04};
-    const V a = abs(x);
     const V q = clamp_keep_nan(fma(poly(a, tail), a, k<V>(-1)), -160.0, 0.0);
     const V n = rint(q);
     const V r = q - n;
-    const V beyond = scale_by_pow2(fma(poly(r, power), r, k<V>(1)), n);
+    return scale_by_pow2(fma(poly(r, power), r, k<V>(1)), n);
+  }
+}
+
+// The normal distribution; absolute error 1e-7 (float).
+template <FloatValue V>
+AG_MATH V normal_cdf(V x) {
+  if constexpr (kIsSingle<V>) {
+    const V beyond = normal_tail(abs(x));
     return select(x < k<V>(0), beyond, k<V>(1) - beyond);
   } else {
     return k<V>(0.5) * (k<V>(1) + erf(x * k<V>(0.70710678118654752440)));

@@ -344,8 +344,8 @@ AG_MATH V scale_by_pow2(V p, V n) {
 // x moved into [low, high]; NaN stays.
 template <FloatValue V>
 AG_MATH V clamp_keep_nan(V x, double low, double high) {
-#if defined(AG_MATH_SIMD) && (HWY_ARCH_X86 || HWY_ARCH_ARM)
-  // x86 answers the second operand where one is NaN, ARM the NaN.
+#if defined(AG_MATH_SIMD) && (HWY_ARCH_X86 || HWY_ARCH_ARM) && HWY_TARGET < HWY_EMU128
+  // x86 answers the second operand where one is NaN, ARM the NaN; Highway's emulation the number.
   if constexpr (!kIsScalar<V>) return {hn::Min(k<V>(high).v, hn::Max(k<V>(low).v, x.v))};
 #endif
   x = select(x < k<V>(low), k<V>(low), x);
@@ -390,6 +390,24 @@ AG_MATH void split_exponent(V x, V* mantissa, V* exponent) {
 #endif
   }
 }
+
+// Does V have look_up?
+template <class V>
+inline constexpr bool kLooksUp = false;
+#if defined(AG_MATH_SIMD) && HWY_TARGET == HWY_AVX3
+template <>
+inline constexpr bool kLooksUp<Pack<float>> = true;
+
+// table[i], where the lowest bits of k's representation are i. The table stays in registers.
+AG_MATH Pack<float> look_up(const float (&table)[16], Pack<float> k) {
+  return {hn::Vec<hn::ScalableTag<float>>{
+      _mm512_permutexvar_ps(_mm512_castps_si512(k.v.raw), _mm512_loadu_ps(table))}};
+}
+AG_MATH Pack<float> look_up(const float (&table)[32], Pack<float> k) {
+  return {hn::Vec<hn::ScalableTag<float>>{_mm512_permutex2var_ps(
+      _mm512_loadu_ps(table), _mm512_castps_si512(k.v.raw), _mm512_loadu_ps(table + 16))}};
+}
+#endif
 
 // c[0] + x (c[1] + x (...)).
 template <class V, size_t N>
