@@ -19,6 +19,7 @@ constexpr int64_t kCopyGrain = 65536;
 constexpr int64_t kTile = 32;
 constexpr int64_t kBlock = 1024;
 constexpr int64_t kLongRun = 32;
+constexpr int64_t kStreamedRun = 1024;  // bytes; of shorter runs too few lines are whole
 
 struct Copy {
   StridedSpace space;
@@ -31,7 +32,8 @@ struct Copy {
   bool streamed;  // past the caches
 };
 
-void convert_streamed(const Copy& c, const char* source, char* target, int64_t n) {
+void copy_streamed(const Copy& c, const char* source, char* target, int64_t n) {
+  if (c.same_dtype) return stream_copy(target, source, static_cast<size_t>(n * c.in_size));
   alignas(64) char buffer[kStreamRun];
   const int64_t most = static_cast<int64_t>(kStreamRun) / c.out_size;
   for (int64_t i = 0; i < n; i += most) {
@@ -49,10 +51,10 @@ void copy_runs(const Copy& c, int64_t begin, int64_t end) {
     const int64_t run = std::min(to.run(), end - at);
     const char* source = c.in + from.offset * c.in_size;
     char* target = c.out + to.offset * c.out_size;
-    if (c.same_dtype) {
+    if (c.streamed) {
+      copy_streamed(c, source, target, run);
+    } else if (c.same_dtype) {
       std::memcpy(target, source, static_cast<size_t>(run * c.in_size));
-    } else if (c.streamed) {
-      convert_streamed(c, source, target, run);
     } else {
       c.convert(source, target, static_cast<size_t>(run));
     }
@@ -219,9 +221,10 @@ void copy_strided(const ElementwiseParams& params, const void*) {
   c.out_size = static_cast<int64_t>(dtype_size(params.out.dtype));
   c.convert = convert_fn(from, params.out.dtype);
   c.same_dtype = from == params.out.dtype;
-  c.streamed = !c.same_dtype && params.numel * c.out_size >= kStreamBytes;
   if (const int dim = transposed_dim(c); dim >= 0) return copy_transposed(c, dim);
   const StridedSpace& s = c.space;
+  c.streamed = params.numel * c.out_size >= kStreamBytes &&
+               (s.ndim == 1 || s.inner_size() * c.out_size >= kStreamedRun);
   const bool runs = s.inner_stride(0) == 1 && s.inner_stride(1) == 1 &&
                     (s.ndim == 1 || s.inner_size() >= kLongRun);
   const auto work = [&](int64_t begin, int64_t end) {

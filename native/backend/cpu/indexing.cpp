@@ -8,6 +8,7 @@
 
 #include "backend/cpu/parallel.h"
 #include "backend/cpu/register.h"
+#include "backend/cpu/stream.h"
 #include "core/error.h"
 #include "ops/indexing_params.h"
 #include "ops/kernels.h"
@@ -77,15 +78,34 @@ AG_INLINE void apply(T* data, T* other) {
   }
 }
 
+// to[j] = from[at[j]]. Four elements of four bytes share a store, because a processor completes
+// about one a cycle, but loads several.
+template <class T>
+void pick(const T* from, const int64_t* at, T* __restrict to, int64_t n) {
+  int64_t j = 0;
+#if defined(__GNUC__)
+  if constexpr (sizeof(T) == 4) {
+    using Four = uint32_t __attribute__((vector_size(16)));
+    for (; j + 4 <= n; j += 4) {
+      const Four four = {from[at[j]], from[at[j + 1]], from[at[j + 2]], from[at[j + 3]]};
+      std::memcpy(to + j, &four, sizeof(four));
+    }
+  }
+#endif
+  for (; j < n; ++j) to[j] = from[at[j]];
+}
+
 template <class T, IndexMode M>
 class Box {
  public:
-  explicit Box(const IndexedParams& p)
+  // streamed: rows that are read whole go past the caches.
+  Box(const IndexedParams& p, bool streamed)
       : p_(p),
         last_(p.sizes.size() - 1),
         at_(last_, 0),
         data_(static_cast<T*>(p.data)),
-        other_(static_cast<T*>(p.other)) {
+        other_(static_cast<T*>(p.other)),
+        streamed_(streamed) {
     for (const IndexArg& a : p.indices) {
       starts_.push_back(a.data);
       if (a.strides[last_] != 0) varies_ = true;
@@ -100,6 +120,7 @@ class Box {
         whole_row();
       }
     } while (advance());
+    if (streamed_) end_stream();
   }
 
  private:
@@ -111,7 +132,9 @@ class Box {
     const int64_t os = p_.other_strides[last_];
     if (ds == 1 && os == 1) {
       if constexpr (M == IndexMode::Read) {
-        std::memcpy(static_cast<void*>(other_), data, static_cast<size_t>(n) * sizeof(T));
+        const auto bytes = static_cast<size_t>(n) * sizeof(T);
+        streamed_ ? stream_copy(other_, data, bytes)
+                  : static_cast<void>(std::memcpy(static_cast<void*>(other_), data, bytes));
       } else if constexpr (M == IndexMode::Assign) {
         std::memcpy(static_cast<void*>(data), other_, static_cast<size_t>(n) * sizeof(T));
       } else {
@@ -163,8 +186,7 @@ class Box {
         positions_of_ = index + first;
       }
       fetch_next_row(a, first, n);
-      T* __restrict to = other_ + first;
-      for (int64_t j = 0; j < count; ++j) to[j] = data_[at[j]];
+      if constexpr (M == IndexMode::Read) pick(data_, at, other_ + first, count);
     }
   }
 
@@ -204,6 +226,7 @@ class Box {
   T* data_;
   T* other_;
   SmallVector<const int64_t*, 6> starts_;
+  bool streamed_;
   bool varies_ = false;
   std::vector<int64_t> positions_;         // of a block of indices
   const int64_t* positions_of_ = nullptr;  // where the block begins
@@ -232,14 +255,16 @@ IndexedParams part_of(const IndexedParams& p, size_t dim, int64_t begin, int64_t
 template <class T, IndexMode M>
 void run_mode(const IndexedParams& p) {
   const int64_t total = element_count(p.sizes);
+  const bool streamed =
+      M == IndexMode::Read && total * static_cast<int64_t>(sizeof(T)) >= kStreamBytes;
   const int dim = total < 2 * kGrain ? -1 : split_dim(p);
   if (dim < 0) {
-    Box<T, M>(p).run();
+    Box<T, M>(p, streamed).run();
     return;
   }
   const int64_t n = p.sizes[static_cast<size_t>(dim)];
   parallel_for(n, std::max<int64_t>(1, kGrain / (total / n)), [&](int64_t begin, int64_t end) {
-    Box<T, M>(part_of<T>(p, static_cast<size_t>(dim), begin, end)).run();
+    Box<T, M>(part_of<T>(p, static_cast<size_t>(dim), begin, end), streamed).run();
   });
 }
 

@@ -9,8 +9,8 @@ namespace ampgrad::cpu {
 
 // Results of this many bytes do not survive in the last-level cache until they are used.
 inline constexpr int64_t kStreamBytes = 16 << 20;
-// Bytes computed before they are streamed.
-inline constexpr size_t kStreamRun = 8192;
+// Bytes computed before they are streamed: few, so that loads and stores go on side by side.
+inline constexpr size_t kStreamRun = 2048;
 
 // Do rows of a result go past the caches, straight from registers? They must be whole lines.
 inline bool streams_rows(const void* out, int64_t rows, int64_t bytes) {
