@@ -6,6 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
+import { tunedMalloc } from './harness/malloc';
 import { writeDocument } from './report/document';
 import { measurePeak } from './report/peak';
 import { type Compared, load, type Sample, save, type SavedRun, self } from './report/saved';
@@ -25,6 +26,7 @@ const { values } = parseArgs({
     save: { type: 'string' },
     from: { type: 'string' },
     write: { type: 'boolean', default: false },
+    'tuned-malloc': { type: 'boolean', default: false },
   },
 });
 
@@ -46,9 +48,18 @@ interface Output {
   readonly lines: ReadonlyMap<string, Line>;
 }
 
-function execute(command: string, args: readonly string[]): Output {
+/** One implementation, or one with other settings of its environment, which `suffix` names. */
+interface Side {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly settings?: Readonly<Record<string, string>>;
+  readonly suffix?: string;
+}
+
+function execute({ command, args, settings }: Side): Output {
   const child = spawnSync(command, args, {
     cwd: root,
+    env: { ...process.env, ...settings },
     encoding: 'utf8',
     maxBuffer: 1 << 28,
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -76,22 +87,28 @@ function runRounds(rounds: number): Map<string, Output[]> {
   const shared = ['--only', values.only, '--threads', values.threads, '--mnist', values.mnist];
   if (values.quick) shared.push('--quick');
   const tsx = join(root, 'node_modules/tsx/dist/cli.mjs');
-  const sides = [
+  const peers = values.peer
+    .split(',')
+    .map((peer): Side => ({ command: values.python, args: [scriptOf(peer), ...shared] }));
+  const sides: readonly Side[] = [
     { command: process.execPath, args: [tsx, join(root, 'bench/run.ts'), ...shared] },
-    ...values.peer
-      .split(',')
-      .map((peer) => ({ command: values.python, args: [scriptOf(peer), ...shared] })),
+    ...peers,
+    // The first peer without page faults, which are most of its time over results of 16 MB and more.
+    ...(values['tuned-malloc']
+      ? peers.slice(0, 1).map((peer) => ({ ...peer, settings: tunedMalloc, suffix: '.malloc' }))
+      : []),
   ];
   const outputs = sides.map((): Output[] => []);
   for (let round = 0; round < rounds; ++round) {
     // Who goes first changes, so that none always meets the warmer machine.
     for (let k = 0; k < sides.length; ++k) {
       const i = (round + k) % sides.length;
-      const { command, args } = sides[i] as (typeof sides)[number];
-      outputs[i]?.push(execute(command, args));
+      outputs[i]?.push(execute(sides[i] as Side));
     }
   }
-  return new Map(outputs.map((list) => [String(list[0]?.header['peer']), list]));
+  return new Map(
+    outputs.map((list, i) => [`${String(list[0]?.header['peer'])}${sides[i]?.suffix ?? ''}`, list]),
+  );
 }
 
 const sampleOf = (line: Line | undefined): Sample | null =>
