@@ -6,73 +6,98 @@ import { makeError } from './errors';
 import { native, type Handle, type NativeFunction, type OpSchema } from './native';
 import { handleOf, reshaped, Tensor, wrapTensor } from './tensor';
 
-/** A row of the op table, prepared for calls. */
-export interface OpEntry {
-  readonly name: string;
-  readonly fn: NativeFunction;
-  /** Writes its first argument and returns it. */
-  readonly inPlace: boolean;
-  readonly schema: OpSchema;
-  /** Number of arguments that may be given by position. */
-  readonly positional: number;
-  /** The last positional argument is a list of integers, which may be spread: view(2, 3). */
-  readonly spreads: boolean;
-  /** The tensors may also be given one by one: meshgrid(x, y). */
-  readonly variadic: boolean;
-  readonly index: ReadonlyMap<string, number>;
-  /** Makes a tensor from nothing: takes `requiresGrad`. */
-  readonly factory: boolean;
-}
-
 /** PyTorch's functions of `*tensors`. */
 const variadic = new Set(['blockDiag', 'broadcastTensors', 'cartesianProd', 'meshgrid']);
 
-const schemas: readonly OpSchema[] = native.opSchemas();
+/**
+ * A name an op is called by. Most programs call a few of them, so that all but the function is read
+ * from the op table when it is first asked for.
+ */
+export class OpEntry {
+  #schema: OpSchema | undefined;
+  #positional: number | undefined;
+  #index: ReadonlyMap<string, number> | undefined;
+
+  constructor(
+    readonly name: string,
+    readonly fn: NativeFunction,
+    /** The name that `fn` has in the addon. */
+    private readonly target: string,
+  ) {}
+
+  get schema(): OpSchema {
+    return (this.#schema ??= native.opSchema(this.target));
+  }
+
+  /** Writes its first argument and returns it. */
+  get inPlace(): boolean {
+    return this.schema.name !== this.target || this.schema.inplace === 'only';
+  }
+
+  /** Number of arguments that may be given by position. */
+  get positional(): number {
+    return (this.#positional ??= this.schema.args.filter((a) => !a.keywordOnly).length);
+  }
+
+  /** The last positional argument is a list of integers, which may be spread: view(2, 3). */
+  get spreads(): boolean {
+    return this.schema.args[this.positional - 1]?.type === 'int[]';
+  }
+
+  /** The tensors may also be given one by one: meshgrid(x, y). */
+  get variadic(): boolean {
+    return variadic.has(this.name);
+  }
+
+  /** Positions of the arguments. */
+  get index(): ReadonlyMap<string, number> {
+    return (this.#index ??= new Map(this.schema.args.map((a, i) => [a.name, i])));
+  }
+
+  /** Makes a tensor from nothing: takes `requiresGrad`. */
+  get factory(): boolean {
+    return (
+      this.index.has('device') && this.index.has('dtype') && this.schema.differentiable === 'no'
+    );
+  }
+}
+
 const entries = new Map<string, OpEntry>();
+const aliases = native.opAliases();
 
-function addEntry(schema: OpSchema, name: string, inPlace: boolean, target = name): void {
-  const positional = schema.args.filter((a) => !a.keywordOnly).length;
-  entries.set(name, {
-    name,
-    fn: native.ops[target] as NativeFunction,
-    inPlace,
-    schema,
-    positional,
-    spreads: schema.args[positional - 1]?.type === 'int[]',
-    variadic: variadic.has(name),
-    index: new Map(schema.args.map((a, i) => [a.name, i])),
-    factory:
-      schema.args.some((a) => a.name === 'device') &&
-      schema.args.some((a) => a.name === 'dtype') &&
-      schema.differentiable === 'no',
-  });
+let schemas: readonly OpSchema[] | undefined;
+
+/** The registry as data: every op with its schema, dtypes, policies. */
+export function opSchemas(): readonly OpSchema[] {
+  return (schemas ??= native.opSchemas());
 }
 
-for (const schema of schemas) {
-  addEntry(schema, schema.name, schema.inplace === 'only');
-  if (schema.inplace === 'yes' || schema.inplace === 'view')
-    addEntry(schema, `${schema.name}_`, true);
+function makeEntry(name: string): OpEntry | undefined {
+  const suffix = name.endsWith('_') ? '_' : '';
+  const alias = name.slice(0, name.length - suffix.length);
+  const target = Object.hasOwn(aliases, alias) ? `${aliases[alias] as string}${suffix}` : name;
+  const fn = Object.hasOwn(native.ops, target) ? native.ops[target] : undefined;
+  return fn === undefined ? undefined : new OpEntry(name, fn, target);
 }
 
-for (const [alias, target] of Object.entries(native.opAliases())) {
-  for (const suffix of ['', '_']) {
-    const entry = entries.get(target + suffix);
-    if (entry !== undefined) {
-      addEntry(entry.schema, alias + suffix, entry.inPlace, target + suffix);
+function* opNames(): Generator<string> {
+  yield* Object.keys(native.ops);
+  for (const alias of Object.keys(aliases)) {
+    for (const name of [alias, `${alias}_`]) {
+      if (makeEntry(name) !== undefined) yield name;
     }
   }
 }
 
-/** The registry as data: every op with its schema, dtypes, policies. */
-export function opSchemas(): readonly OpSchema[] {
-  return schemas;
-}
-
 /** The entry of an op by name (`add`, `add_`). */
 export function opEntry(name: string): OpEntry {
-  const entry = entries.get(name);
+  let entry = entries.get(name);
   if (entry === undefined) {
-    throw makeError('ERR_VALUE', `no op is named '${name}'${suggest(name, entries.keys())}`);
+    entry = makeEntry(name);
+    if (entry === undefined) {
+      throw makeError('ERR_VALUE', `no op is named '${name}'${suggest(name, opNames())}`);
+    }
+    entries.set(name, entry);
   }
   return entry;
 }

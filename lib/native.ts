@@ -110,6 +110,8 @@ export interface Native {
   readonly ops: Readonly<Record<string, NativeFunction>>;
   setup(makeFailure: unknown, collect: (major: boolean) => void): void;
   opSchemas(): OpSchema[];
+  /** The row that the function of that name in `ops` belongs to. */
+  opSchema(name: string): OpSchema;
   /** Other names of ops: alias to target. */
   opAliases(): Readonly<Record<string, string>>;
   shape(h: Handle): number[];

@@ -490,35 +490,29 @@ void export_ops(napi_env env, napi_value exports) {
   check_status(env, napi_set_named_property(env, exports, "ops", ops));
 }
 
-napi_value op_schemas(napi_env env) {
-  napi_value list;
-  check_status(env, napi_create_array_with_length(env, kNumOps, &list));
-  for (int i = 0; i < kNumOps; ++i) {
-    const OpDef& op = op_def(static_cast<OpId>(i));
-    napi_value item;
-    check_status(env, napi_create_object(env, &item));
-    set_string(env, item, "name", op.name);
-    set_string(env, item, "schema", op.schema);
-    set_string(env, item, "returns", return_text(op));
-    napi_value policy;
-    check_status(env, napi_create_object(env, &policy));
-    set_string(env, policy, "cpu", kCastNames[static_cast<int>(op.cast.cpu)]);
-    set_string(env, policy, "cuda", kCastNames[static_cast<int>(op.cast.cuda)]);
-    check_status(env, napi_set_named_property(env, item, "autocast", policy));
-    set_string(env, item, "differentiable", kDiffNames[static_cast<int>(op.diff)]);
-    set_string(env, item, "inplace", kInplaceNames[static_cast<int>(op.inplace)]);
-    set_bool(env, item, "view", op.is_view);
-    napi_value value = schema_arguments(env, op);
-    check_status(env, napi_set_named_property(env, item, "args", value));
-    value = string_array(env, op.return_names);
-    check_status(env, napi_set_named_property(env, item, "returnNames", value));
-    value = string_array(env, dtype_names(op.dtypes));
-    check_status(env, napi_set_named_property(env, item, "dtypes", value));
-    value = string_array(env, kernel_dtypes(op.id, DeviceType::Cpu));
-    check_status(env, napi_set_named_property(env, item, "cpu", value));
-    check_status(env, napi_set_element(env, list, static_cast<uint32_t>(i), item));
-  }
-  return list;
+napi_value op_schema(napi_env env, const OpDef& op) {
+  napi_value item;
+  check_status(env, napi_create_object(env, &item));
+  set_string(env, item, "name", op.name);
+  set_string(env, item, "schema", op.schema);
+  set_string(env, item, "returns", return_text(op));
+  napi_value policy;
+  check_status(env, napi_create_object(env, &policy));
+  set_string(env, policy, "cpu", kCastNames[static_cast<int>(op.cast.cpu)]);
+  set_string(env, policy, "cuda", kCastNames[static_cast<int>(op.cast.cuda)]);
+  check_status(env, napi_set_named_property(env, item, "autocast", policy));
+  set_string(env, item, "differentiable", kDiffNames[static_cast<int>(op.diff)]);
+  set_string(env, item, "inplace", kInplaceNames[static_cast<int>(op.inplace)]);
+  set_bool(env, item, "view", op.is_view);
+  napi_value value = schema_arguments(env, op);
+  check_status(env, napi_set_named_property(env, item, "args", value));
+  value = string_array(env, op.return_names);
+  check_status(env, napi_set_named_property(env, item, "returnNames", value));
+  value = string_array(env, dtype_names(op.dtypes));
+  check_status(env, napi_set_named_property(env, item, "dtypes", value));
+  value = string_array(env, kernel_dtypes(op.id, DeviceType::Cpu));
+  check_status(env, napi_set_named_property(env, item, "cpu", value));
+  return item;
 }
 
 }  // namespace ampgrad::binding

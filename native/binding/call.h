@@ -9,7 +9,7 @@ namespace ampgrad::binding {
 // Each function takes one value per schema argument, in order; undefined stands for the default.
 void export_ops(napi_env env, napi_value exports);
 
-// [{ name, schema, args: [...], ... }], the registry as data.
-napi_value op_schemas(napi_env env);
+// { name, schema, args: [...], ... }, a row of the registry as data.
+napi_value op_schema(napi_env env, const OpDef& op);
 
 }  // namespace ampgrad::binding

@@ -144,7 +144,24 @@ napi_value set_threads(const Call& c) {
   return c.undefined();
 }
 
-napi_value schemas(const Call& c) { return op_schemas(c.env); }
+napi_value schemas(const Call& c) {
+  napi_value list;
+  check_status(c.env, napi_create_array_with_length(c.env, kNumOps, &list));
+  for (int i = 0; i < kNumOps; ++i) {
+    const napi_value row = op_schema(c.env, op_def(static_cast<OpId>(i)));
+    check_status(c.env, napi_set_element(c.env, list, static_cast<uint32_t>(i), row));
+  }
+  return list;
+}
+
+// The row of a function by its name; that of an in-place form has an underscore more.
+napi_value schema_of(const Call& c) {
+  const std::string name = c.string(0);
+  const OpDef* op = find_op(name);
+  if (op == nullptr && name.ends_with('_')) op = find_op(name.substr(0, name.size() - 1));
+  AG_CHECK(op != nullptr, Value, "opSchema: no op is named '", name, "'");
+  return op_schema(c.env, *op);
+}
 
 // {alias: target}
 napi_value aliases(const Call& c) {
@@ -205,6 +222,7 @@ void export_runtime_functions(napi_env env, napi_value exports) {
       {"setNumThreads", entry<set_threads>},
       {"setDefaultDevice", entry<set_default_device>},
       {"opSchemas", entry<schemas>},
+      {"opSchema", entry<schema_of>},
       {"opAliases", entry<aliases>},
   };
   export_functions(env, exports, kExports, std::size(kExports));
