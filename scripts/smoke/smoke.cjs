@@ -3,6 +3,14 @@ const assert = require('node:assert/strict');
 const { readFileSync } = require('node:fs');
 const ag = require('ampgrad');
 
+// Namespaces are loaded on first use.
+const isLoaded = (folder) => Object.keys(require.cache).some((file) => file.includes(folder));
+assert.ok(isLoaded('ops.gen') && !isLoaded('vision') && !isLoaded('optim'));
+assert.equal(ag.optim, require('ampgrad/optim'));
+assert.equal(ag.optim.SGD.name, 'SGD');
+assert.ok(isLoaded('optim') && !isLoaded('vision'));
+assert.equal(ag.load, ag.files.load);
+
 const a = ag.tensor([
   [1, 2],
   [3, 4],
