@@ -1,4 +1,4 @@
-/** 3 x 3 convolutions with stride 1, which are computed by tiles, against float64. */
+/** 3 x 3 convolutions with stride 1, whose kernels work on tiles or on several lines, against float64. */
 import {
   type DType,
   getNumThreads,
@@ -43,6 +43,8 @@ const cases: Record<string, Case> = {
   'more padding on one side': { x: [2, 16, 5, 13], rows: 18, padding: [2, 0] },
   'terms in several blocks': { x: [1, 410, 6, 7], rows: 20, padding: 1 },
   'many channels': { x: [3, 70, 8, 10], rows: 66, padding: 1 },
+  depthwise: { x: [2, 6, 11, 75], rows: 6, padding: 1, groups: 6 },
+  'narrow and depthwise': { x: [3, 5, 8, 7], rows: 5, padding: [2, 0], groups: 5 },
   groups: { x: [2, 48, 8, 6], rows: 51, padding: 1, groups: 3 },
 };
 

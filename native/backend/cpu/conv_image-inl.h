@@ -32,16 +32,22 @@ HWY_INLINE int64_t conv_ceil_div(int64_t x, int64_t unit) { return (x + unit - 1
 
 // ---- image --------------------------------------------------------------------------------------
 
+// The last vector overlaps the one before it.
 template <class T, class Out>
 HWY_INLINE void widen_row(const T* HWY_RESTRICT from, int64_t n, Out* HWY_RESTRICT to) {
-  if constexpr (std::is_same_v<T, Out>) {
+  if constexpr (!std::is_same_v<Out, AccOf<T>>) {
     memcpy(to, from, static_cast<size_t>(n) * sizeof(T));
   } else {
     const hn::ScalableTag<Out> d;
     const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-    int64_t i = 0;
-    for (; i + lanes <= n; i += lanes) hn::StoreU(load_widened(d, from + i), d, to + i);
-    for (; i < n; ++i) to[i] = widen_one(from[i]);
+    if (n < lanes) {
+      for (int64_t i = 0; i < n; ++i) to[i] = widen_one(from[i]);
+      return;
+    }
+    for (int64_t i = 0; i + lanes <= n; i += lanes) {
+      hn::StoreU(load_widened(d, from + i), d, to + i);
+    }
+    hn::StoreU(load_widened(d, from + n - lanes), d, to + n - lanes);
   }
 }
 

@@ -21,6 +21,13 @@ inline constexpr int64_t kConvPixels = 256;
 // Rows up to which packed panels would not be used often enough.
 inline constexpr int64_t kConvDirectRows = 2 * kMaxRows;
 
+// Lines of a depthwise result that are worked on together, where registers hold their sums.
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON
+inline constexpr int kLoneLines = 3;
+#else
+inline constexpr int kLoneLines = 1;
+#endif
+
 // ---- product ------------------------------------------------------------------------------------
 
 // out += A B, B read through the taps of an image.
@@ -124,51 +131,103 @@ class ConvBlock {
     int64_t base, at, count;
   };
 
-  // A depthwise product: a line of the result at a time, from registers straight to memory.
+  // A depthwise product: lines of the result, straight from registers to memory.
   void lone_row() {
+    const bool square = kLoneLines > 1 && phase_.terms() == 9 && steps_evenly();
     for (int64_t j = t_.begin; j < t_.end;) {
       const Segment s = segment_at(j, 0, t_.end - j);
-      lone_line(image_ + s.base, s.count, out_ + j);
-      j += s.count;
+      const Acc* image = image_ + s.base;
+      if (s.count < phase_.out[2]) {
+        lone_lines<1>(image, s.count, out_ + j);
+        j += s.count;
+        continue;
+      }
+      // Whole lines up to the end of the plane.
+      const int64_t line = j / s.count;
+      const int64_t end = std::min(t_.end / s.count, (line / phase_.out[1] + 1) * phase_.out[1]);
+      int64_t left = end - line;
+      for (int64_t n = 0; left > 0; left -= n, j += n * s.count, image += n * phase_.jump[1]) {
+        n = square && left >= kLoneLines ? kLoneLines : 1;
+        if (n > 1) {
+          lone_lines<kLoneLines>(image, s.count, out_ + j);
+        } else {
+          lone_lines<1>(image, s.count, out_ + j);
+        }
+      }
     }
   }
 
-  // The last vector of a line overlaps the one before it.
-  void lone_line(const Acc* image, int64_t n, T* to) const {
+  // Do three lines of three taps follow each other as the pixels' lines do?
+  bool steps_evenly() const {
+    const int64_t* taps = phase_.taps.data();
+    for (int i = 3; i < 9; ++i) {
+      if (taps[i] - taps[i - 3] != phase_.jump[1]) return false;
+    }
+    return true;
+  }
+
+  // n pixels of some lines. The last vector of a line overlaps the one before it.
+  template <int Lines>
+  void lone_lines(const Acc* image, int64_t n, T* to) const {
+    const int64_t row = phase_.out[2];
     if (n < lanes_) {
-      HWY_ALIGN T tile[HWY_MAX_BYTES / sizeof(Acc)];
-      lone_tile<1>(image, 0, tile);
-      std::copy_n(tile, n, to);
+      HWY_ALIGN T tile[Lines * HWY_MAX_BYTES / sizeof(Acc)];
+      lone_tile<1, Lines>(image, 0, tile, lanes_);
+      for (int line = 0; line < Lines; ++line) {
+        std::copy_n(tile + line * lanes_, n, to + line * row);
+      }
       return;
     }
     int64_t i = 0;
-    for (; i + 4 * lanes_ <= n; i += 4 * lanes_) lone_tile<4>(image + i, 3 * lanes_, to + i);
+    for (; i + 4 * lanes_ <= n; i += 4 * lanes_) {
+      lone_tile<4, Lines>(image + i, 3 * lanes_, to + i, row);
+    }
     const int64_t last = n - lanes_ - i;
     switch (conv_ceil_div(n - i, lanes_)) {
       case 0:
         return;
       case 1:
-        return lone_tile<1>(image + i, last, to + i);
+        return lone_tile<1, Lines>(image + i, last, to + i, row);
       case 2:
-        return lone_tile<2>(image + i, last, to + i);
+        return lone_tile<2, Lines>(image + i, last, to + i, row);
       case 3:
-        return lone_tile<3>(image + i, last, to + i);
+        return lone_tile<3, Lines>(image + i, last, to + i, row);
       default:
-        return lone_tile<4>(image + i, last, to + i);
+        return lone_tile<4, Lines>(image + i, last, to + i, row);
     }
   }
 
-  // `Vectors` vectors, the last of them `last` elements from the start.
-  template <int Vectors>
-  void lone_tile(const Acc* HWY_RESTRICT image, int64_t last, T* HWY_RESTRICT to) const {
+  // `Vectors` vectors of each line, the last of them `last` elements from the start.
+  template <int Vectors, int Lines>
+  HWY_INLINE void lone_tile(const Acc* HWY_RESTRICT image, int64_t last, T* HWY_RESTRICT to,
+                            int64_t to_row) const {
     const hn::ScalableTag<Acc> d;
-    hn::Vec<decltype(d)> sum[Vectors];
+    hn::Vec<decltype(d)> sum[Lines][Vectors];
     int64_t at[Vectors];
 #pragma GCC unroll 4
     for (int v = 0; v < Vectors; ++v) {
-      sum[v] = hn::Set(d, bias(0));
       at[v] = v + 1 < Vectors ? v * lanes_ : last;
+#pragma GCC unroll 4
+      for (int line = 0; line < Lines; ++line) sum[line][v] = hn::Set(d, bias(0));
     }
+    if constexpr (Lines == 1) {
+      lone_terms(image, at, sum[0]);
+    } else {
+      lone_square(image, at, sum);
+    }
+#pragma GCC unroll 4
+    for (int line = 0; line < Lines; ++line) {
+#pragma GCC unroll 4
+      for (int v = 0; v < Vectors; ++v) {
+        store_narrowed(d, sum[line][v], to + line * to_row + at[v]);
+      }
+    }
+  }
+
+  template <int Vectors, class V>
+  HWY_INLINE void lone_terms(const Acc* HWY_RESTRICT image, const int64_t (&at)[Vectors],
+                             V (&sum)[Vectors]) const {
+    const hn::ScalableTag<Acc> d;
     const int64_t* HWY_RESTRICT taps = phase_.taps.data();
     for (int64_t p = 0; p < phase_.terms(); ++p) {
       const auto w = hn::Set(d, weights_[p]);
@@ -177,8 +236,34 @@ class ConvBlock {
         sum[v] = hn::MulAdd(w, hn::LoadU(d, image + taps[p] + at[v]), sum[v]);
       }
     }
+  }
+
+  // Three by three taps: a line of the image serves all lines of the result that it reaches.
+  template <int Vectors, int Lines, class V>
+  HWY_INLINE void lone_square(const Acc* HWY_RESTRICT image, const int64_t (&at)[Vectors],
+                              V (&sum)[Lines][Vectors]) const {
+    const hn::ScalableTag<Acc> d;
+    const int64_t* HWY_RESTRICT taps = phase_.taps.data();
+    V w[9];
+#pragma GCC unroll 9
+    for (int p = 0; p < 9; ++p) w[p] = hn::Set(d, weights_[p]);
+#pragma GCC unroll 8
+    for (int i = 0; i < Lines + 2; ++i) {
+#pragma GCC unroll 3
+      for (int j = 0; j < 3; ++j) {
+        const Acc* from = image + taps[j] + i * phase_.jump[1];
 #pragma GCC unroll 4
-    for (int v = 0; v < Vectors; ++v) store_narrowed(d, sum[v], to + at[v]);
+        for (int v = 0; v < Vectors; ++v) {
+          const V x = hn::LoadU(d, from + at[v]);
+#pragma GCC unroll 4
+          for (int line = 0; line < Lines; ++line) {
+            const int tap = i - line;
+            if (tap < 0 || tap > 2) continue;
+            sum[line][v] = hn::MulAdd(w[3 * tap + j], x, sum[line][v]);
+          }
+        }
+      }
+    }
   }
 
   Acc bias(int64_t row) const {

@@ -114,21 +114,6 @@ struct TileRuns {
   int64_t count = 0;
 };
 
-// n elements; the last vector overlaps the one before it.
-template <class T, class Acc>
-HWY_INLINE void widen_line(const T* HWY_RESTRICT from, int64_t n, Acc* HWY_RESTRICT to) {
-  const hn::ScalableTag<Acc> d;
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  if (n < lanes) {
-    for (int64_t i = 0; i < n; ++i) to[i] = widen_one(from[i]);
-    return;
-  }
-  for (int64_t i = 0; i + lanes <= n; i += lanes) {
-    hn::StoreU(load_widened(d, from + i), d, to + i);
-  }
-  hn::StoreU(load_widened(d, from + n - lanes), d, to + n - lanes);
-}
-
 // The lines of a channel that some runs of tiles need, with zeros on both sides. They are copied a
 // channel ahead: a load that spans two stores must wait until both have left the store buffer.
 template <class T>
@@ -162,7 +147,7 @@ class TileLines {
       if (from_[i] < 0) continue;
       const T* line = from + from_[i];
       for (int64_t x = 0; x < s_.size[1]; x += kLineElements) hwy::Prefetch(line + ahead + x);
-      widen_line(line, s_.size[1], to);
+      widen_row(line, s_.size[1], to);
     }
   }
 
