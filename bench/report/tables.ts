@@ -74,7 +74,11 @@ export function textTable(run: SavedRun): string {
   return `${[title + head.join(''), ...rows].join('\n')}\n`;
 }
 
-const titles: Readonly<Record<string, string>> = { torch: 'PyTorch', jax: 'JAX' };
+const titles: Readonly<Record<string, string>> = {
+  torch: 'PyTorch',
+  'torch.malloc': 'PyTorch, tuned malloc',
+  jax: 'JAX',
+};
 
 export function titleOf(peer: string): string {
   return titles[peer] ?? peer;
