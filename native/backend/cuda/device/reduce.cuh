@@ -5,6 +5,8 @@
 
 #include <cuda_runtime.h>
 
+#include <type_traits>
+
 #include "backend/cuda/device/convert.cuh"
 #include "backend/cuda/device/geometry.cuh"
 #include "backend/cuda/device/shared.cuh"
@@ -102,17 +104,22 @@ AG_HD AG_INLINE void store_result(const ReduceArgs& a, int64_t output, const typ
   if (a.indices != nullptr) a.indices[output] = P::index(acc);
 }
 
-// Folds every step-th element of [begin, end) into *acc, by four accumulators: their loads do not
-// wait for each other, and a sum loses no more digits than one of a quarter of the length.
+// Folds every step-th element of [begin, end) into *acc. Numbers go by four accumulators: their
+// loads do not wait for each other, and a sum loses no more digits than one of a quarter of the
+// length. Larger accumulators would not fit into registers.
 template <class P>
 AG_HD AG_INLINE void fold(const ReduceArgs& a, int64_t base, int64_t begin, int64_t end,
                           int64_t step, typename P::Acc* acc) {
   using T = typename P::Input;
+  using Acc = typename P::Acc;
+  constexpr int kParts = std::is_arithmetic_v<Acc> ? 4 : 1;
   const int64_t stride = a.reduced.ndim == 1 ? a.reduced.strides[0][0] : 0;
-  typename P::Acc parts[4] = {*acc, P::identity(), P::identity(), P::identity()};
-  for (int64_t first = begin; first < end; first += 4 * step) {
+  Acc parts[kParts];
+  AG_UNROLL
+  for (int j = 0; j < kParts; ++j) parts[j] = j == 0 ? *acc : P::identity();
+  for (int64_t first = begin; first < end; first += kParts * step) {
     AG_UNROLL
-    for (int j = 0; j < 4; ++j) {
+    for (int j = 0; j < kParts; ++j) {
       const int64_t i = first + j * step;
       if (i >= end) continue;
       int64_t at[1] = {i * stride};
@@ -120,9 +127,11 @@ AG_HD AG_INLINE void fold(const ReduceArgs& a, int64_t base, int64_t begin, int6
       P::add(&parts[j], load_input<T>(a, base + at[0]), i);
     }
   }
-  P::merge(&parts[0], parts[1]);
-  P::merge(&parts[2], parts[3]);
-  P::merge(&parts[0], parts[2]);
+  if constexpr (kParts == 4) {
+    P::merge(&parts[0], parts[1]);
+    P::merge(&parts[2], parts[3]);
+    P::merge(&parts[0], parts[2]);
+  }
   *acc = parts[0];
 }
 
