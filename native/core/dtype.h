@@ -65,7 +65,6 @@ inline constexpr const char* kDTypeNames[kNumDTypes] = {
 
 constexpr size_t dtype_size(DType d) { return kDTypeSizes[static_cast<int>(d)]; }
 constexpr const char* dtype_name(DType d) { return kDTypeNames[static_cast<int>(d)]; }
-constexpr bool is_half(DType d) { return d == DType::Float16 || d == DType::BFloat16; }
 constexpr bool is_floating(DType d) { return d >= DType::Float16; }
 constexpr bool is_integral(DType d) { return d >= DType::UInt8 && d <= DType::Int64; }
 constexpr bool is_low_precision(DType d) { return d == DType::Float16 || d == DType::BFloat16; }

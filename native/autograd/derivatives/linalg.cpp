@@ -21,7 +21,7 @@ void linear_backward(Backward& b) {
         b.needs(0) && !b.input(1).is_contiguous() && ops::t(b.input(1)).is_contiguous();
     if (turned) {
       b.set(1, ops::t(ops::mm(ops::t(x), rows)));
-    } else if (is_half(g.dtype()) && b.gathered_dtype(1) == DType::Float32 &&
+    } else if (is_low_precision(g.dtype()) && b.gathered_dtype(1) == DType::Float32 &&
                !GradMode::enabled()) {
       b.set(1, mm_widened(ops::t(rows), x));
     } else {
