@@ -19,7 +19,6 @@ namespace ampgrad::cpu::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 using ::ampgrad::math::kOptimFactors;
-using ::ampgrad::math::kOptimStates;
 using ::ampgrad::math::OptimFlags;
 
 // Elements [i, n) in steps of V; returns where it stopped.

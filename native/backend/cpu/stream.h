@@ -1,5 +1,6 @@
 // Stores that bypass the caches, for results too large to stay in them: a line written whole then
-// need not be read first. Loops compute a short run into a buffer, which is streamed from there.
+// need not be read first. Element-wise loops compute a short run into a buffer, which is streamed
+// from there; rows are streamed straight from registers.
 #pragma once
 
 #include <cstddef>
