@@ -9,14 +9,42 @@ import { handleOf, reshaped, Tensor, wrapTensor } from './tensor';
 /** PyTorch's functions of `*tensors`. */
 const variadic = new Set(['blockDiag', 'broadcastTensors', 'cartesianProd', 'meshgrid']);
 
-/**
- * A name an op is called by. Most programs call a few of them, so that all but the function is read
- * from the op table when it is first asked for.
- */
+/** How an op takes its arguments. */
+interface Form {
+  readonly schema: OpSchema;
+  /** Writes its first argument and returns it. */
+  readonly inPlace: boolean;
+  /** Number of arguments that may be given by position. */
+  readonly positional: number;
+  /** The last positional argument is a list of integers, which may be spread: view(2, 3). */
+  readonly spreads: boolean;
+  /** The tensors may also be given one by one: meshgrid(x, y). */
+  readonly variadic: boolean;
+  /** Positions of the arguments. */
+  readonly index: ReadonlyMap<string, number>;
+  /** Makes a tensor from nothing: takes `requiresGrad`. */
+  readonly factory: boolean;
+}
+
+function readForm(name: string, target: string): Form {
+  const schema = native.opSchema(target);
+  const { args } = schema;
+  const positional = args.filter((a) => !a.keywordOnly).length;
+  const index = new Map(args.map((a, i) => [a.name, i]));
+  return {
+    schema,
+    inPlace: schema.name !== target || schema.inplace === 'only',
+    positional,
+    spreads: args[positional - 1]?.type === 'int[]',
+    variadic: variadic.has(name),
+    index,
+    factory: index.has('device') && index.has('dtype') && schema.differentiable === 'no',
+  };
+}
+
+/** A name an op is called by. The form is read on the first call that needs it: most never are. */
 export class OpEntry {
-  #schema: OpSchema | undefined;
-  #positional: number | undefined;
-  #index: ReadonlyMap<string, number> | undefined;
+  #form: Form | undefined;
 
   constructor(
     readonly name: string,
@@ -25,40 +53,8 @@ export class OpEntry {
     private readonly target: string,
   ) {}
 
-  get schema(): OpSchema {
-    return (this.#schema ??= native.opSchema(this.target));
-  }
-
-  /** Writes its first argument and returns it. */
-  get inPlace(): boolean {
-    return this.schema.name !== this.target || this.schema.inplace === 'only';
-  }
-
-  /** Number of arguments that may be given by position. */
-  get positional(): number {
-    return (this.#positional ??= this.schema.args.filter((a) => !a.keywordOnly).length);
-  }
-
-  /** The last positional argument is a list of integers, which may be spread: view(2, 3). */
-  get spreads(): boolean {
-    return this.schema.args[this.positional - 1]?.type === 'int[]';
-  }
-
-  /** The tensors may also be given one by one: meshgrid(x, y). */
-  get variadic(): boolean {
-    return variadic.has(this.name);
-  }
-
-  /** Positions of the arguments. */
-  get index(): ReadonlyMap<string, number> {
-    return (this.#index ??= new Map(this.schema.args.map((a, i) => [a.name, i])));
-  }
-
-  /** Makes a tensor from nothing: takes `requiresGrad`. */
-  get factory(): boolean {
-    return (
-      this.index.has('device') && this.index.has('dtype') && this.schema.differentiable === 'no'
-    );
+  get form(): Form {
+    return (this.#form ??= readForm(this.name, this.target));
   }
 }
 
@@ -160,12 +156,28 @@ function isOptions(value: unknown): value is Record<string, unknown> {
 }
 
 function spreadList(entry: OpEntry, args: readonly unknown[]): unknown[] | undefined {
-  const first = entry.positional - 1;
+  const { positional, spreads } = entry.form;
+  const first = positional - 1;
   const rest = args.slice(first);
-  if (!entry.spreads || !rest.every((v) => typeof v === 'number' || typeof v === 'bigint')) {
+  if (!spreads || !rest.every((v) => typeof v === 'number' || typeof v === 'bigint')) {
     return undefined;
   }
   return [...args.slice(0, first), rest];
+}
+
+/**
+ * The list of integers that is all a call was given, as one number, several, or an array; anything
+ * else is for {@link invoke}.
+ */
+export function listOf(first: unknown, more: readonly unknown[]): unknown {
+  if (typeof first === 'number') {
+    if (more.length === 0) return first;
+    for (const value of more) if (typeof value !== 'number') return undefined;
+    return [first, ...more];
+  }
+  if (more.length > 0 || !Array.isArray(first)) return undefined;
+  for (const value of first) if (typeof value !== 'number') return undefined;
+  return first;
 }
 
 function placeOptions(
@@ -176,17 +188,17 @@ function placeOptions(
 ): boolean {
   let requiresGrad = false;
   for (const [key, value] of Object.entries(options)) {
-    const at = entry.index.get(key);
+    const at = entry.form.index.get(key);
     if (at === undefined) {
-      if (entry.factory && key === 'requiresGrad') {
+      if (entry.form.factory && key === 'requiresGrad') {
         if (typeof value !== 'boolean') {
           throw makeError('ERR_TYPE', `${entry.name}: option 'requiresGrad' must be a boolean`);
         }
         requiresGrad = value;
         continue;
       }
-      const names = entry.schema.args.filter((a) => !a.required).map((a) => a.name);
-      if (entry.factory) names.push('requiresGrad');
+      const names = entry.form.schema.args.filter((a) => !a.required).map((a) => a.name);
+      if (entry.form.factory) names.push('requiresGrad');
       const known = names.length === 0 ? 'takes no options' : `options are ${names.join(', ')}`;
       throw makeError(
         'ERR_TYPE',
@@ -203,6 +215,7 @@ function placeOptions(
 
 /** Calls an op with arguments as a user writes them: positions, then one options object. */
 export function invoke(entry: OpEntry, args: readonly unknown[]): unknown {
+  const { form } = entry;
   let positions: readonly unknown[] = args;
   let options: Record<string, unknown> | undefined;
   const last = args.length === 0 ? undefined : args[args.length - 1];
@@ -210,20 +223,20 @@ export function invoke(entry: OpEntry, args: readonly unknown[]): unknown {
     options = last;
     positions = args.slice(0, -1);
   }
-  if (entry.variadic && positions.every((v) => v instanceof Tensor)) positions = [positions];
-  if (positions.length >= entry.positional) {
+  if (form.variadic && positions.every((v) => v instanceof Tensor)) positions = [positions];
+  if (positions.length >= form.positional) {
     const spread = positions.length > 0 ? spreadList(entry, positions) : undefined;
     if (spread !== undefined) {
       positions = spread;
-    } else if (positions.length > entry.positional) {
+    } else if (positions.length > form.positional) {
       throw makeError(
         'ERR_TYPE',
-        `${entry.name}: takes at most ${String(entry.positional)} positional arguments, ` +
+        `${entry.name}: takes at most ${String(form.positional)} positional arguments, ` +
           `got ${String(positions.length)}`,
       );
     }
   }
-  const values: unknown[] = new Array<unknown>(entry.schema.args.length).fill(undefined);
+  const values: unknown[] = new Array<unknown>(form.schema.args.length).fill(undefined);
   for (let i = 0; i < positions.length; ++i) values[i] = unwrap(positions[i]);
   const requiresGrad =
     options !== undefined && placeOptions(entry, options, positions.length, values);
@@ -255,12 +268,13 @@ export function wrapNamed<T>(result: unknown, names: readonly string[]): T {
 
 /** Wraps what an op returned, by its schema. */
 export function wrapResult(entry: OpEntry, result: unknown, args: readonly unknown[]): unknown {
-  if (entry.inPlace) return entry.schema.inplace === 'view' ? reshaped(args[0] as Tensor) : args[0];
-  switch (entry.schema.returns) {
+  const { schema, inPlace } = entry.form;
+  if (inPlace) return schema.inplace === 'view' ? reshaped(args[0] as Tensor) : args[0];
+  switch (schema.returns) {
     case 'Tensor':
       return wrapOne(result, args[0]);
     case 'Tensors':
-      return wrapNamed(result, entry.schema.returnNames);
+      return wrapNamed(result, schema.returnNames);
     case 'Tensor[]':
       return wrapList(result);
     default:

@@ -171,6 +171,15 @@ function finish(op, call, self) {
   }
 }
 
+/** The same for calls with nothing but a list of integers, also spread: zeros(2, 3), x.view(6). */
+function listPath(op, names, self, fn) {
+  const own = self === 'this' ? names.slice(1) : names;
+  const last = op.args.filter((a) => !a.keywordOnly).at(-1);
+  if (own.length !== 1 || !spreadsList(op) || safe(last.name) !== own[0]) return '';
+  const call = `${fn}(${self === 'this' ? 'unwrap(this), ' : ''}list)`;
+  return `const list = listOf(${own[0]}, more);\nif (list !== undefined) { ${finish(op, call, self)} }\n`;
+}
+
 /** Calls whose arguments are just what the schema requires skip the sorting of options. */
 function fastPath(op, names, self, fn, inPlace) {
   const required = op.args.filter((a) => a.required);
@@ -185,11 +194,15 @@ function fastPath(op, names, self, fn, inPlace) {
   return `if (arguments.length === ${count}) { ${result} }\n`;
 }
 
+/** The last positional argument is a list of integers that may be spread. */
+function spreadsList(op) {
+  const last = op.args.filter((a) => !a.keywordOnly).at(-1);
+  return last?.type === 'int[]' && last.required;
+}
+
 /** Names for what only \`arguments\` reads: optional positions and options. */
 function spareParameters(op) {
-  const last = op.args.filter((a) => !a.keywordOnly).at(-1);
-  if (variadic.has(op.name)) return ['..._more: unknown[]'];
-  if (last?.type === 'int[]' && last.required) return ['..._more: unknown[]'];
+  if (variadic.has(op.name) || spreadsList(op)) return ['...more: unknown[]'];
   const optional = op.args.filter((a) => !a.keywordOnly && !a.required).length;
   const spare = optional + (optionsType(op) === '' ? 0 : 1);
   return Array.from({ length: spare }, (_, i) => `_${i}?: unknown`);
@@ -208,7 +221,10 @@ function implementation(op, name, self, inPlace) {
   const parameters = [...own.map((n) => `${n}?: unknown`), ...spareParameters(op)];
   // `arguments` keeps calls free of arrays; parameters are named for the fast path only.
   const quick =
-    inPlace && op.inplace === 'view' ? '' : fastPath(op, names, first, `fn_${name}`, inPlace);
+    inPlace && op.inplace === 'view'
+      ? ''
+      : fastPath(op, names, first, `fn_${name}`, inPlace) ||
+        (inPlace ? '' : listPath(op, names, first, `fn_${name}`));
   return { parameters, body: `${quick}${returned}` };
 }
 
@@ -307,7 +323,7 @@ function generateOps() {
     if (op.inplace === 'yes' || op.inplace === 'view') generateMethod(op, `${op.name}_`, true, out);
   }
   return `${header}
-import { invoke, opEntry, unwrap, wrapList, wrapNamed, wrapOne, type Named } from './call';
+import { invoke, listOf, opEntry, unwrap, wrapList, wrapNamed, wrapOne, type Named } from './call';
 import type { Device, DType, Scalar } from './dtype';
 import { reshaped, Tensor } from './tensor';
 

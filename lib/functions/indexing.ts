@@ -1,4 +1,5 @@
 /** Indexing: `x.get(0, slice(1, 5), null, '...', mask)` and `x.set([...], value)`, as in NumPy. */
+import { opEntry } from '../call';
 import type { Device, DType } from '../dtype';
 import { makeError } from '../errors';
 import { native, type Handle } from '../native';
@@ -94,6 +95,8 @@ function consumes(item: Item): number {
   return 1;
 }
 
+const { fn: select } = opEntry('select');
+
 function call(name: string, ...args: unknown[]): Handle {
   return native.ops[name]?.(...args) as Handle;
 }
@@ -184,7 +187,20 @@ declare module '../tensor' {
   }
 }
 
+/** The view at one number; `undefined` where the general way has to say what is wrong. */
+function selectOne(x: Tensor, index: number): Tensor | undefined {
+  try {
+    return wrapTensor(select(handleOf(x), 0, index) as Handle);
+  } catch {
+    return undefined;
+  }
+}
+
 Tensor.prototype.get = function (this: Tensor, ...indices: Index[]): Tensor {
+  if (indices.length === 1 && typeof indices[0] === 'number') {
+    const row = selectOne(this, indices[0]);
+    if (row !== undefined) return row;
+  }
   const s = resolve('get', this, indices);
   if (s.any) return wrapTensor(call('index', s.view, s.advanced));
   // Nothing selected: still a tensor of its own, as x[...] is in PyTorch.

@@ -63,12 +63,18 @@ export { var_ as var };
 
 /** Standard deviation and mean. PyTorch: `torch.std_mean`. */
 export function stdMean(input: Tensor, ...args: VarianceArgs): DeviationAndMean {
-  return wrapNamed(runVariance(entries.stdMean, input, args), entries.stdMean.schema.returnNames);
+  return wrapNamed(
+    runVariance(entries.stdMean, input, args),
+    entries.stdMean.form.schema.returnNames,
+  );
 }
 
 /** Variance and mean. PyTorch: `torch.var_mean`. */
 export function varMean(input: Tensor, ...args: VarianceArgs): VarianceAndMean {
-  return wrapNamed(runVariance(entries.varMean, input, args), entries.varMean.schema.returnNames);
+  return wrapNamed(
+    runVariance(entries.varMean, input, args),
+    entries.varMean.form.schema.returnNames,
+  );
 }
 
 export interface NormOptions {
