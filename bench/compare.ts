@@ -86,12 +86,13 @@ function scriptOf(peer: string): string {
 function runRounds(rounds: number): Map<string, Output[]> {
   const shared = ['--only', values.only, '--threads', values.threads, '--mnist', values.mnist];
   if (values.quick) shared.push('--quick');
-  const tsx = join(root, 'node_modules/tsx/dist/cli.mjs');
+  const bundle = join(root, 'build/bench/run.cjs');
+  execute({ command: process.execPath, args: [join(root, 'bench/bundle.mjs')] });
   const peers = values.peer
     .split(',')
     .map((peer): Side => ({ command: values.python, args: [scriptOf(peer), ...shared] }));
   const sides: readonly Side[] = [
-    { command: process.execPath, args: [tsx, join(root, 'bench/run.ts'), ...shared] },
+    { command: process.execPath, args: [bundle, ...shared] },
     ...peers,
     // The first peer without page faults, which are most of its time over results of 16 MB and more.
     ...(values['tuned-malloc']

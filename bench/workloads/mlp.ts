@@ -1,5 +1,5 @@
 /** The MNIST perceptron: `mlp.mnist.*` and `dataloader.mnist.*` of the workloads. */
-import { join } from 'node:path';
+import { extname, join } from 'node:path';
 
 import { amp, data, nn, noGrad, optim, type Tensor, type vision } from '../../lib';
 import { uniform } from '../harness/data';
@@ -106,7 +106,8 @@ function loader(train = true, numWorkers = 0): data.DataLoader<Batch> {
   const part: Part = { folder, train };
   const workers = {
     numWorkers,
-    workerModule: join(__dirname, 'mnist.ts'),
+    // Beside this file, as source or bundled.
+    workerModule: join(__dirname, `mnist${extname(__filename)}`),
     workerData: part,
     workerOptions: { execArgv: ['--require', 'tsx/cjs'] },
   };

@@ -45,9 +45,13 @@ function megabytes(mb: number): Record<string, unknown> {
 /** Peak of a process of its own, on the built package. */
 function peakMemory(what: string): (settings: Settings) => Record<string, unknown> {
   return ({ quick, mnist }) => {
-    const bundle = join(root, 'build/bench-memory.cjs');
-    child([join(root, 'bench/bundle.mjs'), join(root, 'bench/memoryProcess.ts'), bundle]);
-    const output = child([bundle, what, quick ? 'quick' : 'full', ...(mnist ? [mnist] : [])]);
+    child([join(root, 'bench/bundle.mjs')]);
+    const output = child([
+      join(root, 'build/bench/memoryProcess.cjs'),
+      what,
+      quick ? 'quick' : 'full',
+      ...(mnist ? [mnist] : []),
+    ]);
     return megabytes(Number(output.trim()));
   };
 }
