@@ -37,6 +37,7 @@ function leavesOf(c: Case, dtype: DType): Tensor[] {
 
 const cases: Record<string, Case> = {
   'many tiles': { x: [3, 16, 22, 24], rows: 24, padding: 1 },
+  'more tiles than are summed at once': { x: [2, 70, 34, 30], rows: 40, padding: 1 },
   'odd sizes': { x: [2, 20, 11, 15], rows: 37, padding: 1 },
   'two by two pixels': { x: [9, 40, 2, 2], rows: 50, padding: 1 },
   'no padding': { x: [2, 17, 9, 8], rows: 16, padding: 0 },

@@ -17,10 +17,6 @@ namespace {
 constexpr int64_t kLeastChannels = 16;
 constexpr int64_t kLeastChannelsPairs = 64;
 constexpr int64_t kLeastTiles = 16;
-// The 16 sums of a weight gradient are written and read: in a cache, or with more tiles.
-constexpr int64_t kLeastSumTiles = 32;
-constexpr int64_t kLeastSumTilesPairs = 128;
-constexpr int64_t kCachedSums = 8 << 20;
 constexpr int64_t kTileBytes = 16 << 20;  // transformed tiles held at once
 constexpr int64_t kParallelWork = 200'000;
 constexpr auto kAcc = static_cast<int64_t>(sizeof(float));
@@ -153,6 +149,7 @@ class Filter {
 // Blocks of tiles of image and gradient are transformed for all channels, then summed point by
 // point. Where a block and the sums fit a core's cache, parts of the blocks have sums of their own,
 // added up in order at the end; otherwise threads share blocks, and follow each other through them.
+// Sums of a few tiles would take longer to write and read than to make: they are used at once.
 class WeightFilter {
  public:
   WeightFilter(const ConvParams& p, const WinogradShape& shape)
@@ -173,20 +170,24 @@ class WeightFilter {
   }
 
   bool run() {
-    sums_ = gemm_scratch(GemmSlot::A, static_cast<size_t>(parts_ * sums_bytes_));
     for (int64_t g = 0; g < p_.groups && finite_; ++g) {
       group_ = g;
+      if (blocks_ == 1 && rows_ * s_.tiles[1] <= kFewTiles) {
+        sum_and_write();
+        continue;
+      }
       if (parts_ > 1) {
         sum_parts();
       } else {
         sum_shared();
       }
-      write();
+      write_all();
     }
     return finite_;
   }
 
  private:
+  static constexpr int64_t kFewTiles = 256;
   static constexpr int64_t kPrivateTiles = 64;
   static constexpr int64_t kPrivateBytes = 1 << 20;
   static constexpr int64_t kPartBlocks = 4;
@@ -226,23 +227,40 @@ class WeightFilter {
                         advance(to, q * kernels_.grad_numel(rows.count * s_.tiles[1]) * kAcc));
   }
 
-  // One of sums(): a point of a panel of the source.
-  void sum(int64_t block, const void* packed, int64_t i, bool add, void* to) const {
-    kernels_.sum(s_, i % kWinogradPoints, range(block).count * s_.tiles[1],
-                 advance(packed, source_panels_ * source_bytes_),
-                 advance(packed, i / kWinogradPoints * source_bytes_), add,
-                 advance(to, i * point_ * kAcc));
+  // One of sums(): a point of a panel of the source, with a panel of the gradient.
+  void sum(int64_t block, const void* packed, int64_t i, int64_t q, bool add, void* to) const {
+    const int64_t tiles = range(block).count * s_.tiles[1];
+    const char* grads = advance(packed, source_panels_ * source_bytes_);
+    kernels_.sum(s_, i % kWinogradPoints, tiles, q,
+                 advance(grads, q * kernels_.grad_numel(tiles) * kAcc),
+                 advance(packed, i / kWinogradPoints * source_bytes_), add, to);
   }
 
-  void sum_parts() const {
+  void sum_rows(int64_t block, const void* packed, int64_t i, bool add, void* to) const {
+    for (int64_t q = 0; q < grad_panels_; ++q) {
+      sum(block, packed, i, q, add,
+          advance(to, (i * point_ + first_row(q) * kernels_.cols) * kAcc));
+    }
+  }
+
+  int64_t first_row(int64_t q) const {
+    return q * (s_.rows / grad_panels_) + std::min(q, s_.rows % grad_panels_);
+  }
+
+  void pack_block(int64_t block, int64_t first, int64_t end, void* packed) const {
+    for (int64_t i = first; i < end; ++i) pack(block, i, packed);
+  }
+
+  void sum_parts() {
+    sums_ = gemm_scratch(GemmSlot::A, static_cast<size_t>(parts_ * sums_bytes_));
     parallel_for(parts_, 1, [&](int64_t begin, int64_t end) {
       void* packed = gemm_scratch(GemmSlot::B, static_cast<size_t>(block_bytes_));
       for (int64_t part = begin; part < end; ++part) {
         const int64_t first = part * blocks_ / parts_;
         for (int64_t b = first; b < (part + 1) * blocks_ / parts_; ++b) {
-          for (int64_t i = 0; i < panels(); ++i) pack(b, i, packed);
+          pack_block(b, 0, panels(), packed);
           for (int64_t i = 0; i < sums(); ++i) {
-            sum(b, packed, i, b != first, advance(sums_, part * sums_bytes_));
+            sum_rows(b, packed, i, b != first, advance(sums_, part * sums_bytes_));
           }
         }
       }
@@ -256,7 +274,8 @@ class WeightFilter {
     });
   }
 
-  void sum_shared() const {
+  void sum_shared() {
+    sums_ = gemm_scratch(GemmSlot::A, static_cast<size_t>(sums_bytes_));
     const int64_t held = std::clamp<int64_t>(kHeldBytes / block_bytes_, 1, blocks_);
     void* packed = gemm_scratch(GemmSlot::Shared, static_cast<size_t>(held * block_bytes_));
     const int64_t tiles = block_rows_ * s_.tiles[1];
@@ -272,25 +291,53 @@ class WeightFilter {
       parallel_for(sums(), grain(count * tiles * point_), [&](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end; ++i) {
           for (int64_t slot = 0; slot < count; ++slot) {
-            sum(first + slot, advance(packed, slot * block_bytes_), i, first + slot != 0, sums_);
+            sum_rows(first + slot, advance(packed, slot * block_bytes_), i, first + slot != 0,
+                     sums_);
           }
         }
       });
     }
   }
 
-  void write() {
-    void* w = advance(p_.w, group_ * s_.rows * s_.weight_row * size_);
+  void sum_and_write() {
+    void* packed = gemm_scratch(GemmSlot::Shared, static_cast<size_t>(block_bytes_));
+    parallel_for(panels(), grain(kFewTiles * kernels_.cols * kWinogradPoints),
+                 [&](int64_t begin, int64_t end) { pack_block(0, begin, end, packed); });
+    const int64_t point = kernels_.rows * kernels_.cols;
+    const int64_t work = rows_ * s_.tiles[1] * point * kWinogradPoints;
+    parallel_for(source_panels_ * grad_panels_, grain(work), [&](int64_t begin, int64_t end) {
+      const auto bytes = static_cast<size_t>(kWinogradPoints * point * kAcc);
+      void* sums = gemm_scratch(GemmSlot::Accumulator, bytes);
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t panel = i / grad_panels_;
+        const int64_t q = i % grad_panels_;
+        for (int64_t e = 0; e < kWinogradPoints; ++e) {
+          sum(0, packed, panel * kWinogradPoints + e, q, false, advance(sums, e * point * kAcc));
+        }
+        for (int64_t row = first_row(q); row < first_row(q + 1); ++row) {
+          write(advance(sums, (row - first_row(q)) * kernels_.cols * kAcc), point, row, panel);
+        }
+      }
+    });
+  }
+
+  void write_all() {
     const int64_t work = kWinogradPoints * kernels_.cols * 4;
     parallel_for(s_.rows * source_panels_, grain(work), [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         const int64_t panel = i % source_panels_;
-        if (!kernels_.write(s_, advance(sums_, panel * kWinogradPoints * point_ * kAcc), point_,
-                            i / source_panels_, panel * kernels_.cols, w)) {
-          finite_.store(false, std::memory_order_relaxed);
-        }
+        const int64_t row = i / source_panels_;
+        const int64_t at = panel * kWinogradPoints * point_ + row * kernels_.cols;
+        write(advance(sums_, at * kAcc), point_, row, panel);
       }
     });
+  }
+
+  void write(const void* sums, int64_t point, int64_t row, int64_t panel) {
+    void* w = advance(p_.w, group_ * s_.rows * s_.weight_row * size_);
+    if (!kernels_.write(s_, sums, point, row, panel * kernels_.cols, w)) {
+      finite_.store(false, std::memory_order_relaxed);
+    }
   }
 
   const ConvParams& p_;
@@ -354,12 +401,6 @@ bool applies(const ConvParams& p, const WinogradShape& s, bool pairs) {
          winograd_kernels(p.dtype).product != nullptr;
 }
 
-bool sums_gain(const ConvParams& p, const WinogradShape& s, bool pairs) {
-  const bool cached = kWinogradPoints * s.channels * s.rows * kAcc <= kCachedSums;
-  const int64_t tiles = p.batch * s.tiles[0] * s.tiles[1];
-  return tiles >= (pairs && !cached ? kLeastSumTilesPairs : kLeastSumTiles);
-}
-
 }  // namespace
 
 bool winograd_forward(const ConvParams& p, bool pairs) {
@@ -374,7 +415,7 @@ bool winograd_input_grad(const ConvParams& p, bool pairs) {
 
 bool winograd_weight_grad(const ConvParams& p, bool pairs) {
   const WinogradShape s = shape_of(p, true);
-  return applies(p, s, pairs) && sums_gain(p, s, pairs) && WeightFilter(p, s).run();
+  return applies(p, s, pairs) && WeightFilter(p, s).run();
 }
 
 }  // namespace ampgrad::cpu

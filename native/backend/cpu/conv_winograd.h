@@ -52,11 +52,12 @@ struct WinogradKernels {
                        int64_t first_channel, void* packed) = nullptr;
   void (*grad_panel)(const WinogradShape& shape, const void* grad, TileRows range, int64_t panel,
                      void* packed) = nullptr;
-  // One point: sums[row * cols + channel] (+)= products of all gradient panels with a source panel.
-  void (*sum)(const WinogradShape& shape, int64_t point, int64_t tiles, const void* grad_panels,
-              const void* source_panel, bool add, void* sums) = nullptr;
-  // A row of the gradient, `cols` channels from the first one on, from the sums of all points,
-  // `point` elements apart. False as above.
+  // One point: sums[row * cols + channel] (+)= products of the rows of a gradient panel with the
+  // channels of a source panel.
+  void (*sum)(const WinogradShape& shape, int64_t point, int64_t tiles, int64_t panel,
+              const void* grad_panel, const void* source_panel, bool add, void* sums) = nullptr;
+  // A row of the gradient, `cols` channels from the first one on, from the row's sums of all
+  // points, `point` elements apart. False as above.
   bool (*write)(const WinogradShape& shape, const void* sums, int64_t point, int64_t row,
                 int64_t first_channel, void* weights) = nullptr;
   int64_t rows = 0, cols = 0;  // of a panel

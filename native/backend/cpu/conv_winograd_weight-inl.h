@@ -154,21 +154,15 @@ void winograd_grad_panel(const WinogradShape& s, const void* grad, TileRows rang
 // ---- sums ---------------------------------------------------------------------------------------
 
 template <class Acc>
-void winograd_sum(const WinogradShape& s, int64_t point, int64_t tiles, const void* grad_panels,
-                  const void* source_panel, bool add, void* sums) {
+void winograd_sum(const WinogradShape& s, int64_t point, int64_t tiles, int64_t panel,
+                  const void* grad_panel, const void* source_panel, bool add, void* sums) {
   const auto lanes = static_cast<int64_t>(hn::Lanes(hn::ScalableTag<Acc>()));
   const int64_t width = kMaxVectors * lanes;
-  const Panels panels(s.rows);
+  const int64_t height = Panels(s.rows).height(panel);
+  const Acc* a = static_cast<const Acc*>(grad_panel) + point * (tiles * height + width);
   const Acc* b = static_cast<const Acc*>(source_panel) + point * (tiles + 1) * width;
-  for (int64_t q = 0; q < panels.count; ++q) {
-    const int64_t height = panels.height(q);
-    const Acc* a = static_cast<const Acc*>(grad_panels) +
-                   q * kWinogradPoints * (tiles * kMaxRows + width) +
-                   point * (tiles * height + width);
-    kMicroTable<Acc>.fn[height - 1][kMaxVectors - 1][1](
-        tiles, a, 1, height, b, width, static_cast<Acc*>(sums) + panels.first(q) * width, width,
-        add);
-  }
+  kMicroTable<Acc>.fn[height - 1][kMaxVectors - 1][1](tiles, a, 1, height, b, width,
+                                                      static_cast<Acc*>(sums), width, add);
 }
 
 // G^T m, G^T = [1 1/2 1/2 0; 0 1/2 -1/2 0; 0 1/2 1/2 1].
@@ -195,7 +189,7 @@ bool winograd_write(const WinogradShape& s, const void* sums, int64_t point, int
   HWY_ALIGN Acc taps[kTaps * kWidth];
   HWY_ALIGN Acc turned[kTaps * kWidth + kPanelSlack];
   for (int64_t v = 0; v < width; v += lanes) {
-    const Acc* from = static_cast<const Acc*>(sums) + row * width + v;
+    const Acc* from = static_cast<const Acc*>(sums) + v;
     V t[3][4];
 #pragma GCC unroll 4
     for (int j = 0; j < 4; ++j) {
