@@ -106,7 +106,7 @@ export function synchronize(device?: CudaDevice): void {
   native.cudaSynchronize(cudaIndex(device));
 }
 
-/** All figures of the device's allocator. */
+/** All figures of the device's allocator, and how often the host waited for the device. */
 export function memoryStats(device?: CudaDevice): CudaMemoryStats {
   return native.cudaMemory(cudaIndex(device));
 }

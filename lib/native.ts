@@ -88,7 +88,7 @@ export interface DeviceProperties {
   readonly freeMemory: number;
 }
 
-/** Figures of a CUDA device's allocator. */
+/** Figures of a CUDA device's allocator, and of how often the host waited for it. */
 export interface CudaMemoryStats {
   readonly allocatedBytes: number;
   readonly peakAllocatedBytes: number;
@@ -102,6 +102,10 @@ export interface CudaMemoryStats {
   readonly segments: number;
   /** Free bytes in segments that are partly in use. */
   readonly inactiveSplitBytes: number;
+  /** How often values came from the device to the host: each `item()` is one. */
+  readonly copiesToHost: number;
+  /** How often the host waited for the device: to read values, to reuse memory it copied from. */
+  readonly hostWaits: number;
 }
 
 type Nullable = Handle | null | undefined;

@@ -3,9 +3,9 @@ import { type AutocastDeviceType } from '../autocastState';
 import { noGrad } from '../autograd';
 import { suggest } from '../call';
 import { type ErrorCode, makeError } from '../errors';
-import { tensor } from '../functions/creation';
 import { keep } from '../memory';
 import { native } from '../native';
+import { full, stack } from '../ops.gen';
 import { Tensor } from '../tensor';
 import { warnOnce } from '../warnings';
 import { checkDeviceType } from './autocast';
@@ -176,6 +176,7 @@ export class GradScaler {
   readonly #skipped = new WeakMap<ScalableOptimizer, boolean | Tensor>();
   #skipsInARow = 0;
   #skippedNow = false;
+  #scaleAtSkip = Infinity;
 
   constructor(device?: AutocastDeviceType, options?: GradScalerOptions);
   constructor(options: GradScalerOptions);
@@ -268,8 +269,8 @@ export class GradScaler {
 
   #initialise(like: Tensor): void {
     const { device } = like;
-    this.#scale = keep(tensor(this.#initScale, { dtype: 'float32', device }));
-    this.#tracker = keep(tensor(this.#initTracker, { dtype: 'int32', device }));
+    this.#scale = keep(full([], this.#initScale, { dtype: 'float32', device }));
+    this.#tracker = keep(full([], this.#initTracker, { dtype: 'int32', device }));
   }
 
   /**
@@ -325,18 +326,20 @@ export class GradScaler {
   step(optimizer: ScalableOptimizer, ...rest: readonly unknown[]): unknown {
     if (!this.#enabled) return optimizer.step(...(rest as never[]));
     this.#rejectArguments(rest);
-    this.#require('step');
+    const { scale } = this.#require('step');
     const record = this.#record(optimizer);
     if (record.stage === 'stepped') {
       throw stateError('step() has already been called since the last update().');
     }
     if (optimizer.supportsGradScale === true) return this.#fusedStep(optimizer, record);
     if (record.stage === 'ready') this.unscale_(optimizer);
-    const skip = this.#foundInf(record, optimizer).item() !== 0;
+    // One look at the device for both.
+    const found = this.#foundInf(record, optimizer).to({ device: scale.device });
+    const [flag, seen] = noGrad(() => stack([found, scale])).toArray() as [number, number];
     record.stage = 'stepped';
-    this.#skipped.set(optimizer, skip);
-    if (!skip) return optimizer.step();
-    this.#noteSkip(optimizer);
+    this.#skipped.set(optimizer, flag !== 0);
+    if (flag === 0) return optimizer.step();
+    this.#noteSkip(optimizer, seen);
     optimizer.noteSkippedStep?.(false);
     return undefined;
   }
@@ -370,7 +373,7 @@ export class GradScaler {
     // Known at once where reading costs nothing; elsewhere when somebody asks.
     const skipped = foundInf.device === 'cpu' ? foundInf.item() !== 0 : foundInf;
     this.#skipped.set(optimizer, skipped);
-    if (skipped === true) this.#noteSkip(optimizer);
+    if (skipped === true) this.#noteSkip(optimizer, this.getScale());
     optimizer.gradScale = gradScale;
     optimizer.foundInf = foundInf;
     try {
@@ -392,13 +395,15 @@ export class GradScaler {
     return typeof skipped === 'boolean' ? skipped : skipped.item() !== 0;
   }
 
-  #noteSkip(optimizer: ScalableOptimizer): void {
+  /** `scale`: what it is before the update. */
+  #noteSkip(optimizer: ScalableOptimizer, scale: number): void {
     this.#skippedNow = true;
+    this.#scaleAtSkip = scale;
     if ((this.#skipsInARow + 1) % skipsBeforeWarning !== 0) return;
     warnOnce(
       'GradScalerWarning',
       `GradScaler: ${String(this.#skipsInARow + 1)} steps in a row were skipped because gradients were ` +
-        `not finite; the scale has come down to ${String(this.getScale())}. The first such gradient is ` +
+        `not finite; the scale has come down to ${String(scale)}. The first such gradient is ` +
         `that of ${firstNonFinite(optimizer)}. A few skipped steps at the start are normal, as the initial ` +
         'scale often overflows; so many mean NaN or infinity in the model itself: detectAnomaly() names ' +
         'the op.',
@@ -431,6 +436,7 @@ export class GradScaler {
   }
 
   #setScale(scale: Tensor, value: number | Tensor): void {
+    this.#scaleAtSkip = Infinity; // the new scale is the caller's choice
     if (value instanceof Tensor) {
       if (value.numel() !== 1 || value.requiresGrad) {
         throw makeError(
@@ -448,16 +454,15 @@ export class GradScaler {
   }
 
   #finishIteration(): void {
-    if (this.#skippedNow) {
-      const now = this.getScale();
-      if (now < 1) {
-        warnOnce(
-          'GradScalerWarning',
-          'GradScaler: the scale fell below 1, where it shrinks gradients instead of saving them; the ' +
-            'model produces values that are not finite. The option minScale sets a bound.',
-        );
-      }
+    const now = Math.max(this.#scaleAtSkip * this.#backoffFactor, this.#minScale);
+    if (now < 1) {
+      warnOnce(
+        'GradScalerWarning',
+        'GradScaler: the scale fell below 1, where it shrinks gradients instead of saving them; the ' +
+          'model produces values that are not finite. The option minScale sets a bound.',
+      );
     }
+    this.#scaleAtSkip = Infinity;
     this.#skipsInARow = this.#skippedNow ? this.#skipsInARow + 1 : 0;
     this.#skippedNow = false;
     this.#records = new Map();

@@ -2,8 +2,8 @@
 import { countNonFinite } from '../anomaly';
 import { opFunction } from '../call';
 import { makeError } from '../errors';
-import { tensor } from '../functions/creation';
 import { keep } from '../memory';
+import { full } from '../ops.gen';
 import { handleOf, type Tensor } from '../tensor';
 import { warnOnce } from '../warnings';
 
@@ -121,9 +121,10 @@ export function unscaleStep(
   }
   const flags = new Map<string, Tensor>();
   for (const [device, list] of byDevice) {
+    // Filled on the device: a number that comes from the host would be waited for.
     const on = { device: device as 'cpu', dtype: 'float32' } as const;
-    const flag = keep(tensor(0, on)); // lives until update, beyond an enclosing tidy
-    const factor = inverse === undefined ? tensor(1, on) : inverse.to({ device: on.device });
+    const flag = keep(full([], 0, on)); // lives until update, beyond an enclosing tidy
+    const factor = inverse === undefined ? full([], 1, on) : inverse.to({ device: on.device });
     unscale(list.map(handleOf), handleOf(flag), handleOf(factor));
     flags.set(device, flag);
   }

@@ -53,15 +53,19 @@ class Backend final : public AsyncBackend {
   }
 
   std::vector<std::pair<const char*, uint64_t>> memory_details(int index) override {
-    const AllocatorStats d = device_context(index).allocator->details();
+    const DeviceContext& c = device_context(index);
+    const AllocatorStats d = c.allocator->details();
     return {{"retries", d.retries},
             {"outOfMemory", d.out_of_memory},
             {"segments", d.segments},
-            {"inactiveSplitBytes", d.inactive_split}};
+            {"inactiveSplitBytes", d.inactive_split},
+            {"copiesToHost", c.copies_to_host},
+            {"hostWaits", c.host_waits}};
   }
 
   void synchronize(int index) override {
     enter_device(index);
+    ++current_context().host_waits;
     check(cudaDeviceSynchronize(), "synchronize");
     raise_fault(current_context());
   }
@@ -82,7 +86,7 @@ class Backend final : public AsyncBackend {
   void synchronize_stream(int index, int64_t stream) override {
     const cudaStream_t s = stream_of(index, stream);
     enter_device(index);
-    check(cudaStreamSynchronize(s), "cudaStreamSynchronize");
+    wait_for(s);
     raise_fault(device_context(index));
   }
   void record_stream(int index, void* data, int64_t stream) override {
@@ -119,15 +123,17 @@ class Backend final : public AsyncBackend {
     }
     enter_device(from_host ? to_device.index : from_device.index);
     const cudaStream_t stream = cuda::current_stream();
-    check(cudaMemcpyAsync(to, from, bytes,
-                          from_host ? cudaMemcpyHostToDevice : cudaMemcpyDeviceToHost, stream),
-          "copy");
+    if (from_host) {
+      check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream), "copy");
+    } else {
+      copy_to_host(to, from, bytes);
+    }
     const void* on_host = from_host ? from : to;
     if (queued && cuda::is_pinned(on_host)) {
       note_pinned_use(on_host, from_host ? to_device.index : from_device.index, stream);
       return;
     }
-    check(cudaStreamSynchronize(stream), "copy");
+    wait_for(stream);
     if (!from_host) raise_fault(current_context());
   }
 

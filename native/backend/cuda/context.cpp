@@ -96,6 +96,17 @@ void set_current_stream(int index, cudaStream_t stream) {
 
 cudaStream_t current_stream() { return stream_on(entered); }
 
+void copy_to_host(void* to, const void* from, size_t bytes) {
+  DeviceContext& c = current_context();
+  ++c.copies_to_host;
+  check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream_on(c.index)), "copy");
+}
+
+void wait_for(cudaStream_t stream) {
+  ++current_context().host_waits;
+  check(cudaStreamSynchronize(stream), "cudaStreamSynchronize");
+}
+
 void check(cudaError_t error, const char* what) {
   if (AG_LIKELY(error == cudaSuccess)) return;
   cudaGetLastError();

@@ -5,6 +5,8 @@
 
 #include <cuda_runtime.h>
 
+#include <atomic>
+
 #include "backend/cuda/allocator.h"
 #include "backend/cuda/library.h"
 #include "core/device_backend.h"
@@ -20,6 +22,9 @@ struct DeviceContext {
   cudaDeviceProp properties;
   CachingAllocator* allocator = nullptr;
   IndexFault* fault = nullptr;
+  // How often values came to the host, and how often the host waited for work of the device.
+  std::atomic<uint64_t> copies_to_host{0};
+  std::atomic<uint64_t> host_waits{0};
 };
 
 int device_count();
@@ -32,6 +37,10 @@ DeviceContext& current_context();
 void enter_device(int index);
 // The calling thread's stream of a device: the device's own until another is set.
 cudaStream_t stream_on(int index);
+// Queues a copy to host memory on the current stream of the device this thread has entered.
+void copy_to_host(void* to, const void* from, size_t bytes);
+// The host waits for what is queued on a stream of the device this thread has entered.
+void wait_for(cudaStream_t stream);
 void set_current_stream(int index, cudaStream_t stream);
 
 // Kernels, by family (register.cpp lists them). Called with the host of the library.

@@ -60,10 +60,8 @@ void exclusive_prefix(const char* name, int64_t* data, int64_t n, int64_t* total
 
 int64_t read_count(const int64_t* device_value) {
   int64_t value = 0;
-  const cudaStream_t stream = current_stream();
-  check(cudaMemcpyAsync(&value, device_value, sizeof(value), cudaMemcpyDeviceToHost, stream),
-        "copy");
-  check(cudaStreamSynchronize(stream), "copy");
+  copy_to_host(&value, device_value, sizeof(value));
+  wait_for(current_stream());
   return value;
 }
 

@@ -131,7 +131,9 @@ void synchronize_event(int64_t event) {
   State& s = state();
   const std::lock_guard<std::mutex> lock(s.mutex);
   const Event& e = find_event(s, event);
-  if (e.recorded) check(cudaEventSynchronize(e.event), "cudaEventSynchronize");
+  if (!e.recorded) return;
+  ++device_context(e.device).host_waits;
+  check(cudaEventSynchronize(e.event), "cudaEventSynchronize");
 }
 
 bool event_done(int64_t event) {
