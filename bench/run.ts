@@ -4,6 +4,7 @@
  */
 import { setDevice } from './harness/data';
 import { readSettings, runAll } from './harness/runner';
+import { device } from './workloads/device';
 import { dispatch } from './workloads/dispatch';
 import { elementwise } from './workloads/elementwise';
 import { gemm } from './workloads/gemm';
@@ -18,8 +19,6 @@ const settings = readSettings(process.argv.slice(2));
 setMnistFolder(settings.mnist);
 setDevice(settings.device);
 const anywhere = [...gemm, ...elementwise, ...network, ...spatial, ...optimizers, ...models];
-// The rest measures the host: calls, processes, loading of data.
-runAll(
-  settings.device === 'cpu' ? [...anywhere, ...dispatch, ...mlp, ...processes] : anywhere,
-  settings,
-);
+// Calls, processes, loading of data.
+const host = [...dispatch, ...mlp, ...processes].map((w) => ({ ...w, host: true }));
+runAll([...anywhere, ...(settings.device === 'cpu' ? [] : device), ...host], settings);

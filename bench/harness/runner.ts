@@ -4,7 +4,8 @@ import { availableParallelism, cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 
 import { cuda, memory, setNumThreads } from '../../lib';
-import { currentDevice, finish } from './data';
+import { currentDevice } from './data';
+import { isEmulated, startDeviceClock } from './deviceClock';
 import { calibrationMs, measureExternal } from './load';
 
 export type Unit = 'GFLOP/s' | 'GB/s' | 'images/s' | 'tokens/s' | 's' | 'ms' | 'us' | 'ns' | 'MB';
@@ -27,6 +28,10 @@ export interface Workload {
   readonly budget?: number;
   /** Left out of quick mode unless named. */
   readonly heavy?: boolean;
+  /** Says nothing about a device. */
+  readonly host?: boolean;
+  /** Small enough for an emulated device, whatever `work` counts. */
+  readonly emulated?: boolean;
 }
 
 /** A workload that measures itself and returns the fields of its line. */
@@ -34,6 +39,7 @@ export interface CustomWorkload {
   readonly name: string;
   readonly custom: (settings: Settings) => Record<string, unknown>;
   readonly heavy?: boolean;
+  readonly host?: boolean;
 }
 
 export type AnyWorkload = Workload | CustomWorkload;
@@ -116,11 +122,20 @@ export function medianOf(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] as number)) / 2;
 }
 
-function time(fn: () => unknown, times: number): number {
+/** Seconds that iterations took: by the clock until they were done, and what counts for a result. */
+interface Took {
+  readonly wall: number;
+  readonly counted: number;
+}
+
+/** On a device what counts is the time between two events of its stream. */
+function time(fn: () => unknown, times: number): Took {
+  const clock = startDeviceClock();
   const start = process.hrtime.bigint();
   for (let i = 0; i < times; ++i) fn();
-  finish();
-  return Number(process.hrtime.bigint() - start) / 1e9;
+  const onDevice = clock?.stop();
+  const wall = Number(process.hrtime.bigint() - start) / 1e9;
+  return { wall, counted: onDevice ?? wall };
 }
 
 interface Warm {
@@ -130,12 +145,12 @@ interface Warm {
 
 function warmUp(run: () => unknown, quick: boolean): Warm {
   const start = process.hrtime.bigint();
-  const first = time(run, 1);
+  const first = time(run, 1).wall;
   let fastest = first;
   for (let n = 1; n < 1000; ++n) {
     const elapsed = Number(process.hrtime.bigint() - start) / 1e9;
     if (fastest > 2 || (elapsed >= (quick ? 0.05 : 0.3) && n >= (fastest > 0.1 ? 2 : 3))) break;
-    fastest = Math.min(fastest, time(run, 1));
+    fastest = Math.min(fastest, time(run, 1).wall);
   }
   return { first, fastest };
 }
@@ -151,9 +166,9 @@ function measure(w: Workload, settings: Settings): Record<string, unknown> {
   const { ext } = measureExternal(() => {
     let total = 0;
     while (samples.length < 5 || total < target) {
-      const seconds = time(run, inner);
-      total += seconds;
-      samples.push(seconds / inner);
+      const { wall, counted } = time(run, inner);
+      total += wall;
+      samples.push(counted / inner);
       if (total > (quick ? 3 : 60)) break;
     }
   });
@@ -200,7 +215,21 @@ function cpuModel(): { model: string; isa: string[] } {
 function describeDevice(): Record<string, unknown> {
   const device = currentDevice();
   if (device === 'cpu') return {};
-  return { device, gpu: cuda.getDeviceProperties(device as cuda.CudaDevice) };
+  const gpu = cuda.getDeviceProperties(device as cuda.CudaDevice);
+  return { device, gpu, clock: isEmulated() ? 'wall' : 'events' };
+}
+
+/** Floating-point operations or bytes that the emulator does in a second or so. */
+const emulatorLimit = { 'GFLOP/s': 2e7, 'GB/s': 1.3e7 };
+
+/** Why a workload is left out, or nothing. */
+function reasonToSkip(w: AnyWorkload, settings: Settings): string | undefined {
+  if (w.host === true && currentDevice() !== 'cpu') return 'measures the host';
+  if (settings.quick && w.heavy === true && !settings.named) return 'not in quick mode';
+  if (!isEmulated() || 'custom' in w || w.emulated === true) return undefined;
+  const { unit } = w;
+  const small = (unit === 'GFLOP/s' || unit === 'GB/s') && w.work <= emulatorLimit[unit];
+  return small ? undefined : 'too large for an emulated device';
 }
 
 /** Runs what the settings name and prints one JSON line each. */
@@ -231,8 +260,9 @@ export function runAll(workloads: readonly AnyWorkload[], settings: Settings): v
   });
   for (const w of chosen) {
     const base = { peer: 'ampgrad', workload: w.name, threads: settings.threads };
-    if (settings.quick && w.heavy === true && !settings.named) {
-      emit({ ...base, skipped: 'not in quick mode' });
+    const skipped = reasonToSkip(w, settings);
+    if (skipped !== undefined) {
+      emit({ ...base, skipped });
       continue;
     }
     try {
