@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "backend/cpu/ceil_div.h"
 #include "backend/cpu/conv_kernels.h"
 #include "backend/cpu/conv_winograd.h"
 #include "backend/cpu/gemm_kernels.h"
@@ -22,8 +23,6 @@ constexpr int64_t kSmallImage = 192;        // pixels below which samples are wo
 constexpr int64_t kMergedPixels = 512;
 constexpr int64_t kGradBytes = 32 << 20;  // packed gradients held at once
 constexpr int64_t kFewChannels = 4;       // y channels of a group that are better served by dots
-
-int64_t ceil_div(int64_t x, int64_t unit) { return (x + unit - 1) / unit; }
 
 ConvKernels kernels_for(DType dtype) {
   switch (dtype) {

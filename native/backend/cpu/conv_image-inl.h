@@ -28,26 +28,14 @@ inline constexpr bool kMaskedMoves = true;
 inline constexpr bool kMaskedMoves = false;
 #endif
 
-HWY_INLINE int64_t conv_ceil_div(int64_t x, int64_t unit) { return (x + unit - 1) / unit; }
-
 // ---- image --------------------------------------------------------------------------------------
 
-// The last vector overlaps the one before it.
 template <class T, class Out>
 HWY_INLINE void widen_row(const T* HWY_RESTRICT from, int64_t n, Out* HWY_RESTRICT to) {
-  if constexpr (!std::is_same_v<Out, AccOf<T>>) {
-    memcpy(to, from, static_cast<size_t>(n) * sizeof(T));
+  if constexpr (std::is_same_v<Out, AccOf<T>>) {
+    widen_run(from, n, to);
   } else {
-    const hn::ScalableTag<Out> d;
-    const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-    if (n < lanes) {
-      for (int64_t i = 0; i < n; ++i) to[i] = widen_one(from[i]);
-      return;
-    }
-    for (int64_t i = 0; i + lanes <= n; i += lanes) {
-      hn::StoreU(load_widened(d, from + i), d, to + i);
-    }
-    hn::StoreU(load_widened(d, from + n - lanes), d, to + n - lanes);
+    memcpy(to, from, static_cast<size_t>(n) * sizeof(T));
   }
 }
 
@@ -112,9 +100,9 @@ HWY_INLINE void prepare_row(const ConvImage& image, const RowSource<T>& from, Ou
     if (image.residues_used[static_cast<size_t>(r)] == 0) continue;
     // Column i of the part is source column i * step + r - before.
     const int64_t first = std::clamp<int64_t>(
-        conv_ceil_div(std::max<int64_t>(before - r, 0), image.step), 0, image.quotient);
+        ceil_div(std::max<int64_t>(before - r, 0), image.step), 0, image.quotient);
     const int64_t end = std::clamp<int64_t>(
-        conv_ceil_div(std::max<int64_t>(size + before - r, 0), image.step), first, image.quotient);
+        ceil_div(std::max<int64_t>(size + before - r, 0), image.step), first, image.quotient);
     std::fill(part, part + first, Out{0});
     copy_row(from, first * image.step + r - before, image.step, end - first, part + first);
     std::fill(part + end, part + image.quotient, Out{0});
@@ -157,19 +145,9 @@ void conv_prepare(const ConvImage& image, const void* source, int64_t first, int
 // Blocks of terms are equal; within one, panels of rows follow each other, term by term.
 struct TermBlocks {
   explicit TermBlocks(int64_t terms)
-      : count(std::max<int64_t>(conv_ceil_div(terms, kConvTerms), 1)),
-        size(std::max<int64_t>((conv_ceil_div(terms, count) + 3) / 4 * 4, 1)) {}
+      : count(std::max<int64_t>(ceil_div(terms, kConvTerms), 1)),
+        size(std::max<int64_t>((ceil_div(terms, count) + 3) / 4 * 4, 1)) {}
   int64_t count, size;
-};
-
-// Rows are shared out evenly among the panels.
-struct Panels {
-  explicit Panels(int64_t rows) : rows(rows), count(conv_ceil_div(rows, kMaxRows)) {}
-  int64_t height(int64_t panel) const { return rows / count + (panel < rows % count ? 1 : 0); }
-  int64_t first(int64_t panel) const {
-    return panel * (rows / count) + std::min(panel, rows % count);
-  }
-  int64_t rows, count;
 };
 
 // `n` neighbouring terms of `height` rows, at most kWeightRun of them: a transposed copy.

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 
+#include "backend/cpu/ceil_div.h"
+
 namespace ampgrad::cpu {
 
 namespace {
-
-int64_t ceil_div(int64_t x, int64_t unit) { return (x + unit - 1) / unit; }
 
 void finish_image(ConvImage* image, DType dtype) {
   image->quotient = ceil_div(image->padded[2], image->step);

@@ -183,7 +183,7 @@ class ConvBlock {
       lone_tile<4, Lines>(image + i, 3 * lanes_, to + i, row);
     }
     const int64_t last = n - lanes_ - i;
-    switch (conv_ceil_div(n - i, lanes_)) {
+    switch (ceil_div(n - i, lanes_)) {
       case 0:
         return;
       case 1:

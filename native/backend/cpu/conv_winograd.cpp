@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "backend/cpu/ceil_div.h"
 #include "backend/cpu/gemm_kernels.h"
 #include "backend/cpu/parallel.h"
 
@@ -20,8 +21,6 @@ constexpr int64_t kLeastTiles = 16;
 constexpr int64_t kTileBytes = 16 << 20;  // transformed tiles held at once
 constexpr int64_t kParallelWork = 200'000;
 constexpr auto kAcc = static_cast<int64_t>(sizeof(float));
-
-int64_t ceil_div(int64_t x, int64_t unit) { return (x + unit - 1) / unit; }
 
 char* advance(void* base, int64_t bytes) { return static_cast<char*>(base) + bytes; }
 const char* advance(const void* base, int64_t bytes) {

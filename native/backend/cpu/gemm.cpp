@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <new>
 
+#include "backend/cpu/ceil_div.h"
 #include "backend/cpu/gemm_kernels.h"
 #include "backend/cpu/parallel.h"
 #include "core/error.h"
@@ -26,8 +27,6 @@ struct ScratchBuffers {
   }
 };
 thread_local ScratchBuffers tls_scratch;
-
-int64_t ceil_div(int64_t x, int64_t unit) { return (x + unit - 1) / unit; }
 
 const void* advance(const void* base, int64_t elements, DType dtype) {
   return base == nullptr

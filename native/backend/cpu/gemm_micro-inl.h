@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "backend/cpu/bfloat-inl.h"
+#include "backend/cpu/ceil_div.h"
 #include "core/half.h"
 #include "hwy/cache_control.h"
 #include "hwy/highway.h"
@@ -35,6 +36,17 @@ inline constexpr int kMaxRows = 12;
 inline constexpr int kMaxRows = 6;
 #endif
 inline constexpr int kMaxVectors = 2;
+
+// Rows are shared out evenly among the panels: no register tile is left with a handful of them.
+struct Panels {
+  explicit Panels(int64_t m)
+      : rows(m), count(ceil_div(m, kMaxRows)), least(m / count), taller(m % count) {}
+  int64_t height(int64_t panel) const { return least + (panel < taller ? 1 : 0); }
+  int64_t first(int64_t panel) const { return panel * least + std::min(panel, taller); }
+  int64_t rows, count;
+  int64_t least;   // rows of a panel
+  int64_t taller;  // panels with one more
+};
 
 // Without conversion instructions Highway's emulation leaves out Inf and NaN.
 #if HWY_TARGET == HWY_SCALAR || HWY_TARGET == HWY_EMU128
@@ -165,18 +177,17 @@ HWY_INLINE void store_narrowed(D d, hn::Vec<D> a, hn::Vec<D> b, T* p) {
   }
 }
 
+// The last vector overlaps the one before it.
 template <class T, class Acc>
-HWY_INLINE void widen_run(const T* from, int64_t n, Acc* to) {
+HWY_INLINE void widen_run(const T* HWY_RESTRICT from, int64_t n, Acc* HWY_RESTRICT to) {
   const hn::ScalableTag<Acc> d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
-  int64_t i = 0;
-  for (; i + 2 * lanes <= n; i += 2 * lanes) {
-    const auto low = load_widened(d, from + i);
-    const auto high = load_widened(d, from + i + lanes);
-    hn::StoreU(low, d, to + i);
-    hn::StoreU(high, d, to + i + lanes);
+  if (n < lanes) {
+    for (int64_t i = 0; i < n; ++i) to[i] = widen_one(from[i]);
+    return;
   }
-  for (; i < n; ++i) to[i] = widen_one(from[i]);
+  for (int64_t i = 0; i + lanes <= n; i += lanes) hn::StoreU(load_widened(d, from + i), d, to + i);
+  hn::StoreU(load_widened(d, from + n - lanes), d, to + n - lanes);
 }
 
 // ---- packing: dst[p * width + w] = src[w * w_stride + p * k_stride] -----------------------------

@@ -17,9 +17,6 @@
 HWY_BEFORE_NAMESPACE();
 namespace ampgrad::cpu::HWY_NAMESPACE {
 
-HWY_INLINE int64_t round_up(int64_t x, int64_t unit) { return (x + unit - 1) / unit * unit; }
-HWY_INLINE int64_t ceil_div(int64_t x, int64_t unit) { return (x + unit - 1) / unit; }
-
 // Terms summed in registers, bytes of a packed block of A (for the second-level cache) and columns
 // of a packed block of B (for the level beyond).
 inline constexpr int64_t kBlockK = 384;
@@ -155,14 +152,6 @@ class Tile {
       }
     }
   }
-
-  // Rows are shared out evenly: no register tile is left with a handful of them.
-  struct Panels {
-    explicit Panels(int64_t m)
-        : rows(m), count(ceil_div(m, kMaxRows)), least(m / count), taller(m % count) {}
-    int64_t height(int64_t panel) const { return least + (panel < taller ? 1 : 0); }
-    int64_t rows, count, least, taller;
-  };
 
   void pack_a(int64_t i0, const Panels& panels, int64_t p0, int64_t k) {
     if (widened_a_) {
