@@ -30,7 +30,7 @@ export const runtimes: readonly Runtime[] = [
 
 for (const reason of found) if (typeof reason === 'string') console.warn(reason);
 
-/** Runs a program of test/ in a process of its own; returns what its last line of output says. */
+/** Runs a program of test/ in a process of its own; returns the last object it prints, a line of JSON. */
 export function runProgram<T>(runtime: Runtime, file: string, args: readonly string[] = []): T {
   const child = spawnSync(runtime.path, [file, ...args], {
     cwd: root,
@@ -42,10 +42,14 @@ export function runProgram<T>(runtime: Runtime, file: string, args: readonly str
     const how = child.signal ?? `status ${String(child.status)}`;
     throw new Error(`${runtime.name} ${file} ended with ${how}\n${child.stdout}${child.stderr}`);
   }
-  const lines = child.stdout.trim().split('\n');
-  try {
-    return JSON.parse(lines[lines.length - 1] as string) as T;
-  } catch {
+  // Not just the last line: V8 dumps the source of what terminate() interrupts while it is compiled,
+  // and that output is written when the process ends.
+  const result = child.stdout
+    .split('\n')
+    .filter((line) => line.startsWith('{"'))
+    .at(-1);
+  if (result === undefined) {
     throw new Error(`${runtime.name} ${file} printed no result\n${child.stdout}${child.stderr}`);
   }
+  return JSON.parse(result) as T;
 }
