@@ -186,3 +186,15 @@ test('norm knows the nuclear norm', () => {
   const a = random([3, 4], 'float64');
   near(norm(a, 'nuc'), linalg.svdvals(a).sum(), 'nuc');
 });
+
+test('every matrix of a large batch is solved with several threads', () => {
+  const threads = getNumThreads();
+  setNumThreads(4);
+  const n = 24;
+  const x = random([2000, n, n], 'float32');
+  x.diagonal(0, -2, -1).add_(2 * Math.sqrt(n));
+  const b = random([2000, n, 3], 'float32');
+  const residual = x.matmul(linalg.solve(x, b)).sub(b).abs().amax();
+  setNumThreads(threads);
+  expect(residual.item() as number).toBeLessThan(1e-4);
+});

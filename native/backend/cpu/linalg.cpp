@@ -1,12 +1,13 @@
-// LAPACK kernels of the CPU: one call of a routine a matrix, threaded over the batch. The library
-// is serial and thread safe, so results do not depend on how the batch is split.
+// LAPACK kernels of the CPU: one call of a routine a matrix, one after the other. An OpenBLAS that was
+// built for one thread shares its buffers between calls without a lock: two at once give wrong
+// numbers.
 #include <algorithm>
 #include <climits>
 #include <cmath>
 #include <memory>
+#include <mutex>
 
 #include "backend/cpu/lapack.h"
-#include "backend/cpu/parallel.h"
 #include "backend/cpu/register.h"
 #include "ops/kernels.h"
 #include "ops/linalg_params.h"
@@ -15,18 +16,16 @@ namespace ampgrad::cpu {
 
 namespace {
 
-constexpr int64_t kGrainFlops = 1 << 16;  // multiplications a thread should get at least
+std::mutex& library_mutex() {
+  static std::mutex mutex;
+  return mutex;
+}
 
-// fn(index of the matrix) for the whole batch.
+// fn(index of the matrix) for the whole batch. Threads of other environments wait.
 template <class F>
 void for_batch(const LapackParams& p, const F& fn) {
-  const int64_t small = std::max<int64_t>(std::min(p.m, p.n), 1);
-  const double cost =
-      static_cast<double>(std::max<int64_t>(p.m * p.n, 1)) * static_cast<double>(small);
-  const int64_t grain = std::max<int64_t>(1, static_cast<int64_t>(kGrainFlops / cost));
-  parallel_for(p.batch, grain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) fn(i);
-  });
+  const std::lock_guard<std::mutex> alone(library_mutex());
+  for (int64_t i = 0; i < p.batch; ++i) fn(i);
 }
 
 template <class T>
