@@ -13,6 +13,7 @@ import {
   tensor,
   zeros,
 } from '../../lib';
+import { liveTensors } from '../ops/support/leaks';
 import { suite } from './suite';
 
 const bounds = { float32: 1e-5, float16: 5e-3, bfloat16: 4e-2, float64: 1e-12 } as const;
@@ -147,7 +148,8 @@ suite('device cuda', () => {
     expect(Math.abs(losses[0] - losses[1])).toBeLessThan(1e-5);
   });
 
-  test('memory is counted and given back', () => {
+  test('memory is counted and given back', async () => {
+    await liveTensors(); // garbage of others must not go in between
     cuda.emptyCache();
     const before = cuda.memoryAllocated();
     const x = zeros([1 << 20], { device: 'cuda' });
@@ -158,7 +160,8 @@ suite('device cuda', () => {
     expect(cuda.memorySummary()).toContain('reserved');
   });
 
-  test('a full device is an error after which everything goes on', () => {
+  test('a full device is an error after which everything goes on', async () => {
+    await liveTensors();
     const [, total] = cuda.memGetInfo();
     const before = cuda.memoryAllocated();
     expect(() => zeros([total], { device: 'cuda' })).toThrow(
