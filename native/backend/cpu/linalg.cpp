@@ -1,5 +1,5 @@
-// LAPACK kernels of the CPU: one call of a routine a matrix, one after the other. An OpenBLAS that was
-// built for one thread shares its buffers between calls without a lock: two at once give wrong
+// LAPACK kernels of the CPU: one call of a routine a matrix, one after the other. An OpenBLAS that
+// was built for one thread shares its buffers between calls without a lock: two at once give wrong
 // numbers.
 #include <algorithm>
 #include <climits>
