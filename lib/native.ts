@@ -252,14 +252,15 @@ let collector: Collector | undefined;
 /** V8's collector, which is reachable at run time without a command-line flag. */
 function getCollector(): Collector {
   if (collector === undefined) {
-    const exposed = (globalThis as { gc?: Collector }).gc;
-    if (exposed !== undefined) {
-      collector = exposed;
-    } else {
+    collector = (globalThis as { gc?: Collector }).gc;
+    // The flag is the process's: another thread that does the same may have taken it back before
+    // the context was made.
+    for (let attempt = 0; collector === undefined && attempt < 1000; ++attempt) {
       setFlagsFromString('--expose-gc');
-      collector = runInNewContext('gc') as Collector;
+      collector = runInNewContext('globalThis.gc') as Collector | undefined;
       setFlagsFromString('--no-expose-gc');
     }
+    if (collector === undefined) throw new Error("ampgrad: V8's collector cannot be reached");
   }
   return collector;
 }

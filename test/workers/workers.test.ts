@@ -16,6 +16,14 @@ describe.each(runtimes)('$name', (runtime) => {
     expect(result.second).not.toBe(result.first);
   });
 
+  test('twelve workers reach for the collector at once', () => {
+    const result = runProgram<{ finished: number; errors: string[] }>(
+      runtime,
+      join(programs, 'collector.cjs'),
+    );
+    expect(result).toEqual({ finished: 12, errors: [] });
+  });
+
   test('terminate() in the middle of a step', () => {
     const result = runProgram<{ rounds: number; sum: number }>(
       runtime,
