@@ -1,8 +1,8 @@
 #include "autograd/engine.h"
 
 #include <algorithm>
+#include <atomic>
 #include <queue>
-#include <unordered_map>
 
 #include "autograd/anomaly.h"
 #include "autograd/grad_mode.h"
@@ -13,11 +13,21 @@ namespace ampgrad {
 namespace {
 
 struct NodeState {
+  explicit NodeState(Node& n) : node(&n), outer(n.pass) {}
+
+  Node* node;  // alive: the edges that lead to it from the roots are
+  Node::Pass outer;
   int waiting = 0;                                    // edges that will still deliver a gradient
+  bool visited = false;                               // its edges are counted
   bool needed = true;                                 // lies on a path to a requested input
   TensorList buffer;                                  // gradients of the outputs gathered so far
   std::vector<std::pair<uint32_t, size_t>> captures;  // (output, index of the requested input)
 };
+
+uint64_t next_pass() {
+  static std::atomic<uint64_t> count{0};
+  return count.fetch_add(1, std::memory_order_relaxed) + 1;
+}
 
 bool solely_owned(const Tensor& t) {
   return t.impl()->use_count() == 1 && t.storage()->use_count() == 1;
@@ -39,11 +49,19 @@ class Engine {
  public:
   // captured == nullptr: gradients are accumulated into the leaves.
   Engine(const BackwardOptions& options, TensorList* captured)
-      : options_(options), captured_(captured) {}
+      : options_(options), captured_(captured), pass_(next_pass()) {
+    states_.reserve(32);
+  }
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+  // A hook may have started this pass inside another one over the same nodes.
+  ~Engine() {
+    for (const NodeState& state : states_) state.node->pass = state.outer;
+  }
 
   // Restricts the pass to what leads to this edge; its gradient goes to captured[index].
   void capture(const Edge& edge, size_t index) {
-    states_[edge.node.get()].captures.emplace_back(edge.output_nr, index);
+    enter(*edge.node).captures.emplace_back(edge.output_nr, index);
     selective_ = true;
   }
 
@@ -51,43 +69,51 @@ class Engine {
     count_dependencies(roots);
     if (selective_) mark_needed();
     for (size_t i = 0; i < roots.size(); ++i) deliver(roots[i], std::move(grads[i]));
-    for (const Edge& root : roots) {
-      if (states_[root.node.get()].waiting == 0) push_once(root.node);
-    }
+    for (const Edge& root : roots) push_once(state_of(*root.node));
     while (!ready_.empty()) {
-      const NodePtr node = ready_.top();
+      NodeState& state = states_[ready_.top().second];
       ready_.pop();
-      evaluate(node);
+      evaluate(state);
     }
   }
 
  private:
-  struct Newest {
-    bool operator()(const NodePtr& a, const NodePtr& b) const { return a->sequence < b->sequence; }
-  };
+  // The state of a node, which stays where it is only until the next is entered.
+  NodeState& enter(Node& node) {
+    if (node.pass.id != pass_) {
+      states_.emplace_back(node);
+      node.pass = {pass_, states_.size() - 1};
+    }
+    return states_[node.pass.index];
+  }
 
-  void push_once(const NodePtr& node) {
-    NodeState& state = states_[node.get()];
+  NodeState& state_of(const Node& node) {
+    AG_ASSERT(node.pass.id == pass_);
+    return states_[node.pass.index];
+  }
+
+  // The newest node runs first.
+  void push_once(NodeState& state) {
     if (state.waiting != 0) return;
     state.waiting = -1;  // queued
-    ready_.push(node);
+    ready_.emplace(state.node->sequence, state.node->pass.index);
   }
 
   void count_dependencies(const std::vector<Edge>& roots) {
     std::vector<Node*> stack;
-    std::unordered_map<Node*, bool> seen;
-    for (const Edge& root : roots) {
-      if (seen.emplace(root.node.get(), true).second) stack.push_back(root.node.get());
-    }
+    const auto visit = [&](NodeState& state) {
+      if (!state.visited) stack.push_back(state.node);
+      state.visited = true;
+    };
+    for (const Edge& root : roots) visit(enter(*root.node));
     while (!stack.empty()) {
-      Node* node = stack.back();
+      const Node* node = stack.back();
       stack.pop_back();
-      order_.push_back(node);
-      states_[node];
       for (const Edge& e : node->edges) {
         if (!e.valid()) continue;
-        ++states_[e.node.get()].waiting;
-        if (seen.emplace(e.node.get(), true).second) stack.push_back(e.node.get());
+        NodeState& state = enter(*e.node);
+        ++state.waiting;
+        visit(state);
       }
     }
   }
@@ -97,18 +123,19 @@ class Engine {
   void mark_needed() {
     // Accumulators carry the highest sequence so that they run first; they have no edges.
     const auto age = [](const Node* n) { return n->edges.empty() ? 0 : n->sequence; };
-    std::sort(order_.begin(), order_.end(), [&](Node* a, Node* b) { return age(a) < age(b); });
-    for (Node* node : order_) {
-      NodeState& state = states_[node];
-      state.needed = !state.captures.empty();
-      for (const Edge& e : node->edges) {
-        if (e.valid() && states_[e.node.get()].needed) state.needed = true;
-      }
+    std::vector<NodeState*> order;
+    for (NodeState& state : states_) {
+      if (state.visited) order.push_back(&state);
+    }
+    std::sort(order.begin(), order.end(),
+              [&](const NodeState* a, const NodeState* b) { return age(a->node) < age(b->node); });
+    for (NodeState* state : order) {
+      state->needed = !state->captures.empty() || continues(*state->node);
     }
   }
 
   void deliver(const Edge& edge, Tensor&& gradient) {
-    NodeState& state = states_[edge.node.get()];
+    NodeState& state = state_of(*edge.node);
     if (state.buffer.empty()) state.buffer.resize(edge.node->outputs.size());
     if (gradient.defined()) accumulate(state.buffer[edge.output_nr], std::move(gradient));
   }
@@ -126,33 +153,33 @@ class Engine {
     }
   }
 
-  void evaluate(const NodePtr& node) {
-    NodeState& state = states_[node.get()];
+  void evaluate(NodeState& state) {
+    Node& node = *state.node;
     TensorList grads = std::move(state.buffer);
-    grads.resize(node->outputs.size());
+    grads.resize(node.outputs.size());
     const bool any =
         std::any_of(grads.begin(), grads.end(), [](const Tensor& t) { return t.defined(); });
     TensorList results;
     if (state.needed && any) {
-      run_hooks(*node, grads);
+      run_hooks(node, grads);
       if (captured_ != nullptr) {
         for (const auto& [output, index] : state.captures) (*captured_)[index] = grads[output];
       }
-      const bool is_leaf_node = node->edges.empty();
-      if (is_leaf_node ? captured_ == nullptr : continues(*node)) {
-        results = AG_UNLIKELY(AnomalyMode::enabled()) ? apply_watched(*node, std::move(grads))
-                                                      : node->apply(std::move(grads));
-        if (!options_.retain_graph) node->release_saved();
+      const bool is_leaf_node = node.edges.empty();
+      if (is_leaf_node ? captured_ == nullptr : continues(node)) {
+        results = AG_UNLIKELY(AnomalyMode::enabled()) ? apply_watched(node, std::move(grads))
+                                                      : node.apply(std::move(grads));
+        if (!options_.retain_graph) node.release_saved();
       }
     }
-    propagate(*node, std::move(results));
+    propagate(node, std::move(results));
   }
 
   // Whether anything behind this node is wanted.
   bool continues(const Node& node) {
     if (!selective_) return true;
     return std::any_of(node.edges.begin(), node.edges.end(),
-                       [&](const Edge& e) { return e.valid() && states_[e.node.get()].needed; });
+                       [&](const Edge& e) { return e.valid() && state_of(*e.node).needed; });
   }
 
   void propagate(Node& node, TensorList&& results) {
@@ -160,20 +187,20 @@ class Engine {
     for (size_t i = 0; i < node.edges.size(); ++i) {
       const Edge& e = node.edges[i];
       if (!e.valid()) continue;
-      NodeState& next = states_[e.node.get()];
+      NodeState& next = state_of(*e.node);
       if (!results.empty() && results[i].defined() && next.needed) {
         deliver(e, fit_gradient(std::move(results[i]), e.node->outputs[e.output_nr], node));
       }
-      if (--next.waiting == 0) push_once(e.node);
+      if (--next.waiting == 0) push_once(next);
     }
   }
 
   const BackwardOptions& options_;
   TensorList* captured_;
+  const uint64_t pass_;
   bool selective_ = false;
-  std::unordered_map<Node*, NodeState> states_;
-  std::vector<Node*> order_;
-  std::priority_queue<NodePtr, std::vector<NodePtr>, Newest> ready_;
+  std::vector<NodeState> states_;
+  std::priority_queue<std::pair<uint64_t, size_t>> ready_;  // (sequence, index of the state)
 };
 
 std::vector<Edge> root_edges(const char* op, const TensorList& tensors) {
@@ -228,8 +255,8 @@ void backward(const TensorList& tensors, const TensorList& grads, const TensorLi
               const BackwardOptions& options) {
   const std::vector<Edge> roots = root_edges("backward", tensors);
   const GradModeGuard mode(options.create_graph);
+  std::vector<Edge> edges;  // keeps accumulators alive, longer than the engine
   Engine engine(options, nullptr);
-  std::vector<Edge> edges;  // keeps accumulators alive
   for (size_t i = 0; i < inputs.size(); ++i) {
     AG_CHECK(is_leaf(inputs[i]) && requires_grad(inputs[i]), Autograd, "backward: element ",
              static_cast<int64_t>(i), " of inputs must be a leaf that requires grad");
@@ -245,8 +272,8 @@ TensorList grad(const TensorList& outputs, const TensorList& grads, const Tensor
   AG_CHECK(!inputs.empty(), Value, "grad: requires non-empty inputs");
   const GradModeGuard mode(options.create_graph);
   TensorList captured(inputs.size());
+  std::vector<Edge> edges;  // keeps accumulators alive, longer than the engine
   Engine engine(options, &captured);
-  std::vector<Edge> edges;  // keeps accumulators alive
   for (const Tensor& input : inputs) {
     edges.push_back(gradient_edge(input));
     AG_CHECK(edges.back().valid(), Autograd,

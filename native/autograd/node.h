@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "core/inline_vector.h"
 #include "core/tensor.h"
 #include "ops/op.h"
 
@@ -57,11 +58,18 @@ class Node : public RefCounted {
   // Whether apply wants to be called at all when every incoming gradient is undefined.
   virtual bool accepts_undefined() const { return false; }
 
-  std::vector<Edge> edges;          // one per differentiable input
-  std::vector<TensorMeta> outputs;  // one per output
+  InlineVector<Edge, 3> edges;          // one per differentiable input
+  InlineVector<TensorMeta, 1> outputs;  // one per output
   std::vector<std::pair<uint32_t, HookListPtr>> tensor_hooks;
   uint64_t sequence;  // creation order: a node is always newer than what it depends on
   std::unique_ptr<std::string> origin;  // where it was recorded, under anomaly detection
+
+  // The running backward pass that knows this node, and where it keeps what it knows.
+  struct Pass {
+    uint64_t id = 0;
+    size_t index = 0;
+  };
+  Pass pass;
 
   bool needs_edge(size_t i) const { return edges[i].valid(); }
 

@@ -53,10 +53,10 @@ class OpNode final : public Node, public Pooled<OpNode> {
 
   const OpDef& op_;
   const Derivative& derivative_;
-  Values args_;                     // tensors removed
-  std::vector<Input> inputs_;       // per argument
-  std::vector<TensorMeta> metas_;   // per tensor argument, in edge order
-  std::vector<SavedTensor> saved_;  // in the order of derivative_.saves; lists in saved_lists_
+  Values args_;                         // tensors removed
+  InlineVector<Input, 8> inputs_;       // per argument
+  InlineVector<TensorMeta, 3> metas_;   // per tensor argument, in edge order
+  InlineVector<SavedTensor, 2> saved_;  // in the order of derivative_.saves; lists in saved_lists_
   std::vector<std::vector<SavedTensor>> saved_lists_;
   bool released_ = false;
 };
