@@ -97,7 +97,7 @@ void prepare(const ElementwiseParams& p, const BlockEntry& entry, Job* job) {
   for (int j = 0; j < p.num_inputs; ++j) {
     Source& s = job->in[j];
     if (p.in[j].data == nullptr || job->space.is_single(j + 1)) {
-      load_single(p, j, compute, entry.bool_result, &s);
+      load_single(p, j, entry.single_type(), entry.bool_result, &s);
       job->single_mask |= 1u << j;
       continue;
     }
@@ -136,6 +136,8 @@ bool has_direct_rows(const Job& job) {
     if (s.single) continue;
     const int64_t stride = job.space.inner_stride(j + 1);
     if (s.convert != nullptr || (stride != 0 && stride != 1)) return false;
+    // One element for a whole row is stored in the dtype of the others.
+    if (stride == 0 && job.entry->single_type() != job.entry->compute) return false;
   }
   return true;
 }
@@ -233,11 +235,21 @@ void run_blocks(const Job& job, int64_t begin, int64_t end) {
   if (job.streamed) end_stream();
 }
 
+// Halves are widened in registers where nothing else takes part.
+const BlockEntry& entry_for(const ElementwiseParams& p, const BlockEntry& entry) {
+  if (entry.wide == nullptr) return entry;
+  bool same = p.out.dtype == entry.compute;
+  for (int j = 0; j < p.num_inputs; ++j) {
+    same = same && (p.in[j].data == nullptr || p.in[j].dtype == entry.compute);
+  }
+  return same ? entry : *entry.wide;
+}
+
 }  // namespace
 
 void elementwise(const ElementwiseParams& params, const void* block) {
   if (params.numel == 0) return;
-  const auto& entry = *static_cast<const BlockEntry*>(block);
+  const BlockEntry& entry = entry_for(params, *static_cast<const BlockEntry*>(block));
   Job job;
   prepare(params, entry, &job);
   const int64_t grain = std::max<int64_t>(kGrain / entry.cost, 1024);

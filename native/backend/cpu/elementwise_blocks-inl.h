@@ -12,6 +12,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "backend/cpu/bfloat-inl.h"
 #include "backend/cpu/elementwise_blocks.h"
 #include "hwy/highway.h"
 #include "math/activation-inl.h"
@@ -135,13 +136,117 @@ HWY_ATTR void vector_block(const void* const* in, void* out, size_t n, uint32_t 
   std::copy_n(last, rest, to + i);
 }
 
+#undef AG_HALF_BLOCKS
+#if HWY_TARGET <= HWY_AVX2 && HWY_ARCH_X86
+#define AG_HALF_BLOCKS 1
+#else
+#define AG_HALF_BLOCKS 0
+#endif
+
+#if AG_HALF_BLOCKS
+template <class H, class D>
+HWY_INLINE hn::Vec<D> load_widened(D d, const H* from) {
+  using Lane = std::conditional_t<std::is_same_v<H, Half>, hwy::float16_t, hwy::bfloat16_t>;
+  const hn::Rebind<Lane, D> narrow;
+  return hn::PromoteTo(d, hn::LoadU(narrow, reinterpret_cast<const Lane*>(from)));
+}
+
+// Two vectors, one behind the other.
+template <class H, class D>
+HWY_INLINE void store_rounded(D d, hn::Vec<D> a, hn::Vec<D> b, H* to) {
+  if constexpr (std::is_same_v<H, Half>) {
+    const hn::Rebind<hwy::float16_t, D> narrow;
+    auto* halves = reinterpret_cast<hwy::float16_t*>(to);
+    hn::StoreU(hn::DemoteTo(narrow, a), narrow, halves);
+    hn::StoreU(hn::DemoteTo(narrow, b), narrow, halves + hn::Lanes(d));
+  } else {
+    store_bfloats(d, a, b, reinterpret_cast<uint16_t*>(to));
+  }
+}
+
+// Halves from memory to memory, floats in registers; a single operand is a float.
+template <class F, class H, size_t N>
+struct HalfBlock {
+  static constexpr size_t kLanes = hn::MaxLanes(hn::ScalableTag<float>());
+
+  template <size_t... I>
+  static HWY_INLINE void run_pair(const Attrs& attrs, const H* const* p,
+                                  const float (*spread)[kLanes], uint32_t single, H* to,
+                                  std::index_sequence<I...>) {
+    const hn::ScalableTag<float> d;
+    const auto at = [&](size_t j, size_t i) HWY_ATTR {
+      return math::Pack<float>{(single >> j & 1u) != 0 ? hn::Load(d, spread[j])
+                                                       : load_widened(d, p[j] + i)};
+    };
+    const auto a = apply_functor<F>(attrs, at(I, 0)...);
+    const auto b = apply_functor<F>(attrs, at(I, kLanes)...);
+    store_rounded(d, a.v, b.v, to);
+  }
+
+  static HWY_ATTR void run(const void* const* in, void* out, size_t n, uint32_t single_in,
+                           const Attrs& attrs_in) {
+    using Arity = std::make_index_sequence<N>;
+    const Attrs attrs = attrs_in;
+    const uint32_t single = single_in;
+    HWY_ALIGN float spread[N][kLanes];
+    const H* p[N];
+    for (size_t j = 0; j < N; ++j) {
+      p[j] = static_cast<const H*>(in[j]);
+      if ((single >> j & 1u) != 0) {
+        std::fill_n(spread[j], kLanes, *static_cast<const float*>(in[j]));
+      }
+    }
+    H* to = static_cast<H*>(out);
+    size_t i = 0;
+    for (; i + 2 * kLanes <= n; i += 2 * kLanes) {
+      run_pair(attrs, p, spread, single, to + i, Arity());
+      for (size_t j = 0; j < N; ++j) {
+        if ((single >> j & 1u) == 0) p[j] += 2 * kLanes;
+      }
+    }
+    if (i == n) return;
+    // The rest through a buffer, so that an element's result never depends on its position.
+    const size_t rest = n - i;
+    HWY_ALIGN H last[N + 1][2 * kLanes];
+    for (size_t j = 0; j < N; ++j) {
+      if ((single >> j & 1u) != 0) continue;
+      std::fill_n(last[j], 2 * kLanes, p[j][0]);
+      std::copy_n(p[j], rest, last[j]);
+      p[j] = last[j];
+    }
+    run_pair(attrs, p, spread, single, last[N], Arity());
+    std::copy_n(last[N], rest, to + i);
+  }
+};
+#endif
+
+template <class F>
+constexpr bool is_cheap() {
+  if constexpr (requires { F::kCost; }) {
+    return F::kCost <= 2;
+  } else {
+    return true;
+  }
+}
+
 template <class F, class T, size_t N, BlockRule R, uint16_t Set>
 void add_row(BlockTable* table, BlockRow row) {
   // Logical operands are read as bool, whatever their dtype.
   constexpr bool kWanted = R == BlockRule::Logical
                                ? std::is_same_v<T, bool>
                                : (Set >> static_cast<int>(dtype_of<T>) & 1u) != 0;
-  if constexpr (kWanted) {
+  if constexpr (std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>) {
+#if AG_HALF_BLOCKS
+    if constexpr (kWanted && is_cheap<F>() && R != BlockRule::Bool && R != BlockRule::Logical) {
+      BlockEntry* const entries = table->entries[static_cast<int>(row)];
+      BlockEntry& entry = entries[static_cast<int>(dtype_of<T>)];
+      entry = entries[static_cast<int>(DType::Float32)];
+      entry.compute = dtype_of<T>;
+      entry.wide = &entries[static_cast<int>(DType::Float32)];
+      entry.fn = &HalfBlock<F, T, N>::run;
+    }
+#endif
+  } else if constexpr (kWanted) {
     using Result =
         decltype(apply_at<F, T>(std::declval<const Attrs&>(), std::declval<const T* const*>(), 0,
                                 std::make_index_sequence<N>()));

@@ -41,10 +41,16 @@ struct BlockEntry {
   DType compute = DType::Float32;  // element type of the operands
   bool bool_result = false;        // writes bool, whatever it computes in
   uint8_t cost = 1;                // time per element, in units of an addition
+  // Of a block that widens halves in registers: the same row in float32, which takes operands of
+  // any dtype through buffers. Single operands are float32 in both.
+  const BlockEntry* wide = nullptr;
+
+  DType single_type() const { return wide == nullptr ? compute : wide->compute; }
 };
 
 struct BlockTable {
-  // By compute type. float16 and bfloat16 compute in float32: the driver converts.
+  // By compute type. float16 and bfloat16 compute in float32; rows of cheap functors have blocks of
+  // their own for them where the processor converts halves, for others the driver converts.
   BlockEntry entries[kNumBlockRows][kNumDTypes];
 };
 
@@ -52,5 +58,6 @@ struct BlockTable {
 void fill_float_blocks(BlockTable* table);
 void fill_double_blocks(BlockTable* table);
 void fill_int_blocks(BlockTable* table);
+void fill_half_blocks(BlockTable* table);
 
 }  // namespace ampgrad::cpu

@@ -43,6 +43,7 @@ void register_elementwise() {
     fill_float_blocks(t);
     fill_double_blocks(t);
     fill_int_blocks(t);
+    fill_half_blocks(t);  // after float32's, to which they refer
     return t;
   }();
   for (int row = 0; row < kNumBlockRows; ++row) {
@@ -50,10 +51,11 @@ void register_elementwise() {
     for (int d = 0; d < kNumDTypes; ++d) {
       const auto dtype = static_cast<DType>(d);
       if (!info.dtypes.has(dtype)) continue;
-      const DType compute = info.logical              ? DType::Bool
-                            : is_low_precision(dtype) ? DType::Float32
-                                                      : dtype;
-      const BlockEntry& entry = table->entries[row][static_cast<int>(compute)];
+      const BlockEntry* const entries = table->entries[row];
+      const bool through_float =
+          is_low_precision(dtype) && entries[static_cast<int>(dtype)].fn == nullptr;
+      const DType compute = info.logical ? DType::Bool : through_float ? DType::Float32 : dtype;
+      const BlockEntry& entry = entries[static_cast<int>(compute)];
       AG_ASSERT(entry.fn != nullptr);
       KernelTable::set<ElementwiseParams>(info.op, DeviceType::Cpu, dtype, elementwise, &entry);
     }
