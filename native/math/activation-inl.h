@@ -34,10 +34,11 @@ AG_MATH V normal_tail(V a) {
     // 2^r - 1 over r for |r| <= 1/2; relative error of 2^r 2e-9.
     constexpr double power[] = {6.931472029e-01, 2.402264791e-01, 5.550332470e-02,
                                 9.618437360e-03, 1.339887485e-03, 1.535336222e-04};
-    const V q = clamp_keep_nan(fma(poly(a, tail), a, k<V>(-1)), -160.0, 0.0);
-    const V n = rint(q);
-    const V r = q - n;
-    return scale_by_pow2(fma(poly(r, power), r, k<V>(1)), n);
+    // Below 2^-126 the tail is 0, because the bits of an exponent of -127 are those of 0.
+    const V q = clamp_keep_nan(fma(poly(a, tail), a, k<V>(-1)), -127.0, 0.0);
+    const V sum = q + k<V>(kExponentMagic<V>);
+    const V r = q - (sum - k<V>(kExponentMagic<V>));
+    return fma(poly(r, power), r, k<V>(1)) * pow2_of_sum(sum);
   }
 }
 

@@ -70,17 +70,31 @@ AG_MATH V exp_bounded(V x) {
   if constexpr (kLooksUp<V>) {
     return exp_by_table(x);
   } else {
-    const V n = rint(x * k<V>(kLog2E));
+    const V n = fma(x, k<V>(kLog2E), k<V>(kExponentMagic<V>)) - k<V>(kExponentMagic<V>);
     const V r = fma(n, k<V>(-kLn2Low<V>), fma(n, k<V>(-kLn2High<V>), x));
     return scale_by_pow2(expm1_reduced(r) + k<V>(1), n);
   }
 }
 
+// exp_bounded of x moved into [low, high]. Vectors of floats whose powers are all normal numbers
+// need no bounds, and one factor where there is no instruction for the scaling.
+template <FloatValue V>
+AG_MATH V exp_within(V x, double low, double high) {
+  if constexpr (kIsSingle<V> && !kIsScalar<V> && !kLooksUp<V>) {
+    const V sum = fma(x, k<V>(kLog2E), k<V>(kExponentMagic<V>));
+    const V n = sum - k<V>(kExponentMagic<V>);
+    if (!any(abs(n) > k<V>(125))) {
+      const V r = fma(n, k<V>(-kLn2Low<V>), fma(n, k<V>(-kLn2High<V>), x));
+      return (expm1_reduced(r) + k<V>(1)) * pow2_of_sum(sum);
+    }
+  }
+  return exp_bounded(clamp_keep_nan(x, low, high));
+}
+
 // 1 ulp, everywhere.
 template <FloatValue V>
 AG_MATH V exp(V x) {
-  return exp_bounded(kIsSingle<V> ? clamp_keep_nan(x, -104.0, 89.0)
-                                  : clamp_keep_nan(x, -746.0, 710.0));
+  return kIsSingle<V> ? exp_within(x, -104.0, 89.0) : exp_within(x, -746.0, 710.0);
 }
 
 // 1.5 ulp, everywhere.
@@ -212,8 +226,7 @@ AG_MATH V erf(V x) {
 // e^x / (1 + e^x): 2.5 ulp, everywhere. From the upper bound on the quotient is 1.
 template <FloatValue V>
 AG_MATH V sigmoid(V x) {
-  const V e = exp_bounded(kIsSingle<V> ? clamp_keep_nan(x, -104.0, 88.0)
-                                       : clamp_keep_nan(x, -746.0, 709.0));
+  const V e = kIsSingle<V> ? exp_within(x, -104.0, 88.0) : exp_within(x, -746.0, 709.0);
   return e / (k<V>(1) + e);
 }
 

@@ -304,14 +304,18 @@ AG_MATH V min(V a, V b) {
   return select(a < b, a, b);
 }
 
-// 2^n of a whole number n in the range of normal exponents: n is added to the low bits of the
-// mantissa of 1.5 * 2^23 (2^52) and shifted into the exponent.
+// A number added to this ends in a whole number (it is rounded to one), whose bits are the last of
+// the mantissa, with the bias of exponents: 1.5 * 2^23 (2^52) and the bias.
+template <class V>
+inline constexpr double kExponentMagic = sizeof(ScalarOf<V>) == 4 ? 12582912.0 + 127
+                                                                  : 6755399441055744.0 + 1023;
+
+// 2^n of n + kExponentMagic, for n in the range of normal exponents; 0 for the exponent below it.
 template <FloatValue V>
-AG_MATH V pow2_whole(V n) {
+AG_MATH V pow2_of_sum(V biased) {
   using T = ScalarOf<V>;
   constexpr bool kSingle = sizeof(T) == 4;
   constexpr int kShift = kSingle ? 23 : 52;
-  const V biased = n + k<V>(kSingle ? 12582912.0 + 127 : 6755399441055744.0 + 1023);
   if constexpr (kIsScalar<V>) {
     using U = std::conditional_t<kSingle, uint32_t, uint64_t>;
     U u;
@@ -327,6 +331,12 @@ AG_MATH V pow2_whole(V n) {
     return V{hn::BitCast(typename V::Tag(), hn::ShiftLeft<kShift>(hn::BitCast(du, biased.v)))};
 #endif
   }
+}
+
+// 2^n of a whole number n in the range of normal exponents.
+template <FloatValue V>
+AG_MATH V pow2_whole(V n) {
+  return pow2_of_sum(n + k<V>(kExponentMagic<V>));
 }
 
 // p * 2^n, rounded once, for whole |n| up to twice the exponent range: results go gradually to
