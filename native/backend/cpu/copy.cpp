@@ -15,7 +15,7 @@ namespace ampgrad::cpu {
 
 namespace {
 
-constexpr int64_t kCopyGrain = 65536;
+constexpr int64_t kCopyGrain = 24576;  // elements worth a thread
 constexpr int64_t kTile = 32;
 constexpr int64_t kBlock = 1024;
 constexpr int64_t kLongRun = 32;

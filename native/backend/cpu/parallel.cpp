@@ -31,8 +31,11 @@ namespace {
 
 constexpr int kMaxThreads = 1024;
 constexpr int64_t kChunksPerThread = 4;  // lets a fast thread take over from a slow one
-constexpr auto kWorkerSpin = std::chrono::microseconds(10);
-constexpr auto kCallerSpin = std::chrono::microseconds(50);
+// A thread that sleeps takes 5 to 50 us to wake, most on virtual machines: as long as a product of
+// a small model takes. Between the ops of a training step threads therefore stay awake; after
+// kSpinAlone others are let onto the core.
+constexpr auto kSpin = std::chrono::microseconds(200);
+constexpr auto kSpinAlone = std::chrono::microseconds(100);
 
 thread_local bool tls_in_region = false;
 
@@ -51,15 +54,17 @@ inline void cpu_pause() {
 }
 
 // Waits until `word` differs from `value`: spins, then sleeps.
-template <class Duration>
-void spin_then_wait(const std::atomic<uint32_t>& word, uint32_t value, Duration spin) {
-  const auto deadline = std::chrono::steady_clock::now() + spin;
+void spin_then_wait(const std::atomic<uint32_t>& word, uint32_t value) {
+  const auto begin = std::chrono::steady_clock::now();
+  std::chrono::steady_clock::duration spent{};
   do {
     for (int i = 0; i < 16; ++i) {
       if (word.load(std::memory_order_acquire) != value) return;
       cpu_pause();
     }
-  } while (std::chrono::steady_clock::now() < deadline);
+    spent = std::chrono::steady_clock::now() - begin;
+    if (spent > kSpinAlone) std::this_thread::yield();
+  } while (spent < kSpin);
   word.wait(value, std::memory_order_acquire);
 }
 
@@ -177,7 +182,7 @@ void Pool::worker_loop(int index) {
   std::atomic<uint32_t>& ticket = workers_[index].ticket;
   uint32_t seen = 0;
   for (;;) {
-    spin_then_wait(ticket, seen, kWorkerSpin);
+    spin_then_wait(ticket, seen);
     const uint32_t now = ticket.load(std::memory_order_acquire);
     if (now == seen) continue;
     seen = now;
@@ -248,7 +253,7 @@ bool Pool::run(int64_t n, int64_t chunks, int threads, const RangeFn& fn) {
   }
   uint32_t gate = gate_.fetch_and(~kOpen, std::memory_order_acq_rel) & ~kOpen;
   while ((gate & kInside) != 0) {
-    spin_then_wait(gate_, gate, kCallerSpin);
+    spin_then_wait(gate_, gate);
     gate = gate_.load(std::memory_order_acquire);
   }
   if (failed_.load(std::memory_order_acquire)) {
