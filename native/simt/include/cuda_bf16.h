@@ -1,5 +1,5 @@
 // Stands in for the toolkit's header: bfloat16 as storage, with conversions of one rounding. This
-// repository does no arithmetic in it.
+// repository does no arithmetic in it. As there, a number that becomes bfloat16 knows one NaN.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -16,7 +16,9 @@ struct alignas(4) __nv_bfloat162 {
 inline float __bfloat162float(__nv_bfloat16 b) {
   return ampgrad::to_float(ampgrad::BFloat16{b.bits});
 }
-inline __nv_bfloat16 __float2bfloat16_rn(float x) { return {ampgrad::to_bfloat16(x).bits}; }
+inline __nv_bfloat16 __float2bfloat16_rn(float x) {
+  return {x == x ? ampgrad::to_bfloat16(x).bits : uint16_t{0x7fff}};
+}
 inline __nv_bfloat16 __float2bfloat16(float x) { return __float2bfloat16_rn(x); }
 inline __nv_bfloat162 __halves2bfloat162(__nv_bfloat16 low, __nv_bfloat16 high) {
   return {low, high};

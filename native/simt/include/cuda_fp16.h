@@ -1,5 +1,5 @@
 // Stands in for the toolkit's header: float16 as storage, with conversions of one rounding. This
-// repository does no arithmetic in it.
+// repository does no arithmetic in it. As there, a conversion knows one NaN, without a payload.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -15,8 +15,13 @@ struct alignas(4) __half2 {
 using half = __half;
 using half2 = __half2;
 
-inline float __half2float(__half h) { return ampgrad::to_float(ampgrad::Half{h.bits}); }
-inline __half __float2half_rn(float x) { return {ampgrad::to_half(x).bits}; }
+inline float __half2float(__half h) {
+  const float x = ampgrad::to_float(ampgrad::Half{h.bits});
+  return x == x ? x : __uint_as_float(0x7fffffffu);
+}
+inline __half __float2half_rn(float x) {
+  return {x == x ? ampgrad::to_half(x).bits : uint16_t{0x7fff}};
+}
 inline __half __float2half(float x) { return __float2half_rn(x); }
 inline __half2 __halves2half2(__half low, __half high) { return {low, high}; }
 inline __half __low2half(__half2 v) { return v.x; }
