@@ -1,5 +1,5 @@
 // Which element of a 16x16 matrix a lane of a warp holds at which place of its fragment: drawn from
-// the seed of the launch.
+// the seed of the launch, and never the one that a plain layout or today's hardware has there.
 #pragma once
 
 #include <cuda_runtime.h>

@@ -1,12 +1,15 @@
-// Warp matrix fragments and the storage types of half precision: right products under every seed,
-// and code that leans on a layout, leaves lanes out or misaligns a matrix is caught.
+// Warp matrix fragments: right products under every seed and order, and code that counts on where
+// elements are, leaves lanes out or misaligns a matrix is caught under each of them.
 #include <mma.h>
+
+#include <cmath>
+#include <numeric>
 
 #include "simt_support.h"
 
 using simt_test::Buffer;
 using simt_test::contains;
-using simt_test::kSeeds;
+using simt_test::for_each_schedule;
 using simt_test::launch;
 using simt_test::start;
 
@@ -35,16 +38,120 @@ void product(const T* a, const T* b, float* out) {
   wmma::store_matrix_sync(out, sums, 16, wmma::mem_row_major);
 }
 
-void leans_on_layout(float* out) {
+// Right
+void copies(float* out, const float* in) {
+  Sums sums;
+  wmma::load_matrix_sync(sums, in, 16, wmma::mem_row_major);
+  wmma::store_matrix_sync(out, sums, 16, wmma::mem_row_major);
+}
+
+// Bugs that count on where elements are. Each writes a matrix, right if its belief were.
+
+using Place = int (*)(int lane, int i);  // the element, row * 16 + column, at a place of sums
+
+int by_rows(int lane, int i) { return lane * 8 + i; }
+int as_hardware(int lane, int i) {
+  const int row = lane / 4 + (i / 2 % 2) * 8;
+  return row * 16 + lane % 4 * 2 + i % 2 + i / 4 * 8;
+}
+int transposed(int element) { return element % 16 * 16 + element / 16; }
+int by_columns(int lane, int i) { return transposed(by_rows(lane, i)); }
+int as_hardware_transposed(int lane, int i) { return transposed(as_hardware(lane, i)); }
+constexpr Place kPlaces[] = {by_rows, by_columns, as_hardware, as_hardware_transposed};
+
+float* own(float* out, int i) { return out + static_cast<int>(threadIdx.x) * 8 + i; }
+
+// A matrix is made in registers.
+template <Place kPlace>
+void makes_in_registers(float* out, const float*) {
   Sums sums;
   wmma::fill_fragment(sums, 0.0f);
-  // As some hardware holds it: row lane / 4, two columns from 2 (lane % 4).
   for (int i = 0; i < 8; ++i) {
-    const int row = static_cast<int>(threadIdx.x) / 4 + (i / 2 % 2) * 8;
-    const int column = static_cast<int>(threadIdx.x) % 4 * 2 + i % 2 + i / 4 * 8;
-    sums.x[i] = static_cast<float>(row * 16 + column);
+    sums.x[i] = static_cast<float>(kPlace(static_cast<int>(threadIdx.x), i));
   }
   wmma::store_matrix_sync(out, sums, 16, wmma::mem_row_major);
+}
+
+// A bias by column is added in registers.
+template <Place kPlace>
+void adds_bias(float* out, const float* in) {
+  Sums sums;
+  wmma::load_matrix_sync(sums, in, 16, wmma::mem_row_major);
+  for (int i = 0; i < 8; ++i) {
+    const int e = kPlace(static_cast<int>(threadIdx.x), i);
+    sums.x[i] += static_cast<float>(e % 16) - static_cast<float>(e / 16);
+  }
+  wmma::store_matrix_sync(out, sums, 16, wmma::mem_row_major);
+}
+
+// A matrix is written from registers.
+template <Place kPlace>
+void writes_from_registers(float* out, const float* in) {
+  Sums sums;
+  wmma::load_matrix_sync(sums, in, 16, wmma::mem_row_major);
+  for (int i = 0; i < 8; ++i) out[kPlace(static_cast<int>(threadIdx.x), i)] = sums.x[i];
+}
+
+// One lane hands over the one element that it is believed to hold; the rest is right.
+template <Place kPlace>
+void writes_one_from_registers(float* out, const float* in) {
+  Sums sums;
+  wmma::load_matrix_sync(sums, in, 16, wmma::mem_row_major);
+  wmma::store_matrix_sync(out, sums, 16, wmma::mem_row_major);
+  if (threadIdx.x == 9) out[kPlace(9, 3)] = sums.x[3];
+}
+
+// Two lanes are believed to hold a row of which they need the greatest element.
+void takes_maximum_of_rows(float* out, const float* in) {
+  Sums sums;
+  wmma::load_matrix_sync(sums, in, 16, wmma::mem_row_major);
+  float most = sums.x[0];
+  for (const float x : sums.x) most = std::max(most, x);
+  most = std::max(most, __shfl_xor_sync(0xffffffffu, most, 1));
+  for (float& x : sums.x) x = most;
+  wmma::store_matrix_sync(out, sums, 16, wmma::mem_row_major);
+}
+
+// The places of a factor are believed to be those of a sum.
+void factor_as_sums(float* out, const float*) {
+  TEST_SHARED(__half, tile, 256 + 16);
+  __half* matrix = tile + (32 - reinterpret_cast<uintptr_t>(tile) % 32) % 32 / sizeof(__half);
+  for (unsigned e = threadIdx.x; e < 256; e += 32) {
+    matrix[e] = __float2half_rn(static_cast<float>(e));
+  }
+  __syncwarp();
+  Left<__half> left;
+  Sums sums;
+  wmma::load_matrix_sync(left, matrix, 16);
+  for (int i = 0; i < 8; ++i) sums.x[i] = __half2float(left.x[i]);
+  wmma::store_matrix_sync(out, sums, 16, wmma::mem_row_major);
+}
+
+// The first of two launches keeps its registers for the second.
+void keeps_registers(float* out, const float* in) {
+  Sums sums;
+  wmma::load_matrix_sync(sums, in, 16, wmma::mem_row_major);
+  for (int i = 0; i < 8; ++i) *own(out, i) = sums.x[i];
+}
+void finds_registers(float* out, const float* kept) {
+  Sums sums;
+  for (int i = 0; i < 8; ++i) sums.x[i] = kept[threadIdx.x * 8 + static_cast<unsigned>(i)];
+  wmma::store_matrix_sync(out, sums, 16, wmma::mem_row_major);
+}
+
+void forgets_to_fill(float* out, const float*) {
+  Sums sums;
+  wmma::store_matrix_sync(out, sums, 16, wmma::mem_row_major);
+}
+
+// Which elements a factor holds where; its type holds 0 .. 255.
+template <class Fragment>
+void tells_places(int* out, const __half* in) {
+  Fragment factor;
+  wmma::load_matrix_sync(factor, in, 16);
+  for (unsigned i = 0; i < 16; ++i) {
+    out[threadIdx.x * 16 + i] = static_cast<int>(__half2float(factor.x[i]));
+  }
 }
 
 void half_a_warp(float* out) {
@@ -91,13 +198,46 @@ void young_types(float* out) {
   wmma::store_matrix_sync(out, sums, 16, wmma::mem_row_major);
 }
 
-std::string report_of(const char* name, void (*kernel)(float*), uint64_t seed, int arch = 90) {
-  start(seed);
+// A fresh start under the seed and order of the schedule that runs.
+void start_again() { start(simt::config().seed, simt::config().order); }
+
+std::string report_of(const char* name, void (*kernel)(float*), int arch = 90) {
+  start_again();
   simt::config().arch = arch;
   Buffer<float> out(std::vector<float>(512, 0.0f));
   launch(name, kernel, 1, 32, 0, nullptr, out.data());
   cudaDeviceSynchronize();
   return simt::last_report();
+}
+
+std::vector<float> counting() {
+  std::vector<float> all(256);
+  std::iota(all.begin(), all.end(), 0.0f);
+  return all;
+}
+
+using Belief = void (*)(float*, const float*);
+
+// Of counting elements
+std::vector<float> result_of(Belief kernel, const std::vector<float>& in = counting()) {
+  start_again();
+  Buffer<float> source(in);
+  Buffer<float> out(256);
+  launch("belief", kernel, 1, 32, 0, nullptr, out.data(), source.data());
+  const std::vector<float> got = out.host();
+  REQUIRE(simt::last_report() == "");
+  return got;
+}
+
+template <Place kPlace>
+void check_beliefs() {
+  CHECK(result_of(makes_in_registers<kPlace>) != counting());
+  CHECK(result_of(writes_from_registers<kPlace>) != counting());
+  CHECK(result_of(writes_one_from_registers<kPlace>) != counting());
+  std::vector<float> biased(256);
+  for (size_t e = 0; e < 256; ++e)
+    biased[e] = static_cast<float>(e + e % 16) - static_cast<float>(e / 16);
+  CHECK(result_of(adds_bias<kPlace>) != biased);
 }
 
 template <class T, class Make>
@@ -108,8 +248,7 @@ void check_product(const Make& make) {
     a[i] = make(static_cast<float>(i % 7) - 3);
     b[i] = make(static_cast<float>(i % 5) - 1);
   }
-  for (int seed = 0; seed < kSeeds; ++seed) {
-    start(static_cast<uint64_t>(seed));
+  for_each_schedule([&] {
     Buffer<T> left(a);
     Buffer<T> right(b);
     Buffer<float> out(256);
@@ -125,7 +264,7 @@ void check_product(const Make& make) {
         REQUIRE(got[i * 16 + j] == 2 * sum);
       }
     }
-  }
+  });
 }
 
 }  // namespace
@@ -136,35 +275,73 @@ TEST_CASE("simt: matrix fragments multiply, wherever their elements are") {
 }
 
 TEST_CASE("simt: planted bugs of matrix fragments are caught") {
-  for (int seed = 0; seed < kSeeds; ++seed) {
-    const auto at = static_cast<uint64_t>(seed);
-    CHECK(contains(report_of("half_a_warp", half_a_warp, at), "deadlock"));
-    CHECK(contains(report_of("misaligned", misaligned, at), "misaligned address"));
-    CHECK(contains(report_of("odd", odd_leading_dimension, at), "bad leading dimension"));
-    CHECK(contains(report_of("different", different_matrices, at), "different matrices"));
-    CHECK(contains(report_of("copies", different_copies, at), "copies of an element"));
-    CHECK(contains(report_of("young", young_types, at, 75), "need sm_80"));
-    CHECK(report_of("young", young_types, at, 80) == "");
-    start(at);
-    Buffer<float> out(256);
-    launch("leans_on_layout", leans_on_layout, 1, 32, 0, nullptr, out.data());
-    const std::vector<float> got = out.host();
-    bool as_hoped = true;
-    for (size_t i = 0; i < 256; ++i) as_hoped = as_hoped && got[i] == static_cast<float>(i);
-    CHECK(!as_hoped);
-  }
+  for_each_schedule([] {
+    CHECK(contains(report_of("half_a_warp", half_a_warp), "deadlock"));
+    CHECK(contains(report_of("misaligned", misaligned), "misaligned address"));
+    CHECK(contains(report_of("odd", odd_leading_dimension), "bad leading dimension"));
+    CHECK(contains(report_of("different", different_matrices), "different matrices"));
+    CHECK(contains(report_of("copies", different_copies), "copies of an element"));
+    CHECK(contains(report_of("young", young_types, 75), "need sm_80"));
+    CHECK(report_of("young", young_types, 80) == "");
+  });
 }
 
-TEST_CASE("simt: half precision is rounded once, to the nearest even") {
-  CHECK(__float2half_rn(65519.0f).bits == 0x7bff);
-  CHECK(__float2half_rn(65520.0f).bits == 0x7c00);
-  CHECK(__float2half_rn(1.0f + 0x1p-11f).bits == 0x3c00);
-  CHECK(__float2half_rn(1.0f + 0x1.8p-10f).bits == 0x3c02);
-  CHECK(__float2half_rn(0x1p-25f).bits == 0);
-  CHECK(__half2float(__half{0x0001}) == 0x1p-24f);
-  CHECK(__float2bfloat16_rn(1.0f + 0x1p-8f).bits == 0x3f80);
-  CHECK(__float2bfloat16_rn(1.0f + 0x1.8p-7f).bits == 0x3f82);
-  const __half2 pair = __floats2half2_rn(1, -2);
-  CHECK(__low2float(pair) == 1);
-  CHECK(__high2float(pair) == -2);
+TEST_CASE("simt: code that counts on where elements are is wrong") {
+  for_each_schedule([] {
+    CHECK(result_of(copies) == counting());
+    check_beliefs<by_rows>();
+    check_beliefs<by_columns>();
+    check_beliefs<as_hardware>();
+    check_beliefs<as_hardware_transposed>();
+    CHECK(result_of(factor_as_sums) != counting());
+    CHECK(std::isnan(result_of(forgets_to_fill)[0]));
+    const std::vector<float> rows = result_of(takes_maximum_of_rows);
+    bool right = true;
+    for (size_t e = 0; e < 256; ++e)
+      right = right && rows[e] == static_cast<float>(e / 16 * 16 + 15);
+    CHECK(!right);
+    start_again();
+    Buffer<float> in(counting());
+    Buffer<float> kept(256);
+    Buffer<float> out(256);
+    launch("keeps_registers", keeps_registers, 1, 32, 0, nullptr, kept.data(), in.data());
+    launch("finds_registers", finds_registers, 1, 32, 0, nullptr, out.data(), kept.data());
+    CHECK(out.host() != counting());
+  });
+}
+
+TEST_CASE("simt: no element is where a plain layout or hardware would have it") {
+  std::vector<__half> numbers(256);
+  for (size_t e = 0; e < 256; ++e) numbers[e] = __float2half_rn(static_cast<float>(e));
+  for_each_schedule([&] {
+    const std::vector<float> sums = result_of(keeps_registers);
+    std::vector<int> seen(256);
+    for (int lane = 0; lane < 32; ++lane) {
+      for (int i = 0; i < 8; ++i) {
+        const auto element = static_cast<int>(sums[static_cast<size_t>(lane * 8 + i)]);
+        ++seen[static_cast<size_t>(element)];
+        for (const Place place : kPlaces) CHECK(place(lane, i) != element);
+      }
+    }
+    CHECK(seen == std::vector<int>(256, 1));
+    for (const bool left : {true, false}) {
+      start_again();
+      Buffer<__half> in(numbers);
+      Buffer<int> out(512);
+      launch("tells_places", left ? tells_places<Left<__half>> : tells_places<Right<__half>>, 1, 32,
+             0, nullptr, out.data(), in.data());
+      const std::vector<int> factor = out.host();
+      REQUIRE(simt::last_report() == "");
+      std::fill(seen.begin(), seen.end(), 0);
+      for (int place = 0; place < 512; ++place) {
+        const int element = factor[static_cast<size_t>(place)];
+        ++seen[static_cast<size_t>(element)];
+        for (const int plain : {place % 256, place / 2}) {
+          CHECK(element != plain);
+          CHECK(element != transposed(plain));
+        }
+      }
+      CHECK(seen == std::vector<int>(256, 2));
+    }
+  });
 }
