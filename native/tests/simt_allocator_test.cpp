@@ -24,6 +24,7 @@ cudaStream_t new_stream() {
 }
 
 void write_value(int* out, int value) { out[threadIdx.x] = value; }
+void write_byte(char* out, int at) { out[at] = 1; }
 void copy_value(int* out, const int* in) { out[threadIdx.x] = in[threadIdx.x]; }
 
 // A block is used on a second stream, freed, and taken again on the first, which overwrites it.
@@ -152,6 +153,24 @@ TEST_CASE("allocator: without a cache the use of a freed block is an illegal acc
     CHECK(cudaStreamSynchronize(s) == cudaErrorIllegalAddress);
     CHECK(contains(simt::last_report(), "use after free"));
     CHECK(contains(simt::last_report(), "kernel write_value, block (0, 0, 0), thread ("));
+    CHECK(contains(simt::last_report(), seed_note().c_str()));
+  });
+}
+
+TEST_CASE("allocator: without a cache a block ends where it was asked to end") {
+  for_each_schedule([] {
+    CachingAllocator a(0);
+    a.set_caching(false);
+    const cudaStream_t s = new_stream();
+    auto* x = static_cast<char*>(a.allocate_on(100, s));
+    CHECK(a.stats().allocated == 100);
+    launch("write_byte", write_byte, 1, 1, 0, s, x, 99);
+    CHECK(cudaStreamSynchronize(s) == cudaSuccess);
+    launch("write_byte", write_byte, 1, 1, 0, s, x, 100);
+    CHECK(cudaStreamSynchronize(s) == cudaErrorLaunchFailure);
+    CHECK(
+        contains(simt::last_report(), "byte 100 of a device allocation of 100 bytes was written"));
+    CHECK(contains(simt::last_report(), "kernel write_byte"));
     CHECK(contains(simt::last_report(), seed_note().c_str()));
   });
 }

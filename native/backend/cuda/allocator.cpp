@@ -72,9 +72,10 @@ void* CachingAllocator::allocate(size_t size) { return allocate_on(size, stream_
 
 void* CachingAllocator::allocate_on(size_t size, cudaStream_t stream) {
   if (size > SIZE_MAX / 2) return nullptr;
-  const size_t rounded = round_size(size);
-  const bool small = rounded <= kSmallSize;
   const std::lock_guard<std::mutex> lock(mutex_);
+  // A memory checker is to know where the block ends.
+  const size_t rounded = caching_ ? round_size(size) : std::max<size_t>(size, 1);
+  const bool small = rounded <= kSmallSize;
   const DeviceGuard guard(device_);
   process_events(false);
   Block* b = caching_ ? find_free(rounded, small, stream) : nullptr;

@@ -49,7 +49,8 @@ class CachingAllocator final : public Allocator {
   // Share of the device's memory that may be reserved, in (0, 1].
   void set_fraction(double fraction);
   AllocatorStats details() const;
-  // Bypasses the cache: every allocation is one of the device's own (for memory checkers).
+  // Bypasses the cache: every allocation is one of the device's own, of exactly the bytes asked for
+  // (for memory checkers).
   void set_caching(bool on);
   // Overwrites what is freed, so that whoever still uses it shows.
   void set_poison(bool on);
