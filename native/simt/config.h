@@ -38,6 +38,9 @@ struct Config {
   int64_t fail_allocation = 0;  // the n-th allocation from here on fails; 0: none
   int64_t fail_launch = 0;      // likewise for launches
   bool print_reports = true;    // failures also go to stderr
+  // In a build with AddressSanitizer what stands around arrays is closed to it. A touch ends the
+  // process: tests of the emulator's own checks turn this off.
+  bool close_surroundings = true;
 };
 
 // The configuration of the process. Change it only while nothing runs.

@@ -63,6 +63,10 @@ void* DeviceMemory::allocate(int device, size_t bytes, size_t limit) {
   r.used += bytes;
   memset(a.pages, kMark, pages);
   memset(a.data, config().poison, bytes);
+  if (config().close_surroundings) {
+    close_bytes(a.pages, a.data);
+    close_bytes(a.data + bytes, a.pages + pages);
+  }
   protect(a, false);
   live_[a.data] = &(all_[a.pages] = a);
   return a.data;
@@ -174,8 +178,8 @@ std::string DeviceMemory::describe(const void* address) const {
 }
 
 void* DeviceMemory::allocate_host(size_t bytes) {
-  void* data = std::aligned_alloc(kAlign, round_up(bytes, kAlign));
-  if (data == nullptr) return nullptr;
+  void* data = nullptr;  // of exactly the bytes asked for, so that a sanitizer knows the end
+  if (posix_memalign(&data, kAlign, bytes) != 0) return nullptr;
   memset(data, config().poison, bytes);
   pinned_[static_cast<char*>(data)] = bytes;
   return data;
@@ -196,6 +200,10 @@ bool DeviceMemory::is_pinned(const void* data, size_t bytes) const {
 }
 
 void DeviceMemory::reset() {
+  for (const auto& [pages, a] : all_) {  // the addresses may get other uses
+    open_bytes(pages, a.data);
+    open_bytes(a.data + a.bytes, pages + a.page_bytes);
+  }
   for (const Region& r : regions_) {
     if (r.base != nullptr) munmap(r.base, kRegion);
   }

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <new>
 
+#include "simt/config.h"
 #include "simt/executor.h"
 #include "simt/marks.h"
 
@@ -25,16 +26,22 @@ int num_sites = 1;  // 0 is the dynamic array
 }  // namespace
 
 SharedMemory::~SharedMemory() {
-  for (const Slot& slot : slots_) {
-    if (slot.mapping != nullptr) munmap(slot.mapping, slot.mapping_bytes);
-  }
+  for (const Slot& slot : slots_) unmap(slot);
+}
+
+void SharedMemory::unmap(const Slot& slot) {
+  if (slot.mapping == nullptr) return;
+  open_bytes(slot.mapping, slot.mapping + slot.mapping_bytes);
+  munmap(slot.mapping, slot.mapping_bytes);
 }
 
 void SharedMemory::open(Slot& slot, const std::string& name, size_t bytes) {
   const size_t page = page_size();
   const size_t need = round_up(round_up(bytes, kAlign) + kFront, page) + 2 * page;
   if (slot.mapping_bytes < need) {
-    if (slot.mapping != nullptr) munmap(slot.mapping, slot.mapping_bytes);
+    unmap(slot);
+    slot.mapping = nullptr;
+    slot.mapping_bytes = 0;
     void* mapping = mmap(nullptr, need, PROT_READ | PROT_WRITE,
                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (mapping == MAP_FAILED) throw std::bad_alloc();
@@ -48,9 +55,14 @@ void SharedMemory::open(Slot& slot, const std::string& name, size_t bytes) {
   slot.bytes = bytes;
   slot.data = end - round_up(bytes, kAlign);
   slot.live = true;
+  open_bytes(slot.mapping + page, end);
   memset(slot.data - kFront, kMark, kFront);
   memset(slot.data, poison_, bytes);
   memset(slot.data + bytes, kMark, static_cast<size_t>(end - slot.data) - bytes);
+  if (config().close_surroundings) {
+    close_bytes(slot.mapping + page, slot.data);
+    close_bytes(slot.data + bytes, end);
+  }
 }
 
 void SharedMemory::start_block(size_t dynamic_bytes, int poison, size_t limit) {

@@ -39,6 +39,7 @@ class SharedMemory {
     bool live = false;  // in the running block
   };
   void open(Slot& slot, const std::string& name, size_t bytes);
+  static void unmap(const Slot& slot);
 
   std::vector<Slot> slots_;
   int poison_ = 0xff;

@@ -1,5 +1,10 @@
 // Barriers, warp collectives, shared memory and bounds: correct kernels pass under every seed and
 // order, and each planted bug is caught under every seed of the set.
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <functional>
 #include <initializer_list>
 
 #include "simt_support.h"
@@ -201,6 +206,16 @@ __attribute__((no_sanitize("undefined"))) void divides_by_zero(int* out) {
 
 void copy_one(float* out, const float* in, int at) { out[0] = in[at]; }
 
+void copy_one_of_shared(float* out, int at) {
+  TEST_SHARED(float, tile, 3);
+  for (int i = 0; i < 3; ++i) tile[i] = 1;
+  out[0] = tile[at];
+}
+
+void copy_one_of_dynamic(float* out, int at) {
+  out[0] = static_cast<const float*>(simt::executor().shared().dynamic())[at];
+}
+
 int overflow_stack(int depth) {
   volatile char frame[512] = {};
   frame[depth % 512] = 1;
@@ -230,6 +245,24 @@ void expect(const char* name, IntKernel kernel, std::initializer_list<const char
     CHECK(contains(report, seed_note().c_str()));
   });
 }
+
+#if defined(__SANITIZE_ADDRESS__)
+// Whether a process of its own comes to the end of `body` when AddressSanitizer watches what stands
+// around arrays.
+bool comes_to_its_end(const std::function<void()>& body) {
+  const pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    dup2(open("/dev/null", O_WRONLY), STDERR_FILENO);
+    simt::config().close_surroundings = true;
+    body();
+    _exit(cudaDeviceSynchronize() == cudaSuccess ? 0 : 1);
+  }
+  int status = 0;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+#endif
 
 constexpr const char* kHere = "simt_block_test.cpp:";  // the start of a place in this file
 
@@ -356,3 +389,33 @@ TEST_CASE("simt: missing barriers and memory that nobody wrote show in the resul
     CHECK(simt::last_report().empty());
   });
 }
+
+// In other builds such reads show in results only, and the bytes are looked at for writes. No seed
+// moves what is closed.
+#if defined(__SANITIZE_ADDRESS__)
+TEST_CASE("simt: AddressSanitizer sees reads around arrays") {
+  for (const int at : {-1, 0, 2, 3}) {
+    CAPTURE(at);
+    const bool inside = at == 0 || at == 2;
+    start(0);
+    CHECK(inside == comes_to_its_end([at] {
+            Buffer<float> out(1);
+            Buffer<float> in(std::vector<float>(3, 1.0f));
+            launch("copy_one", copy_one, 1, 1, 0, nullptr, out.data(), in.data(), at);
+          }));
+    CHECK(inside == comes_to_its_end([at] {
+            Buffer<float> out(1);
+            launch("copy_one_of_shared", copy_one_of_shared, 1, 1, 0, nullptr, out.data(), at);
+          }));
+    CHECK(inside == comes_to_its_end([at] {
+            Buffer<float> out(1);
+            launch("copy_one_of_dynamic", copy_one_of_dynamic, 1, 1, 12, nullptr, out.data(), at);
+          }));
+    CHECK(inside == comes_to_its_end([at] {
+            void* pinned = nullptr;
+            cudaHostAlloc(&pinned, 3, cudaHostAllocDefault);
+            static_cast<volatile char*>(pinned)[at] = 1;
+          }));
+  }
+}
+#endif

@@ -22,6 +22,7 @@ inline void start(uint64_t seed, simt::Order order = simt::Order::Drawn) {
   simt::config().seed = seed;
   simt::config().order = order;
   simt::config().print_reports = false;
+  simt::config().close_surroundings = false;
   simt::reset();
 }
 
