@@ -10,6 +10,7 @@
 
 using simt_test::Buffer;
 using simt_test::for_each_schedule;
+using simt_test::kSeeds;
 using simt_test::start;
 
 namespace {
@@ -205,10 +206,11 @@ struct Mistake {
 void expect_refusal(const std::vector<Mistake>& mistakes) {
   for (const Mistake& mistake : mistakes) {
     CAPTURE(mistake.what);
-    for (const bool with_algo : {true, false}) {
-      start(0);
+    for (int i = 0; i < 2 * kSeeds; ++i) {
+      CAPTURE(i);
+      start(static_cast<uint64_t>(i / 2));
       Problem p;
-      p.with_algo = with_algo;
+      p.with_algo = i % 2 == 0;
       mistake.make(p);
       CHECK(p.run() != CUBLAS_STATUS_SUCCESS);
       CHECK(cudaDeviceSynchronize() == cudaSuccess);  // nothing was queued

@@ -8,6 +8,7 @@
 using simt_test::Buffer;
 using simt_test::contains;
 using simt_test::expect_caught;
+using simt_test::for_each_schedule;
 using simt_test::kSeeds;
 using simt_test::launch;
 using simt_test::start;
@@ -202,8 +203,7 @@ TEST_CASE("simt: host functions of a stream are host code too") {
 }
 
 TEST_CASE("simt: memory that was freed cannot be used") {
-  for (int seed = 0; seed < kSeeds; ++seed) {
-    start(static_cast<uint64_t>(seed));
+  for_each_schedule([] {
     Buffer<int> value(kCount);
     CHECK(cudaFree(value.data()) == cudaSuccess);
     CHECK(cudaFree(value.data()) == cudaErrorInvalidValue);
@@ -213,7 +213,7 @@ TEST_CASE("simt: memory that was freed cannot be used") {
     CHECK(contains(simt::last_report(), "use after free"));
     CHECK(contains(simt::last_report(), "kernel write_value"));
     CHECK(cudaDeviceSynchronize() == cudaErrorIllegalAddress);  // and stays
-  }
+  });
 }
 
 TEST_CASE("simt: copies are checked when they are queued") {
@@ -298,8 +298,7 @@ TEST_CASE("simt: injected faults") {
 }
 
 TEST_CASE("simt: devices and peers") {
-  for (int seed = 0; seed < kSeeds; ++seed) {
-    start(static_cast<uint64_t>(seed));
+  for_each_schedule([] {
     simt::config().devices = 2;
     Buffer<int> first(std::vector<int>(kCount, 3));
     CHECK(cudaSetDevice(1) == cudaSuccess);
@@ -315,5 +314,5 @@ TEST_CASE("simt: devices and peers") {
     launch("add_into", add_into, 1, kCount, 0, nullptr, first.data(), second.data());
     CHECK(cudaDeviceSynchronize() == cudaErrorIllegalAddress);  // not a peer in this direction
     CHECK(contains(simt::last_report(), "another device"));
-  }
+  });
 }
