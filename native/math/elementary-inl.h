@@ -76,6 +76,13 @@ AG_MATH V exp_bounded(V x) {
   }
 }
 
+// e^x where the power of two in it is a normal number; sum: its exponent n + kExponentMagic.
+template <FloatValue V>
+AG_MATH V exp_by_sum(V x, V sum, V n) {
+  const V r = fma(n, k<V>(-kLn2Low<V>), fma(n, k<V>(-kLn2High<V>), x));
+  return (expm1_reduced(r) + k<V>(1)) * pow2_of_sum(sum);
+}
+
 // exp_bounded of x moved into [low, high]. Vectors of floats whose powers are all normal numbers
 // need no bounds, and one factor where there is no instruction for the scaling.
 template <FloatValue V>
@@ -83,10 +90,7 @@ AG_MATH V exp_within(V x, double low, double high) {
   if constexpr (kIsSingle<V> && !kIsScalar<V> && !kLooksUp<V>) {
     const V sum = fma(x, k<V>(kLog2E), k<V>(kExponentMagic<V>));
     const V n = sum - k<V>(kExponentMagic<V>);
-    if (!any(abs(n) > k<V>(125))) {
-      const V r = fma(n, k<V>(-kLn2Low<V>), fma(n, k<V>(-kLn2High<V>), x));
-      return (expm1_reduced(r) + k<V>(1)) * pow2_of_sum(sum);
-    }
+    if (!any(abs(n) > k<V>(125))) return exp_by_sum(x, sum, n);
   }
   return exp_bounded(clamp_keep_nan(x, low, high));
 }
@@ -95,6 +99,17 @@ AG_MATH V exp_within(V x, double low, double high) {
 template <FloatValue V>
 AG_MATH V exp(V x) {
   return kIsSingle<V> ? exp_within(x, -104.0, 89.0) : exp_within(x, -746.0, 710.0);
+}
+
+// 1 ulp, up to e^40 and from e^-80 on.
+template <FloatValue V>
+AG_MATH V exp_moderate(V x) {
+  if constexpr (kLooksUp<V>) {
+    return exp_by_table(x);
+  } else {
+    const V sum = fma(x, k<V>(kLog2E), k<V>(kExponentMagic<V>));
+    return exp_by_sum(x, sum, sum - k<V>(kExponentMagic<V>));
+  }
 }
 
 // 1.5 ulp, everywhere.
@@ -191,7 +206,7 @@ AG_MATH V tanh(V x) {
   const V a = abs(x);
   const V one = k<V>(1);
   if constexpr (kIsSingle<V>) {
-    const V large = one - k<V>(2) / (exp(a + a) + one);
+    const V large = one - k<V>(2) / (exp_moderate(at_most(a + a, 40)) + one);
     const V z = x * x;
     constexpr double c[] = {-3.33332819422e-1, 1.33314422036e-1, -5.37397155531e-2,
                             2.06390887954e-2, -5.70498872745e-3};

@@ -351,15 +351,36 @@ AG_MATH V scale_by_pow2(V p, V n) {
   return p * pow2_whole(first) * pow2_whole(n - first);
 }
 
+// x, but no more (less) than a bound; NaN stays. x86 answers the second operand where one is NaN,
+// ARM the NaN; Highway's emulation the number.
+template <FloatValue V>
+AG_MATH V at_most(V x, double high) {
+#if defined(AG_MATH_SIMD) && (HWY_ARCH_X86 || HWY_ARCH_ARM) && HWY_TARGET < HWY_EMU128
+  if constexpr (!kIsScalar<V>) return {hn::Min(k<V>(high).v, x.v)};
+#endif
+  return select(x > k<V>(high), k<V>(high), x);
+}
+template <FloatValue V>
+AG_MATH V at_least(V x, double low) {
+#if defined(AG_MATH_SIMD) && (HWY_ARCH_X86 || HWY_ARCH_ARM) && HWY_TARGET < HWY_EMU128
+  if constexpr (!kIsScalar<V>) return {hn::Max(k<V>(low).v, x.v)};
+#endif
+  return select(x < k<V>(low), k<V>(low), x);
+}
+
 // x moved into [low, high]; NaN stays.
 template <FloatValue V>
 AG_MATH V clamp_keep_nan(V x, double low, double high) {
-#if defined(AG_MATH_SIMD) && (HWY_ARCH_X86 || HWY_ARCH_ARM) && HWY_TARGET < HWY_EMU128
-  // x86 answers the second operand where one is NaN, ARM the NaN; Highway's emulation the number.
-  if constexpr (!kIsScalar<V>) return {hn::Min(k<V>(high).v, hn::Max(k<V>(low).v, x.v))};
+  return at_most(at_least(x, low), high);
+}
+
+// a where x is negative, b where it is positive, either of them for zeros and NaN.
+template <FloatValue V>
+AG_MATH V select_negative(V x, V a, V b) {
+#ifdef AG_MATH_SIMD
+  if constexpr (!kIsScalar<V>) return {hn::IfNegativeThenElse(x.v, a.v, b.v)};
 #endif
-  x = select(x < k<V>(low), k<V>(low), x);
-  return select(x > k<V>(high), k<V>(high), x);
+  return select(x < k<V>(0), a, b);
 }
 
 // x = mantissa * 2^exponent with mantissa in [sqrt(1/2), sqrt(2)), for positive normal x.
