@@ -1,5 +1,8 @@
-// Writes dist/esm: one thin ESM wrapper a public entry, which imports the CommonJS build and
-// exports each of its names. Both module systems so share one addon and one Tensor class.
+// Writes dist/esm: one thin ESM wrapper a public entry, which requires the CommonJS build and
+// exports each of its names. Both module systems so share one addon and one Tensor class. It is
+// required, not imported: an import would have Node look for names in every file first. A namespace
+// such as `nn` is loaded on first use here too: until then its export is an object of getters, the
+// first of which puts the module in its place.
 // The names come from the type checker, so the addon need not be built.
 // With --check it writes nothing and verifies that package.json lists every entry of lib/.
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -58,17 +61,44 @@ function isTypeOnly(symbol) {
   );
 }
 
-/** Names of an entry's exports that exist at run time. */
-function valueNames(checker, file) {
-  const module = checker.getSymbolAtLocation(file);
-  const names = [];
+/** Exports that exist at run time, by their name; of a namespace, such as `nn`, its own names. */
+function valueExports(checker, module) {
+  const values = new Map();
   for (const symbol of checker.getExportsOfModule(module)) {
     const isAlias = (symbol.flags & ts.SymbolFlags.Alias) !== 0;
     const target = isAlias ? checker.getAliasedSymbol(symbol) : symbol;
     if ((target.flags & ts.SymbolFlags.Value) === 0 || isTypeOnly(symbol)) continue;
-    names.push(symbol.name);
+    const isModule = (target.flags & ts.SymbolFlags.ValueModule) !== 0;
+    values.set(symbol.name, isModule ? [...valueExports(checker, target).keys()] : undefined);
   }
-  return names.sort();
+  return new Map([...values].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+const lazyNamespace = `function lazy(names, load) {
+  const namespace = {};
+  for (const name of names) {
+    Object.defineProperty(namespace, name, { enumerable: true, get: () => load()[name] });
+  }
+  return namespace;
+}
+`;
+
+/** The wrapper of an entry whose CommonJS file is `target`. */
+function wrapper(target, values, lazily) {
+  const lines = [
+    "import { createRequire } from 'node:module';",
+    `const cjs = createRequire(import.meta.url)('${target}');`,
+  ];
+  if (lazily) lines.push(lazyNamespace);
+  const names = [...values.keys()];
+  names.forEach((name, k) => {
+    const value = `cjs[${JSON.stringify(name)}]`;
+    const members = lazily ? values.get(name) : undefined;
+    if (members === undefined) lines.push(`const e${k} = ${value};`);
+    else lines.push(`let e${k} = lazy(${JSON.stringify(members)}, () => (e${k} = ${value}));`);
+  });
+  const list = names.map((name, k) => `  e${k} as ${name},`);
+  return [...lines, 'export {', ...list, '};', ''].join('\n');
 }
 
 function write(entries) {
@@ -82,12 +112,10 @@ function write(entries) {
   rmSync(out, { recursive: true, force: true });
   mkdirSync(out, { recursive: true });
   entries.forEach((entry, i) => {
-    const names = valueNames(checker, program.getSourceFile(sources[i]));
+    const module = checker.getSymbolAtLocation(program.getSourceFile(sources[i]));
     const target = `../cjs/${entry.cjs}.js`;
-    const lines = names.map((name, k) => `const e${k} = cjs[${JSON.stringify(name)}];`);
-    const list = names.map((name, k) => `  e${k} as ${name},`);
-    const body = [`import cjs from '${target}';`, ...lines, 'export {', ...list, '};', ''];
-    writeFileSync(join(out, `${entry.name}.mjs`), body.join('\n'));
+    const text = wrapper(target, valueExports(checker, module), entry.subpath === '.');
+    writeFileSync(join(out, `${entry.name}.mjs`), text);
     writeFileSync(join(out, `${entry.name}.d.mts`), `export * from '${target}';\n`);
   });
 }

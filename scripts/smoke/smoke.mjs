@@ -18,6 +18,25 @@ const cjs = require('ampgrad');
 assert.equal(cjs.Tensor, ag.Tensor, 'require and import must share one Tensor class');
 assert.ok(product instanceof cjs.Tensor);
 
+// Namespaces load on first use; their names are known before, and afterwards they are the module.
+for (const name of [
+  'amp',
+  'cuda',
+  'data',
+  'files',
+  'linalg',
+  'memory',
+  'nn',
+  'optim',
+  'text',
+  'vision',
+]) {
+  const names = Object.keys(ag[name]).sort();
+  assert.equal(typeof ag[name][names[0]], typeof cjs[name][names[0]]);
+  assert.equal(ag[name], cjs[name]);
+  assert.deepEqual(names, Object.keys(ag[name]).sort(), name);
+}
+
 const manifest = require('ampgrad/package.json');
 for (const subpath of Object.keys(manifest.exports)) {
   if (subpath === './package.json') continue;
