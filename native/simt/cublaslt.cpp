@@ -4,6 +4,7 @@
 #include <cublasLt.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -23,7 +24,9 @@ struct cublasLtMatmulDescOpaque {
   cublasOperation_t trans_a = CUBLAS_OP_N;
   cublasOperation_t trans_b = CUBLAS_OP_N;
   uint32_t epilogue = CUBLASLT_EPILOGUE_DEFAULT;
-  const void* bias = nullptr;
+  void* vector = nullptr;  // a bias, or sums
+  void* aux = nullptr;
+  int64_t aux_ld = 0;
 };
 
 struct cublasLtMatrixLayoutOpaque {
@@ -90,13 +93,78 @@ bool batches_apart(const Layout& d) {
   return stride >= (d.cols - 1) * ld + d.rows || ld >= last + d.rows;
 }
 
+// ---- epilogues ----------------------------------------------------------------------------------
+
+// What an epilogue is made of, by the bits of its number. An auxiliary matrix is the input of gelu:
+// written by gelu, read by its slope.
+struct Parts {
+  bool relu, bias, sums_of_d, gelu, slope, aux, sums_of_a, sums_of_b;
+
+  explicit Parts(uint32_t e)
+      : relu((e & 2) != 0),
+        bias((e & 4) != 0),
+        sums_of_d((e & 16) != 0),
+        gelu((e & 32) != 0),
+        slope((e & 64) != 0),
+        aux((e & 128) != 0),
+        sums_of_a((e & 256) != 0),
+        sums_of_b((e & 512) != 0) {}
+  bool reads_vector() const { return bias; }
+  bool writes_vector() const { return sums_of_d || sums_of_a || sums_of_b; }
+};
+
+// Only those that the backend uses. The masks of relu are not among them.
+bool known_epilogue(uint32_t e) {
+  switch (e) {
+    case CUBLASLT_EPILOGUE_DEFAULT:
+    case CUBLASLT_EPILOGUE_RELU:
+    case CUBLASLT_EPILOGUE_BIAS:
+    case CUBLASLT_EPILOGUE_RELU_BIAS:
+    case CUBLASLT_EPILOGUE_GELU:
+    case CUBLASLT_EPILOGUE_GELU_BIAS:
+    case CUBLASLT_EPILOGUE_GELU_AUX:
+    case CUBLASLT_EPILOGUE_GELU_AUX_BIAS:
+    case CUBLASLT_EPILOGUE_DGELU:
+    case CUBLASLT_EPILOGUE_DGELU_BGRAD:
+    case CUBLASLT_EPILOGUE_BGRADA:
+    case CUBLASLT_EPILOGUE_BGRADB:
+      return true;
+    default:
+      return false;
+  }
+}
+
+uint64_t vector_length(const cublasLtMatmulDescOpaque& desc, const Layout& d) {
+  return Parts(desc.epilogue).sums_of_b ? d.cols : d.rows;
+}
+
+uint64_t aux_span(const cublasLtMatmulDescOpaque& desc, const Layout& d) {
+  return (d.cols - 1) * static_cast<uint64_t>(desc.aux_ld) + d.rows;
+}
+
+// Of float64 only a bias is documented. An auxiliary matrix has rows in units of 8 elements and one
+// batch; with it the result must be as regular. Sums over k need the operand that is summed with k
+// as its columns.
+bool valid_epilogue(const cublasLtMatmulDescOpaque& desc, const Layout& d) {
+  const Parts e(desc.epilogue);
+  const bool plain = !e.relu && !e.gelu && !e.slope && !e.writes_vector();
+  if (d.type == CUDA_R_64F && !plain) return false;
+  if (!plain && d.batches > 1) return false;
+  if (e.aux) {
+    if (desc.aux_ld % 8 != 0 || desc.aux_ld < static_cast<int64_t>(d.rows)) return false;
+    if (d.ld % 8 != 0) return false;
+  }
+  if (e.sums_of_a && desc.trans_a != CUBLAS_OP_N) return false;
+  return !e.sums_of_b || desc.trans_b == CUBLAS_OP_T;
+}
+
 bool valid(const cublasLtMatmulDescOpaque* d, const Layout* a, const Layout* b, const Layout* c,
            const Layout* out) {
   if (d == nullptr || a == nullptr || b == nullptr || c == nullptr || out == nullptr) return false;
   const bool same = c->type == out->type && c->rows == out->rows && c->cols == out->cols &&
                     c->batches == out->batches;
   return same && out->ld >= static_cast<int64_t>(out->rows) && valid_types(*d, *a, *b, *c) &&
-         valid_shapes(*d, *a, *b, *c) && batches_apart(*out);
+         valid_shapes(*d, *a, *b, *c) && batches_apart(*out) && valid_epilogue(*d, *out);
 }
 
 size_t workspace_of(const Layout& a, const Layout& d) {
@@ -147,6 +215,48 @@ std::vector<T> packed(const char* data, const Layout& l, bool by_columns, int ba
   return out;
 }
 
+// The approximation by tanh and its slope.
+template <class T>
+T gelu(T x) {
+  const T u = static_cast<T>(0.79788456080286536) * (x + static_cast<T>(0.044715) * x * x * x);
+  return static_cast<T>(0.5) * x * (1 + std::tanh(u));
+}
+template <class T>
+T gelu_slope(T x) {
+  constexpr T kScale = static_cast<T>(0.79788456080286536);
+  constexpr T kCube = static_cast<T>(0.044715);
+  const T t = std::tanh(kScale * (x + kCube * x * x * x));
+  const T bend = x * (1 - t * t) * kScale * (1 + 3 * kCube * x * x);
+  return static_cast<T>(0.5) * (1 + t + bend);
+}
+
+// An element of D from what the product and C make.
+template <class T>
+T finished(const Product& p, T value, uint64_t row, uint64_t col) {
+  const Parts e(p.desc.epilogue);
+  const uint64_t aux_at = col * static_cast<uint64_t>(p.desc.aux_ld) + row;
+  if (e.bias) {
+    value += static_cast<T>(read(static_cast<const char*>(p.desc.vector), p.d.type, row));
+  }
+  if (e.relu && !(value > 0)) value = value != value ? value : 0;
+  if (e.gelu && e.aux) write(static_cast<char*>(p.desc.aux), p.d.type, aux_at, value);
+  if (e.gelu) value = gelu(value);
+  if (e.slope) {
+    value *= gelu_slope(static_cast<T>(read(static_cast<char*>(p.desc.aux), p.d.type, aux_at)));
+  }
+  return value;
+}
+
+// vector[i] = the sum of term(i, l) over l.
+template <class Term>
+void add_up(const Product& p, uint64_t count, uint64_t terms, const Term& term) {
+  for (uint64_t i = 0; i < count; ++i) {
+    auto sum = term(i, 0);
+    for (uint64_t l = 1; l < terms; ++l) sum += term(i, l);
+    write(static_cast<char*>(p.desc.vector), p.d.type, i, sum);
+  }
+}
+
 template <class T>
 void multiply_batch(const Product& p, int batch) {
   const bool ta = p.desc.trans_a != CUBLAS_OP_N;
@@ -158,8 +268,6 @@ void multiply_batch(const Product& p, int batch) {
     return static_cast<uint64_t>(batch) * static_cast<uint64_t>(l.batch_stride) +
            c * static_cast<uint64_t>(l.ld) + r;
   };
-  const bool bias = (p.desc.epilogue & CUBLASLT_EPILOGUE_BIAS) != 0;
-  const bool relu = (p.desc.epilogue & CUBLASLT_EPILOGUE_RELU) != 0;
   for (uint64_t j = 0; j < n; ++j) {
     for (uint64_t i = 0; i < m; ++i) {
       T sum = 0;
@@ -169,12 +277,16 @@ void multiply_batch(const Product& p, int batch) {
       if (p.beta != 0) {
         sum += static_cast<T>(p.beta) * static_cast<T>(read(p.pc, p.c.type, at(p.c, i, j)));
       }
-      if (bias) {
-        sum += static_cast<T>(read(static_cast<const char*>(p.desc.bias), p.d.type, i));
-      }
-      if (relu && !(sum > 0)) sum = sum != sum ? sum : 0;
-      write(p.pd, p.d.type, at(p.d, i, j), sum);
+      write(p.pd, p.d.type, at(p.d, i, j), finished(p, sum, i, j));
     }
+  }
+  const Parts e(p.desc.epilogue);
+  if (e.sums_of_a) add_up(p, m, k, [&](uint64_t i, uint64_t l) { return a[i * k + l]; });
+  if (e.sums_of_b) add_up(p, n, k, [&](uint64_t j, uint64_t l) { return b[j * k + l]; });
+  if (e.sums_of_d) {
+    add_up(p, m, n, [&](uint64_t i, uint64_t j) {
+      return static_cast<T>(read(p.pd, p.d.type, at(p.d, i, j)));
+    });
   }
 }
 
@@ -182,10 +294,23 @@ bool reachable(const void* data, uint64_t bytes) {
   return simt::device_memory().find(data, bytes) != nullptr;
 }
 
+bool aligned(const void* p, uint64_t to) { return reinterpret_cast<uintptr_t>(p) % to == 0; }
+
+// The vector and the auxiliary matrix that the epilogue reads or writes.
+bool epilogue_reachable(const Product& p) {
+  const Parts e(p.desc.epilogue);
+  const size_t size = size_of(p.d.type);
+  if ((e.reads_vector() || e.writes_vector()) &&
+      !reachable(p.desc.vector, vector_length(p.desc, p.d) * size)) {
+    return false;
+  }
+  return !e.aux || (aligned(p.desc.aux, 16) && reachable(p.desc.aux, aux_span(p.desc, p.d) * size));
+}
+
 std::string run(const Product& p) {
   const bool alive = reachable(p.pa, p.a.span() * size_of(p.a.type)) &&
                      reachable(p.pb, p.b.span() * size_of(p.b.type)) &&
-                     reachable(p.pd, p.d.span() * size_of(p.d.type));
+                     reachable(p.pd, p.d.span() * size_of(p.d.type)) && epilogue_reachable(p);
   if (!alive) return "illegal access: a matrix product uses memory that has been freed";
   for (int batch = 0; batch < p.d.batches; ++batch) {
     if (p.a.type == CUDA_R_64F) {
@@ -196,8 +321,6 @@ std::string run(const Product& p) {
   }
   return {};
 }
-
-bool aligned(const void* p, uint64_t to) { return reinterpret_cast<uintptr_t>(p) % to == 0; }
 
 bool valid_pointers(const Product& p, const cublasLtMatmulAlgo_t* algo) {
   if (algo != nullptr) {
@@ -213,13 +336,17 @@ bool valid_pointers(const Product& p, const cublasLtMatmulAlgo_t* algo) {
     return false;
   }
   if (p.pc == p.pd && p.c.ld != p.d.ld) return false;
-  const bool bias = (p.desc.epilogue & CUBLASLT_EPILOGUE_BIAS) != 0;
-  return !bias || reachable(p.desc.bias, p.d.rows * size_of(p.d.type));
+  return epilogue_reachable(p);
 }
 
-bool valid_epilogue(uint32_t e) {
-  return e == CUBLASLT_EPILOGUE_DEFAULT || e == CUBLASLT_EPILOGUE_RELU ||
-         e == CUBLASLT_EPILOGUE_BIAS || e == CUBLASLT_EPILOGUE_RELU_BIAS;
+// The heuristic looks at the epilogue and at how its pointers are aligned.
+uint64_t chosen_for(const cublasLtMatmulDescOpaque& desc) {
+  const auto alignment = [](const void* p) {
+    uint64_t a = 16;
+    while (!aligned(p, a)) a /= 2;
+    return a;
+  };
+  return desc.epilogue | alignment(desc.vector) << 32 | alignment(desc.aux) << 40;
 }
 
 template <class T>
@@ -263,9 +390,13 @@ cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t desc,
     case CUBLASLT_MATMUL_DESC_TRANSB:
       return status(take(&desc->trans_b, value, bytes));
     case CUBLASLT_MATMUL_DESC_EPILOGUE:
-      return status(take(&desc->epilogue, value, bytes) && valid_epilogue(desc->epilogue));
+      return status(take(&desc->epilogue, value, bytes) && known_epilogue(desc->epilogue));
     case CUBLASLT_MATMUL_DESC_BIAS_POINTER:
-      return status(take(&desc->bias, value, bytes));
+      return status(take(&desc->vector, value, bytes));
+    case CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER:
+      return status(take(&desc->aux, value, bytes));
+    case CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD:
+      return status(take(&desc->aux_ld, value, bytes));
     default:
       return CUBLAS_STATUS_NOT_SUPPORTED;
   }
@@ -338,6 +469,7 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtM
   results[0].algo.data[0] = kTag;
   for (int i = 0; i < 4; ++i) results[0].algo.data[1 + i] = preference->alignment[i];
   results[0].algo.data[5] = results[0].workspaceSize;
+  results[0].algo.data[6] = chosen_for(*desc);
   *returned = 1;
   return CUBLAS_STATUS_SUCCESS;
 }
@@ -356,6 +488,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
   }
   if (algo != nullptr && algo->data[0] != kTag) return CUBLAS_STATUS_INVALID_VALUE;
   if (algo != nullptr && algo->data[5] > workspace_bytes) return CUBLAS_STATUS_INVALID_VALUE;
+  if (algo != nullptr && algo->data[6] != chosen_for(*desc)) return CUBLAS_STATUS_INVALID_VALUE;
   if (workspace_bytes > 0 && (!aligned(workspace, 16) || !reachable(workspace, workspace_bytes))) {
     return CUBLAS_STATUS_INVALID_VALUE;
   }

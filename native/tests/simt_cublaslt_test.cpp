@@ -4,6 +4,7 @@
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 
+#include <cmath>
 #include <functional>
 
 #include "simt_support.h"
@@ -74,6 +75,8 @@ struct Problem {
   cudaDataType scale = CUDA_R_32F;
   cublasOperation_t trans_a = CUBLAS_OP_N, trans_b = CUBLAS_OP_N;
   Matrix a, b, c, d;
+  uint32_t epilogue = CUBLASLT_EPILOGUE_DEFAULT;
+  Matrix vector, aux;  // of one column, and of the shape of d
   bool with_algo = true;
   uint32_t alignment = 256;
   uint64_t allowed = kWorkspace;  // of workspace, when an algorithm is chosen
@@ -116,6 +119,14 @@ struct Problem {
     cublasLtMatmulDescCreate(&desc, compute, scale);
     cublasLtMatmulDescSetAttribute(desc, CUBLASLT_MATMUL_DESC_TRANSA, &trans_a, sizeof(trans_a));
     cublasLtMatmulDescSetAttribute(desc, CUBLASLT_MATMUL_DESC_TRANSB, &trans_b, sizeof(trans_b));
+    cublasLtMatmulDescSetAttribute(desc, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue,
+                                   sizeof(epilogue));
+    cublasLtMatmulDescSetAttribute(desc, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &vector.data,
+                                   sizeof(vector.data));
+    cublasLtMatmulDescSetAttribute(desc, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, &aux.data,
+                                   sizeof(aux.data));
+    cublasLtMatmulDescSetAttribute(desc, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, &aux.ld,
+                                   sizeof(aux.ld));
     cublasLtMatrixLayout_t la = layout(a), lb = layout(b), lc = layout(c), ld = layout(d);
     const cublasStatus_t status = multiply(handle, desc, la, lb, lc, ld);
     for (cublasLtMatrixLayout_t l : {la, lb, lc, ld}) cublasLtMatrixLayoutDestroy(l);
@@ -124,22 +135,48 @@ struct Problem {
   }
 
   void check_result() const {
-    std::vector<char> bytes(d.count() * d.size());
-    REQUIRE(cudaMemcpy(bytes.data(), d.data, bytes.size(), cudaMemcpyDeviceToHost) == cudaSuccess);
-    const bool ta = trans_a == CUBLAS_OP_T, tb = trans_b == CUBLAS_OP_T;
+    const std::vector<double> got = values(d);
     for (int batch = 0; batch < d.batches; ++batch) {
       for (uint64_t i = 0; i < d.rows; ++i) {
         for (uint64_t j = 0; j < d.cols; ++j) {
-          double sum = 0;
-          for (uint64_t k = 0; k < (ta ? a.rows : a.cols); ++k) {
-            sum += element(ta ? a.at(k, i, batch) : a.at(i, k, batch), 0) *
-                   element(tb ? b.at(j, k, batch) : b.at(k, j, batch), 1);
-          }
-          const double want = 2 * sum + 3 * element(c.at(i, j, batch), 2);
-          REQUIRE(load(&bytes[d.at(i, j, batch) * d.size()], d.type) == want);
+          const double want = 2 * sum(i, j, batch) + 3 * element(c.at(i, j, batch), 2);
+          REQUIRE(got[d.at(i, j, batch)] == want);
         }
       }
     }
+  }
+
+  // A row of op(a) times a column of op(b).
+  double sum(uint64_t i, uint64_t j, int batch = 0) const {
+    double sum = 0;
+    for (uint64_t k = 0; k < inner(); ++k) sum += left(i, k, batch) * right(k, j, batch);
+    return sum;
+  }
+  uint64_t inner() const { return trans_a == CUBLAS_OP_T ? a.rows : a.cols; }
+  double left(uint64_t i, uint64_t k, int batch = 0) const {
+    return element(trans_a == CUBLAS_OP_T ? a.at(k, i, batch) : a.at(i, k, batch), 0);
+  }
+  double right(uint64_t k, uint64_t j, int batch = 0) const {
+    return element(trans_b == CUBLAS_OP_T ? b.at(j, k, batch) : b.at(k, j, batch), 1);
+  }
+
+  static std::vector<double> values(const Matrix& m) {
+    std::vector<char> bytes(m.count() * m.size());
+    REQUIRE(cudaMemcpy(bytes.data(), m.data, bytes.size(), cudaMemcpyDeviceToHost) == cudaSuccess);
+    std::vector<double> out;
+    for (size_t i = 0; i < m.count(); ++i) out.push_back(load(&bytes[i * m.size()], m.type));
+    return out;
+  }
+
+  // Sums of at most 1 that keep their last bits, so that activations bend.
+  void use(uint32_t kind, uint64_t vector_length) {
+    epilogue = kind;
+    alpha = &sixteenth_;
+    beta = &nothing_;
+    vector = {d.type, vector_length, 1, static_cast<int64_t>(vector_length), 1, 0, nullptr};
+    aux = {d.type, d.rows, d.cols, 24, 1, 0, nullptr};
+    fill(&vector, 4);
+    fill(&aux, 5);
   }
 
  private:
@@ -196,7 +233,13 @@ struct Problem {
 
   float two_ = 2, three_ = 3;
   double wide_two_ = 2, wide_three_ = 3;
+  float sixteenth_ = 0.0625f, nothing_ = 0;
 };
+
+double gelu(double x) {
+  return x / (1 + std::exp(-1.5957691216057308 * (x + 0.044715 * x * x * x)));
+}
+double gelu_slope(double x) { return (gelu(x + 1e-6) - gelu(x - 1e-6)) / 2e-6; }
 
 struct Mistake {
   const char* what;
@@ -361,4 +404,144 @@ TEST_CASE("cublasLt stand-in: a product runs in the order of its stream") {
     cudaMemcpyAsync(&got, p.d.data, sizeof(got), cudaMemcpyDeviceToHost, p.stream);
     return got == static_cast<float>(3 * element(0, 2));  // of C alone
   });
+}
+
+TEST_CASE("cublasLt stand-in: activations, their slopes and sums in epilogues") {
+  for (const cudaDataType type : {CUDA_R_32F, CUDA_R_16F, CUDA_R_16BF}) {
+    const double bound = type == CUDA_R_32F ? 1e-6 : (type == CUDA_R_16F ? 2e-3 : 1e-2);
+    const auto near = [&](double got, double want) {
+      return std::abs(got - want) <= bound * (1 + std::abs(want));
+    };
+    for (const cublasLtEpilogue_t kind :
+         {CUBLASLT_EPILOGUE_RELU, CUBLASLT_EPILOGUE_BIAS, CUBLASLT_EPILOGUE_RELU_BIAS,
+          CUBLASLT_EPILOGUE_GELU, CUBLASLT_EPILOGUE_GELU_BIAS, CUBLASLT_EPILOGUE_GELU_AUX,
+          CUBLASLT_EPILOGUE_GELU_AUX_BIAS, CUBLASLT_EPILOGUE_DGELU,
+          CUBLASLT_EPILOGUE_DGELU_BGRAD}) {
+      CAPTURE(kind);
+      start(0);
+      Problem p(type, true, false);
+      p.use(kind, p.d.rows);
+      // Elements of d lie 16 apart, in units of 8.
+      p.c.ld = p.d.ld = 16;
+      fill(&p.c, 2);
+      fill(&p.d, 3);
+      REQUIRE(p.run() == CUBLAS_STATUS_SUCCESS);
+      const std::vector<double> d = Problem::values(p.d);
+      const std::vector<double> aux = Problem::values(p.aux);
+      const std::vector<double> sums = Problem::values(p.vector);
+      const bool bias = (kind & CUBLASLT_EPILOGUE_BIAS) != 0;
+      for (uint64_t i = 0; i < p.d.rows; ++i) {
+        double total = 0;
+        for (uint64_t j = 0; j < p.d.cols; ++j) {
+          double want = p.sum(i, j) / 16 + (bias ? element(i, 4) : 0);
+          if ((kind & 2) != 0) want = std::max(want, 0.0);
+          if ((kind & 160) == 160) CHECK(near(aux[p.aux.at(i, j, 0)], want));
+          if ((kind & 32) != 0) want = gelu(want);
+          if ((kind & 64) != 0) want *= gelu_slope(element(p.aux.at(i, j, 0), 5));
+          CHECK(near(d[p.d.at(i, j, 0)], want));
+          total += want;
+        }
+        if (kind == CUBLASLT_EPILOGUE_DGELU_BGRAD) CHECK(near(sums[i], total));
+      }
+    }
+    for (const bool of_b : {false, true}) {
+      start(0);
+      Problem p(type, false, true);
+      p.use(of_b ? CUBLASLT_EPILOGUE_BGRADB : CUBLASLT_EPILOGUE_BGRADA, of_b ? p.d.cols : p.d.rows);
+      REQUIRE(p.run() == CUBLAS_STATUS_SUCCESS);
+      const std::vector<double> sums = Problem::values(p.vector);
+      for (uint64_t i = 0; i < sums.size(); ++i) {
+        double want = 0;  // not scaled by alpha
+        for (uint64_t k = 0; k < p.inner(); ++k) want += of_b ? p.right(k, i) : p.left(i, k);
+        CHECK(sums[i] == want);
+      }
+    }
+  }
+}
+
+namespace {
+
+struct EpilogueMistake {
+  const char* what;
+  uint32_t kind;
+  std::function<void(Problem&)> make;
+};
+
+// The same call is right before the mistake.
+void expect_refusal(const EpilogueMistake& mistake) {
+  CAPTURE(mistake.what);
+  for (const bool with_algo : {true, false}) {
+    start(0);
+    Problem p(CUDA_R_16F, false, mistake.kind == CUBLASLT_EPILOGUE_BGRADB);
+    p.with_algo = with_algo;
+    p.c.ld = p.d.ld = 16;
+    fill(&p.c, 2);
+    fill(&p.d, 3);
+    p.use(mistake.kind, p.d.rows);
+    REQUIRE(p.run() == CUBLAS_STATUS_SUCCESS);
+    REQUIRE(cudaDeviceSynchronize() == cudaSuccess);
+    mistake.make(p);
+    CHECK(p.run() != CUBLAS_STATUS_SUCCESS);
+    CHECK(cudaDeviceSynchronize() == cudaSuccess);  // nothing was queued
+  }
+}
+
+// op(X) as before, stored the other way round.
+void turn(Matrix* m, cublasOperation_t* op) {
+  *op = *op == CUBLAS_OP_N ? CUBLAS_OP_T : CUBLAS_OP_N;
+  std::swap(m->rows, m->cols);
+  m->ld = 16;
+}
+
+}  // namespace
+
+TEST_CASE("cublasLt stand-in: what an epilogue's arguments may not be") {
+  const std::vector<EpilogueMistake> mistakes = {
+      {"no bias", CUBLASLT_EPILOGUE_GELU_BIAS, [](Problem& p) { p.vector.data = nullptr; }},
+      {"no auxiliary matrix to write", CUBLASLT_EPILOGUE_GELU_AUX_BIAS,
+       [](Problem& p) { p.aux.data = nullptr; }},
+      {"no auxiliary matrix to read", CUBLASLT_EPILOGUE_DGELU,
+       [](Problem& p) { p.aux.data = nullptr; }},
+      {"an auxiliary matrix on an odd address", CUBLASLT_EPILOGUE_GELU_AUX,
+       [](Problem& p) {
+         p.aux.data += 8;
+         p.aux.ld = 16;
+       }},
+      {"an auxiliary matrix beyond its allocation", CUBLASLT_EPILOGUE_GELU_AUX,
+       [](Problem& p) { p.aux.data += 256; }},
+      {"an auxiliary matrix that was freed", CUBLASLT_EPILOGUE_DGELU_BGRAD,
+       [](Problem& p) { cudaFree(p.aux.data); }},
+      {"auxiliary rows that are no multiple of 8", CUBLASLT_EPILOGUE_GELU_AUX,
+       [](Problem& p) { p.aux.ld = 20; }},
+      {"auxiliary rows that are too short", CUBLASLT_EPILOGUE_GELU_AUX,
+       [](Problem& p) { p.aux.ld = 8; }},
+      {"no leading dimension of the auxiliary matrix", CUBLASLT_EPILOGUE_DGELU,
+       [](Problem& p) { p.aux.ld = 0; }},
+      {"nowhere to put the sums of D", CUBLASLT_EPILOGUE_DGELU_BGRAD,
+       [](Problem& p) { p.vector.data = nullptr; }},
+      {"nowhere to put the sums of B", CUBLASLT_EPILOGUE_BGRADB,
+       [](Problem& p) { p.vector.data = nullptr; }},
+      {"sums of A with k along its rows", CUBLASLT_EPILOGUE_BGRADA,
+       [](Problem& p) { turn(&p.a, &p.trans_a); }},
+      {"sums of B with k along its rows", CUBLASLT_EPILOGUE_BGRADB,
+       [](Problem& p) { turn(&p.b, &p.trans_b); }},
+      {"several batches", CUBLASLT_EPILOGUE_RELU,
+       [](Problem& p) {
+         p.a.batches = p.b.batches = p.c.batches = p.d.batches = 2;
+         p.d.ld = p.c.ld = 12;
+         p.d.stride = p.c.stride = 48;
+         p.d.cols = p.c.cols = p.b.cols = 4;
+       }},
+  };
+  for (const EpilogueMistake& mistake : mistakes) expect_refusal(mistake);
+  start(0);
+  Problem wide(CUDA_R_64F);
+  wide.epilogue = CUBLASLT_EPILOGUE_RELU;
+  CHECK(wide.run() == CUBLAS_STATUS_NOT_SUPPORTED);
+  // An algorithm chosen for one epilogue is none for another.
+  start(0);
+  Problem other(CUDA_R_16F);
+  other.use(CUBLASLT_EPILOGUE_GELU, other.d.rows);
+  other.change_algo = [](cublasLtMatmulAlgo_t* algo) { algo->data[6] = CUBLASLT_EPILOGUE_RELU; };
+  CHECK(other.run() == CUBLAS_STATUS_INVALID_VALUE);
 }
