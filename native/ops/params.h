@@ -56,6 +56,30 @@ struct ReduceParams {
   Attrs attrs;
 };
 
+// Functions that a product may apply to its result.
+enum class Activation : uint8_t { None, Relu, Gelu, GeluTanh, Silu };
+
+// Whose elements a product adds up beside multiplying: every column of C, after its activation (n
+// sums), every row of A over k (m sums), or every column of B over k (n sums).
+enum class GemmSums : uint8_t { None, OfC, OfA, OfB };
+
+// What else a product of one batch, with alpha 1 and beta 0, should do in the same pass. A kernel
+// does all of it or nothing, and says in `*fused` which. After nothing, A B + bias lies in `inner`
+// where there is one in the forward direction, else in C.
+struct GemmEpilogue {
+  // Forward: C = f(A B + bias), and `inner`, if given, takes A B + bias. Backward: C = A B *
+  // f'(inner), without a bias.
+  Activation activation = Activation::None;
+  bool backward = false;
+  void* inner = nullptr;  // m x n, dtype of C, aligned to 16 bytes
+  int64_t inner_row = 0;  // a multiple of 8
+  GemmSums sums_of = GemmSums::None;
+  void* sums = nullptr;  // dtype of C
+  bool* fused = nullptr;
+
+  bool wanted() const { return fused != nullptr; }
+};
+
 // C[b] = alpha * op(A[b]) op(B[b]) + beta * C[b] (+ bias). All strides in elements; any of the two
 // strides of A or B may be 1 (row- or column-major) and a batch stride may be 0. C's column
 // stride is 1. Products accumulate in float (double for float64, int64 for integers).
@@ -76,8 +100,9 @@ struct GemmParams {
   const int64_t* c_offsets = nullptr;
   double alpha = 1;
   double beta = 0;  // 0: C is not read
-  // Epilogue: added to every row, length n, same dtype; nullptr for none.
+  // Added to every row, length n, same dtype; nullptr for none.
   const void* bias = nullptr;
+  GemmEpilogue epilogue;
 };
 
 // Rows x columns view used by softmax-like kernels: `outer` x `size` x `inner`, contiguous, the

@@ -436,3 +436,117 @@ TEST_CASE("gemm: integers wrap, booleans are and/or") {
   cpu::gemm(p);
   CHECK((!z[0] && z[1] && !z[2] && !z[3]));
 }
+
+namespace {
+
+double activated(Activation f, double x) {
+  switch (f) {
+    case Activation::Relu:
+      return x > 0 ? x : 0;
+    case Activation::Gelu:
+      return 0.5 * x * (1 + std::erf(x / std::sqrt(2.0)));
+    case Activation::GeluTanh:
+      return 0.5 * x * (1 + std::tanh(0.79788456080286536 * (x + 0.044715 * x * x * x)));
+    case Activation::Silu:
+      return x / (1 + std::exp(-x));
+    default:
+      return x;
+  }
+}
+
+// Against the plain product, whose numbers `inner` has to hold bit by bit.
+template <class T>
+void check_activation(const Problem& q, Activation f, bool keep) {
+  CAPTURE(q.m);
+  CAPTURE(q.n);
+  CAPTURE(q.k);
+  CAPTURE(static_cast<int>(f));
+  CAPTURE(keep);
+  Buffers<T> s = make_buffers<T>(q);
+  bind(s, q);
+  cpu::gemm(s.params);
+  const std::vector<T> plain = s.c;
+  const int64_t row = (q.n + 7) / 8 * 8;
+  std::vector<T> inner(static_cast<size_t>(q.m * row), from_double<T>(7));
+  bool fused = false;
+  s.params.epilogue.activation = f;
+  s.params.epilogue.fused = &fused;
+  if (keep) {
+    s.params.epilogue.inner = inner.data();
+    s.params.epilogue.inner_row = row;
+  }
+  cpu::gemm(s.params);
+  REQUIRE(fused == (q.m > 1 && q.n > 1));
+  bool same = true;
+  bool near = true;
+  for (int64_t i = 0; i < q.m; ++i) {
+    for (int64_t j = 0; j < row; ++j) {
+      const auto at = static_cast<size_t>(i * row + j);
+      const T* want = j < q.n ? &plain[static_cast<size_t>(i * s.params.c_row + j)] : nullptr;
+      const T seven = from_double<T>(7);
+      if (keep)
+        same = same && std::memcmp(&inner[at], want != nullptr ? want : &seven, sizeof(T)) == 0;
+      if (want == nullptr || !fused) continue;
+      const double x = to_double(*want);
+      const double got = to_double(s.c[static_cast<size_t>(i * s.params.c_row + j)]);
+      near = near && std::abs(got - activated(f, x)) <= 4 * rounding<T>() * (1 + std::abs(x));
+    }
+  }
+  CHECK(same);
+  CHECK(near);
+}
+
+}  // namespace
+
+TEST_CASE_TEMPLATE("gemm: activations of the result", T, Half, BFloat16, float, double) {
+  for_each_target([] {
+    for (const Activation f :
+         {Activation::Relu, Activation::Gelu, Activation::GeluTanh, Activation::Silu}) {
+      for (const bool keep : {false, true}) {
+        check_activation<T>({15, 33, 5, Order::RowMajor, Order::ColumnMajor, 1, 0, true}, f, keep);
+        check_activation<T>({150, 64, 900, Order::RowMajor, Order::ColumnMajor, 1, 0, true}, f,
+                            keep);
+        check_activation<T>({40, 130, 400, Order::RowMajor, Order::RowMajor}, f, keep);
+        check_activation<T>({7, 9, 0, Order::RowMajor, Order::RowMajor, 1, 0, true}, f, keep);
+        check_activation<T>({1, 17, 20, Order::RowMajor, Order::ColumnMajor, 1, 0, true}, f, keep);
+      }
+    }
+  });
+}
+
+TEST_CASE("gemm: an activation does not depend on the number of threads, and keeps NaN") {
+  const Problem q{300, 200, 100, Order::RowMajor, Order::ColumnMajor, 1, 0, true};
+  std::vector<float> first;
+  for (const int threads : {1, 2, 3}) {
+    const ThreadsScope scope(threads);
+    Buffers<float> s = make_buffers<float>(q);
+    s.a[0] = std::numeric_limits<float>::quiet_NaN();
+    bind(s, q);
+    bool fused = false;
+    s.params.epilogue.activation = Activation::Relu;
+    s.params.epilogue.fused = &fused;
+    cpu::gemm(s.params);
+    REQUIRE(fused);
+    CHECK(std::isnan(s.c[0]));
+    if (first.empty()) first = s.c;
+    CHECK(std::memcmp(first.data(), s.c.data(), first.size() * sizeof(float)) == 0);
+  }
+}
+
+TEST_CASE("gemm: slopes and sums are left to the caller") {
+  const Problem q{20, 30, 40};
+  for (const bool backward : {false, true}) {
+    Buffers<float> s = make_buffers<float>(q);
+    bind(s, q);
+    std::vector<float> sums(20);
+    bool fused = true;
+    s.params.epilogue.fused = &fused;
+    s.params.epilogue.backward = backward;
+    if (backward) s.params.epilogue.activation = Activation::Relu;
+    if (!backward) s.params.epilogue.sums_of = GemmSums::OfA;
+    s.params.epilogue.sums = sums.data();
+    cpu::gemm(s.params);
+    CHECK(!fused);
+    CHECK(matches(s, q, 0, 19, 29));
+  }
+}

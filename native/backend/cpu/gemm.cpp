@@ -57,6 +57,9 @@ GemmParams tile_of(const GemmParams& p, int64_t i, int64_t rows, int64_t j, int6
   tile.b = advance(p.b, j * p.b_col, p.dtype);
   tile.c = advance(p.c, i * p.c_row + j, result_dtype(p));
   tile.bias = advance(p.bias, j, p.dtype);
+  if (p.epilogue.inner != nullptr) {
+    tile.epilogue.inner = advance(p.epilogue.inner, i * p.epilogue.inner_row + j, p.dtype);
+  }
   return tile;
 }
 
@@ -173,6 +176,20 @@ bool is_vector_product(const GemmParams& p) {
   return p.m == 1 && (p.b_row == 1 || p.b_col == 1);
 }
 
+// Register tiles apply activations as they store C. Slopes and sums are left to the caller, and so
+// is what follows the short products of vectors.
+void settle_epilogue(GemmParams* p, bool vectors) {
+  GemmEpilogue& e = p->epilogue;
+  if (!e.wanted()) return;
+  *e.fused = !vectors && !e.backward && e.sums_of == GemmSums::None && is_floating(p->dtype);
+  if (*e.fused) return;
+  if (e.inner != nullptr && !e.backward) {
+    p->c = e.inner;
+    p->c_row = e.inner_row;
+  }
+  e = {};
+}
+
 }  // namespace
 
 void* gemm_scratch(GemmSlot slot, size_t bytes) {
@@ -192,6 +209,7 @@ void* gemm_scratch(GemmSlot slot, size_t bytes) {
 
 void gemm(const GemmParams& params) {
   GemmParams p = params;
+  if (p.epilogue.wanted()) *p.epilogue.fused = false;
   if (p.m == 0 || p.n == 0 || p.batch == 0) return;
   const GemmKernels kernels = kernels_for(p.dtype);
   if (p.k == 0) {
@@ -202,7 +220,9 @@ void gemm(const GemmParams& params) {
     p.a_row = p.a_col = p.b_row = p.b_col = 0;
     p.a_offsets = p.b_offsets = nullptr;
   }
-  if (is_vector_product(p)) {
+  const bool vectors = is_vector_product(p);
+  settle_epilogue(&p, vectors);
+  if (vectors) {
     vector_product(p, kernels);
   } else {
     matrix_product(p, kernels);

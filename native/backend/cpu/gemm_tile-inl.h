@@ -1,6 +1,7 @@
 // The blocked loops of one product on one thread, compiled once per Highway target: blocks of k
 // and n are packed for B, blocks of m for A, register tiles fill C. Low-precision results keep
-// their sums in float until the last block of k, so they are rounded once.
+// their sums in float until the last block of k, so they are rounded once;
+// an activation sees the sum before that.
 #if defined(AMPGRAD_GEMM_TILE_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef AMPGRAD_GEMM_TILE_INL_H_
 #undef AMPGRAD_GEMM_TILE_INL_H_
@@ -13,9 +14,19 @@
 
 #include "backend/cpu/gemm_kernels.h"
 #include "backend/cpu/gemm_micro-inl.h"
+#include "math/activation-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ampgrad::cpu::HWY_NAMESPACE {
+
+namespace math = ::ampgrad::math::HWY_NAMESPACE;
+
+struct NoActivation {
+  template <class V>
+  static HWY_INLINE V apply(V x) {
+    return x;
+  }
+};
 
 // Terms summed in registers, bytes of a packed block of A (for the second-level cache) and columns
 // of a packed block of B (for the level beyond).
@@ -47,7 +58,7 @@ class Tile {
         k_blocks_(ceil_div(k_, kBlockK)),
         k_block_(round_up(ceil_div(k_, k_blocks_), 4)),
         n_block_(std::min(round_up(p.n, width_), round_up(kBlockN, width_))),
-        plain_(p.alpha == 1 && p.beta == 0 && p.bias == nullptr),
+        plain_(p.alpha == 1 && p.beta == 0 && p.bias == nullptr && !p.epilogue.wanted()),
         direct_a_(std::is_same_v<T, Acc> && p.n <= kDirect && rows_cache_well()),
         direct_b_(std::is_same_v<T, Acc> && p.b_col == 1 && p.m <= kDirect && panel_caches_well()),
         widened_a_(!std::is_same_v<T, Acc> && dot_ == nullptr && p.n <= kDirect && p.a_col == 1),
@@ -235,7 +246,8 @@ class Tile {
                                                    out_row, add);
   }
 
-  // C = alpha * sums + beta * C (+ bias) on one register tile; beta 0 does not read C.
+  // C = f(alpha * sums + beta * C + bias) on one register tile; beta 0 does not read C. Bias and
+  // activation come with the last block of k.
   void finish(const Acc* sums, int64_t sums_row, int64_t rows, int64_t cols, int64_t i, int64_t j,
               Acc beta, bool last) {
     const hn::ScalableTag<Acc> d;
@@ -249,8 +261,36 @@ class Tile {
         return;
       }
     }
+    if constexpr (std::is_same_v<Out, T>) {
+      switch (last ? p_.epilogue.activation : Activation::None) {
+        case Activation::Relu:
+          return finish_rows<math::Relu>(sums, sums_row, rows, cols, i, j, beta, last);
+        case Activation::Gelu:
+          return finish_rows<math::Gelu>(sums, sums_row, rows, cols, i, j, beta, last);
+        case Activation::GeluTanh:
+          return finish_rows<math::GeluTanh>(sums, sums_row, rows, cols, i, j, beta, last);
+        case Activation::Silu:
+          return finish_rows<math::Silu>(sums, sums_row, rows, cols, i, j, beta, last);
+        case Activation::None:
+          break;
+      }
+    }
+    finish_rows<NoActivation>(sums, sums_row, rows, cols, i, j, beta, last);
+  }
+
+  template <class F>
+  static HWY_INLINE hn::Vec<hn::ScalableTag<Acc>> activated(hn::Vec<hn::ScalableTag<Acc>> v) {
+    return F::apply(math::Pack<Acc>{v}).v;
+  }
+
+  template <class F>
+  void finish_rows(const Acc* sums, int64_t sums_row, int64_t rows, int64_t cols, int64_t i,
+                   int64_t j, Acc beta, bool last) {
+    const hn::ScalableTag<Acc> d;
     const Acc alpha = static_cast<Acc>(p_.alpha);
     const T* bias = last && p_.bias != nullptr ? static_cast<const T*>(p_.bias) + j : nullptr;
+    T* inner = last ? static_cast<T*>(p_.epilogue.inner) : nullptr;
+    if (inner != nullptr) inner += i * p_.epilogue.inner_row + j;
     const auto v_alpha = hn::Set(d, alpha);
     const auto v_beta = hn::Set(d, beta);
     for (int64_t r = 0; r < rows; ++r) {
@@ -261,16 +301,19 @@ class Tile {
         auto v = hn::Mul(hn::LoadU(d, from + c), v_alpha);
         if (beta != Acc{0}) v = hn::MulAdd(load_widened(d, to + c), v_beta, v);
         if (bias != nullptr) v = hn::Add(v, load_widened(d, bias + c));
-        store_narrowed(d, v, to + c);
+        if (inner != nullptr) store_narrowed(d, v, inner + c);
+        store_narrowed(d, activated<F>(v), to + c);
       }
-      if (c < cols) finish_edge(from, to, bias, c, cols, alpha, beta);
+      if (c < cols) finish_edge<F>(from, to, bias, inner, c, cols, alpha, beta);
+      if (inner != nullptr) inner += p_.epilogue.inner_row;
     }
   }
 
   // The columns of a row that fill no vector: through a padded copy, so that they see the same
   // operations as the others.
-  void finish_edge(const Acc* from, Out* to, const T* bias, int64_t c, int64_t cols, Acc alpha,
-                   Acc beta) {
+  template <class F>
+  void finish_edge(const Acc* from, Out* to, const T* bias, T* inner, int64_t c, int64_t cols,
+                   Acc alpha, Acc beta) {
     const hn::ScalableTag<Acc> d;
     HWY_ALIGN Acc lanes[HWY_MAX_BYTES / sizeof(Acc)] = {};
     auto v = hn::Mul(hn::LoadU(d, from + c), hn::Set(d, alpha));
@@ -282,7 +325,11 @@ class Tile {
       for (int64_t x = c; x < cols; ++x) lanes[x - c] = widen_one(bias[x]);
       v = hn::Add(v, hn::Load(d, lanes));
     }
-    hn::Store(v, d, lanes);
+    if (inner != nullptr) {
+      hn::Store(v, d, lanes);
+      for (int64_t x = c; x < cols; ++x) narrow_one(lanes[x - c], inner + x);
+    }
+    hn::Store(activated<F>(v), d, lanes);
     for (int64_t x = c; x < cols; ++x) narrow_one(lanes[x - c], to + x);
   }
 
