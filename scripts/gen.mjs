@@ -11,7 +11,8 @@ import * as prettier from 'prettier';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const addon = createRequire(import.meta.url)('node-gyp-build')(root);
 
-// Rows that other rows and derivatives are made of; callOp still reaches them.
+// Rows that other rows and derivatives are made of; callOp still reaches them. feedForward, caught by
+// its ending too, is written by hand in lib/nn/functional.
 const internal =
   /(Backward|Forward|Step_)$|^(toCopy|asStridedView|multiTensorNorm|multiTensorScale_|truncDivide|geluTanh|luPermutation|euclideanDistance)$/;
 // Functions that torch.Tensor does not have as methods (torch.nn.functional).

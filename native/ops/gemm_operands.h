@@ -15,6 +15,23 @@ void check_same_kind(const char* op, const Tensor& a, const Tensor& b);
 // C = A B over the last two dimensions, of the first batch; C's rows are dense.
 GemmParams gemm_params(const Tensor& a, const Tensor& b, const Tensor& c);
 
+// Raises unless x [..., in] goes through a layer with weight [out, in] and bias [out], if any.
+struct LinearArgs {
+  const Tensor& weight;
+  const Tensor& bias;
+  const char* weight_name = "weight";
+  const char* bias_name = "bias";
+};
+void check_linear(const char* op, const Tensor& x, const LinearArgs& args);
+// The part of it that concerns the bias.
+void check_bias(const char* op, const Tensor& x, const Tensor& bias, int64_t size,
+                const char* name);
+
+// [..., n] as a matrix, without autograd state; copied only where strides do not allow it.
+Tensor matrix_of_rows(const Tensor& x);
+// The transpose, without autograd state.
+Tensor turned(const Tensor& matrix);
+
 // to(mm(a, b), float32) of half operands without a gradient of its own; one pass on the CPU.
 Tensor mm_widened(const Tensor& a, const Tensor& b);
 

@@ -86,6 +86,42 @@ Tensor mm_widened(const Tensor& a, const Tensor& b) {
   return ops::to(ops::mm(a, b), DType::Float32);
 }
 
+void check_linear(const char* op, const Tensor& x, const LinearArgs& args) {
+  const Tensor& weight = args.weight;
+  AG_CHECK(weight.ndim() == 2 && x.ndim() >= 1, Shape, op,
+           ": expected an input of at least 1 dimension and a 2-D ", args.weight_name, ", got ",
+           describe(x), " and ", describe(weight));
+  const int64_t in = weight.sizes()[1];
+  const int64_t out = weight.sizes()[0];
+  const int64_t rows = in == 0 ? 0 : x.numel() / std::max<int64_t>(x.size(-1), 1);
+  AG_CHECK(x.size(-1) == in, Shape, op, ": mat1 and mat2 shapes cannot be multiplied (", rows, "x",
+           x.size(-1), " and ", in, "x", out, ")");
+  check_same_kind(op, x, weight);
+  check_bias(op, x, args.bias, out, args.bias_name);
+}
+
+void check_bias(const char* op, const Tensor& x, const Tensor& bias, int64_t size,
+                const char* name) {
+  if (!bias.defined()) return;
+  check_same_kind(op, x, bias);
+  AG_CHECK(bias.ndim() == 1 && bias.numel() == size, Shape, op, ": argument '", name,
+           "' must have shape [", size, "], got ", bias.sizes());
+}
+
+Tensor matrix_of_rows(const Tensor& x) {
+  const DimsView sizes = x.sizes();
+  const Dims matrix{element_count(sizes.slice(0, x.ndim() - 1)), x.size(-1)};
+  Dims strides;
+  return view_strides(x.sizes(), x.strides(), matrix, &strides)
+             ? x.alias(matrix, strides, x.offset())
+             : contiguous_copy(x).alias(matrix, contiguous_strides(matrix), 0);
+}
+
+Tensor turned(const Tensor& matrix) {
+  return matrix.alias(Dims{matrix.sizes()[1], matrix.sizes()[0]},
+                      Dims{matrix.strides()[1], matrix.strides()[0]}, matrix.offset());
+}
+
 namespace impl {
 
 Tensor mm(const Tensor& a, const Tensor& b) { return matrix_product(a, b, a.dtype()); }
@@ -110,36 +146,15 @@ Tensor bmm(const Tensor& a, const Tensor& b) {
 }
 
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
-  AG_CHECK(weight.ndim() == 2 && x.ndim() >= 1, Shape,
-           "linear: expected an input of at least 1 dimension and a 2-D weight, got ", describe(x),
-           " and ", describe(weight));
-  const int64_t in = weight.sizes()[1];
-  const int64_t out_features = weight.sizes()[0];
-  const int64_t rows = in == 0 ? 0 : x.numel() / std::max<int64_t>(x.size(-1), 1);
-  AG_CHECK(x.size(-1) == in, Shape, "linear: mat1 and mat2 shapes cannot be multiplied (", rows,
-           "x", x.size(-1), " and ", in, "x", out_features, ")");
-  check_same_kind("linear", x, weight);
-  if (bias.defined()) {
-    check_same_kind("linear", x, bias);
-    AG_CHECK(bias.ndim() == 1 && bias.numel() == out_features, Shape,
-             "linear: argument 'bias' must have shape [", out_features, "], got ", bias.sizes());
-  }
+  check_linear("linear", x, {weight, bias});
   Dims sizes = x.sizes();
-  sizes.back() = out_features;
+  sizes.back() = weight.sizes()[0];
   const Tensor out = Tensor::empty(sizes, x.dtype(), x.device());
   if (out.numel() == 0) return out;
-  Dims strides;
-  const Dims matrix{out.numel() / out_features, in};
-  Tensor left = view_strides(x.sizes(), x.strides(), matrix, &strides)
-                    ? x.alias(matrix, strides, x.offset())
-                    : contiguous_copy(x).alias(matrix, contiguous_strides(matrix), 0);
-  left = gemm_operand(left);
+  const Tensor left = gemm_operand(matrix_of_rows(x));
   const Tensor right = gemm_operand(weight);
   const Tensor bias_data = bias.defined() ? as_contiguous(bias) : Tensor();
-  const Dims transposed{in, out_features};
-  GemmParams p = gemm_params(
-      left, right.alias(transposed, Dims{right.strides()[1], right.strides()[0]}, right.offset()),
-      out);
+  GemmParams p = gemm_params(left, turned(right), out);
   if (bias.defined()) p.bias = bias_data.data();
   KernelTable::run(OpId::linear, out.device(), out.dtype(), p);
   return out;

@@ -5,6 +5,7 @@ import lists from './lists.json';
 const aliases: Record<string, string[]> = {
   cross_entropy_loss: ['crossEntropy'],
   grid_sampler: ['gridSample'],
+  linear: ['feedForward'],
   upsample_bilinear2d: ['interpolate'],
   linalg_vector_norm: ['vectorNorm'],
   linalg_matrix_norm: ['matrixNorm'],

@@ -20,6 +20,9 @@ void register_gemm() {
       }
     }
   }
+  for (DType dtype : {DType::Float16, DType::BFloat16, DType::Float32, DType::Float64}) {
+    KernelTable::set<GemmParams>(OpId::nativeFeedForward, DeviceType::Cpu, dtype, gemm_cell);
+  }
 }
 
 }  // namespace ampgrad::cpu

@@ -1,6 +1,7 @@
 // Matrix products through cublasLt: row-major operands as the transposed column-major product, bias
-// in the epilogue, batches of equal steps in one call. Products accumulate in float (double for
-// float64), and no reduction runs in a narrower type. Plans are kept by shape.
+// in the epilogue, with activations, slopes and sums as far as epilogues compute the same as the
+// kernels of the other families; batches of equal steps in one call. Products accumulate in float
+// (double for float64), and no reduction runs in a narrower type. Plans are kept by shape.
 #include <algorithm>
 #include <array>
 #include <map>
@@ -27,6 +28,14 @@ struct Operand {
   int64_t batch_stride = 0;
 };
 
+// One of cublasLt's, with what it reads or writes beside the product.
+struct Epilogue {
+  cublasLtEpilogue_t kind = CUBLASLT_EPILOGUE_DEFAULT;
+  const void* vector = nullptr;  // a bias, or sums
+  void* aux = nullptr;
+  int64_t aux_ld = 0;
+};
+
 struct Call {
   DType dtype;
   int64_t m, n, k, batch;  // of the row-major product
@@ -35,6 +44,7 @@ struct Call {
   int64_t c_row, c_step;
   double alpha, beta;
   const void* bias;
+  GemmEpilogue wanted;
 };
 
 cudaDataType_t type_of(DType d) {
@@ -109,13 +119,14 @@ bool reduces_in_output_type(DType dtype) {
 }
 
 // What the choice of an algorithm depends on.
-using PlanKey = std::array<int64_t, 20>;
+using PlanKey = std::array<int64_t, 23>;
 struct Plan {
+  bool found;
   cublasLtMatmulAlgo_t algo;
   size_t workspace;
 };
 
-PlanKey key_of(const Call& c) {
+PlanKey key_of(const Call& c, const Epilogue& e) {
   return {current_context().index,
           static_cast<int64_t>(c.dtype),
           c.m,
@@ -133,7 +144,10 @@ PlanKey key_of(const Call& c) {
           c.c_row,
           c.c_step,
           alignment_of(c.c),
-          c.bias != nullptr,
+          e.kind,
+          alignment_of(e.vector),
+          e.aux_ld,
+          alignment_of(e.aux),
           compute_type(c.dtype),
           reduces_in_output_type(c.dtype)};
 }
@@ -143,10 +157,10 @@ struct Handles {
   Layout left, right, out;
 };
 
-Plan find_plan(const Call& c, const Handles& h) {
+Plan find_plan(const Call& c, const Epilogue& e, const Handles& h) {
   static auto* plans = new std::map<PlanKey, Plan>();
   static auto* mutex = new std::mutex();
-  const PlanKey key = key_of(c);
+  const PlanKey key = key_of(c, e);
   const std::lock_guard<std::mutex> lock(*mutex);
   if (const auto it = plans->find(key); it != plans->end()) return it->second;
   cublasLtMatmulPreference_t raw = nullptr;
@@ -167,40 +181,105 @@ Plan find_plan(const Call& c, const Handles& h) {
   const cublasStatus_t status = cublaslt().cublasLtMatmulAlgoGetHeuristic(
       cublaslt_handle(), h.desc.get(), h.left.get(), h.right.get(), h.out.get(), h.out.get(), raw,
       1, &result, &found);
-  AG_CHECK(status == CUBLAS_STATUS_SUCCESS && found > 0, Cuda,
-           "matmul: cuBLAS has no algorithm for ", c.m, "x", c.k, " by ", c.k, "x", c.n, " of ",
-           dtype_name(c.dtype), " on this device (cuBLAS error ", static_cast<int>(status), ")");
-  return plans->emplace(key, Plan{result.algo, result.workspaceSize}).first->second;
+  const bool good = status == CUBLAS_STATUS_SUCCESS && found > 0;
+  AG_CHECK(good || c.wanted.wanted(), Cuda, "matmul: cuBLAS has no algorithm for ", c.m, "x", c.k,
+           " by ", c.k, "x", c.n, " of ", dtype_name(c.dtype), " on this device (cuBLAS error ",
+           static_cast<int>(status), ")");
+  return plans->emplace(key, Plan{good, result.algo, result.workspaceSize}).first->second;
 }
 
-void run(const Call& c) {
-  const bool wide = c.dtype == DType::Float64;
-  cublasLtMatmulDesc_t raw = nullptr;
-  check_cublas(cublaslt().cublasLtMatmulDescCreate(&raw, compute_type(c.dtype),
-                                                   wide ? CUDA_R_64F : CUDA_R_32F),
-               "cublasLtMatmulDescCreate");
-  const Handles h{Desc(raw), layout_of(c, c.left, c.n, c.k), layout_of(c, c.right, c.k, c.m),
-                  layout(c.dtype, c.n, c.m, c.c_row, c.batch, c.c_step)};
-  set(h.desc, CUBLASLT_MATMUL_DESC_TRANSA, c.left.transposed ? CUBLAS_OP_T : CUBLAS_OP_N);
-  set(h.desc, CUBLASLT_MATMUL_DESC_TRANSB, c.right.transposed ? CUBLAS_OP_T : CUBLAS_OP_N);
-  if (c.bias != nullptr) {
-    set(h.desc, CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
-    set(h.desc, CUBLASLT_MATMUL_DESC_BIAS_POINTER, c.bias);
+// Bias and activation, or an activation's slope, or sums over k. Left to the kernels of the other
+// families are
+// - all of float64, for which the library does not document them;
+// - gelu, whose epilogue is the approximation by tanh, and that approximation of float32, since the
+//   epilogue's own tanh is only good for the half types;
+// - the slope of relu, since the bit mask that is its input does not say what it holds at 0, where
+//   the slope is 0 here.
+Epilogue fused_epilogue(const Call& c) {
+  const GemmEpilogue& w = c.wanted;
+  Epilogue e;
+  if (c.dtype == DType::Float64) return e;
+  const bool half = c.dtype != DType::Float32;
+  int kind = 0;
+  if (w.sums_of == GemmSums::OfA && c.right.transposed) kind = CUBLASLT_EPILOGUE_BGRADB;
+  if (w.sums_of == GemmSums::OfB && !c.left.transposed) kind = CUBLASLT_EPILOGUE_BGRADA;
+  if (w.activation == Activation::Relu && !w.backward) kind = CUBLASLT_EPILOGUE_RELU;
+  if (w.activation == Activation::GeluTanh && half) {
+    const bool sums = w.sums_of == GemmSums::OfC;
+    const int slope = sums ? CUBLASLT_EPILOGUE_DGELU_BGRAD : CUBLASLT_EPILOGUE_DGELU;
+    const int value = w.inner != nullptr ? CUBLASLT_EPILOGUE_GELU_AUX : CUBLASLT_EPILOGUE_GELU;
+    kind = w.backward ? slope : value;
   }
-  const Plan plan = find_plan(c, h);
+  if (kind == 0) return e;
+  if (c.bias != nullptr) kind |= CUBLASLT_EPILOGUE_BIAS;
+  e.kind = static_cast<cublasLtEpilogue_t>(kind);
+  e.vector = w.sums != nullptr ? w.sums : c.bias;
+  if (w.inner != nullptr) {
+    e.aux = w.inner;
+    e.aux_ld = w.inner_row;
+  }
+  return e;
+}
+
+Desc describe_product(const Call& c, const Epilogue& e) {
+  cublasLtMatmulDesc_t raw = nullptr;
+  check_cublas(
+      cublaslt().cublasLtMatmulDescCreate(&raw, compute_type(c.dtype),
+                                          c.dtype == DType::Float64 ? CUDA_R_64F : CUDA_R_32F),
+      "cublasLtMatmulDescCreate");
+  Desc desc(raw);
+  set(desc, CUBLASLT_MATMUL_DESC_TRANSA, c.left.transposed ? CUBLAS_OP_T : CUBLAS_OP_N);
+  set(desc, CUBLASLT_MATMUL_DESC_TRANSB, c.right.transposed ? CUBLAS_OP_T : CUBLAS_OP_N);
+  if (e.kind == CUBLASLT_EPILOGUE_DEFAULT) return desc;
+  set(desc, CUBLASLT_MATMUL_DESC_EPILOGUE, e.kind);
+  if (e.vector != nullptr) set(desc, CUBLASLT_MATMUL_DESC_BIAS_POINTER, e.vector);
+  if (e.aux != nullptr) {
+    set(desc, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, e.aux);
+    set(desc, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, e.aux_ld);
+  }
+  return desc;
+}
+
+// False, with nothing done, where cublasLt has no algorithm with this epilogue.
+bool run_with(const Call& c, const Epilogue& e) {
+  const Handles h{describe_product(c, e), layout_of(c, c.left, c.n, c.k),
+                  layout_of(c, c.right, c.k, c.m),
+                  layout(c.dtype, c.n, c.m, c.c_row, c.batch, c.c_step)};
+  const Plan plan = find_plan(c, e, h);
+  if (!plan.found) return false;
   const float alpha = static_cast<float>(c.alpha);
   const float beta = static_cast<float>(c.beta);
   const void* scales[2] = {&alpha, &beta};
-  if (wide) {
+  if (c.dtype == DType::Float64) {
     scales[0] = &c.alpha;
     scales[1] = &c.beta;
   }
   const Workspace w = cublaslt_workspace();
-  check_cublas(
-      cublaslt().cublasLtMatmul(cublaslt_handle(), raw, scales[0], c.left.data, h.left.get(),
-                                c.right.data, h.right.get(), scales[1], c.c, h.out.get(), c.c,
-                                h.out.get(), &plan.algo, w.data, w.bytes, current_stream()),
-      "cublasLtMatmul");
+  check_cublas(cublaslt().cublasLtMatmul(cublaslt_handle(), h.desc.get(), scales[0], c.left.data,
+                                         h.left.get(), c.right.data, h.right.get(), scales[1], c.c,
+                                         h.out.get(), c.c, h.out.get(), &plan.algo, w.data, w.bytes,
+                                         current_stream()),
+               "cublasLtMatmul");
+  return true;
+}
+
+void run(Call c) {
+  if (c.wanted.wanted()) {
+    const Epilogue e = fused_epilogue(c);
+    *c.wanted.fused = e.kind != CUBLASLT_EPILOGUE_DEFAULT && run_with(c, e);
+    if (*c.wanted.fused) return;
+    if (c.wanted.inner != nullptr && !c.wanted.backward) {
+      c.c = c.wanted.inner;
+      c.c_row = c.wanted.inner_row;
+    }
+    c.wanted = {};
+  }
+  Epilogue plain;
+  if (c.bias != nullptr) {
+    plain.kind = CUBLASLT_EPILOGUE_BIAS;
+    plain.vector = c.bias;
+  }
+  run_with(c, plain);
 }
 
 // rows x cols, row-major strides -> the operand of the transposed product. False when no leading
@@ -280,16 +359,19 @@ void run_empty(const GemmParams& p) {
   q.a = q.b = zeros.as<void>();
   q.a_row = q.a_col = q.b_row = q.b_col = 1;
   for (int64_t i = 0; i < p.batch; ++i) {
-    const Call call{p.dtype, p.m, p.n, 1, 1, {}, {}, nullptr, p.c_row, 0, p.alpha, p.beta, p.bias};
+    const Call call{p.dtype, p.m,     p.n, 1,       1,      {},     {},
+                    nullptr, p.c_row, 0,   p.alpha, p.beta, p.bias, p.epilogue};
     run_one(q, call, {0, 0, p.c_offsets == nullptr ? 0 : p.c_offsets[i]});
   }
 }
 
 void gemm(const GemmParams& p, const void*) {
+  if (p.epilogue.wanted()) *p.epilogue.fused = false;
   if (p.m == 0 || p.n == 0 || p.batch == 0) return;
   check_product_sizes(p);
   if (p.k == 0) return run_empty(p);
-  Call call{p.dtype, p.m, p.n, p.k, 1, {}, {}, nullptr, p.c_row, 0, p.alpha, p.beta, p.bias};
+  Call call{p.dtype, p.m,     p.n, p.k,     1,      {},     {},
+            nullptr, p.c_row, 0,   p.alpha, p.beta, p.bias, p.epilogue};
   const bool plain = describe(p.m, p.k, p.a_row, p.a_col, &call.right) &&
                      describe(p.k, p.n, p.b_row, p.b_col, &call.left);
   for_even_runs(p, [&](const BatchRun& r) {
@@ -322,6 +404,9 @@ void register_gemm(const CudaHost& host) {
     for (DType dtype : {DType::Float16, DType::BFloat16, DType::Float32, DType::Float64}) {
       set_kernel<GemmParams>(host, op, dtype, gemm);
     }
+  }
+  for (DType dtype : {DType::Float16, DType::BFloat16, DType::Float32, DType::Float64}) {
+    set_kernel<GemmParams>(host, OpId::nativeFeedForward, dtype, gemm);
   }
 }
 
