@@ -4,6 +4,8 @@ import { gelu, relu } from '../ops.gen';
 import type { Tensor } from '../tensor';
 import { MultiheadAttention } from './attention';
 import { Dropout } from './dropout';
+import { dropsNothing, fusedLayers } from './feedForward';
+import type { FeedForwardActivation } from './functional/linear';
 import { Linear } from './linear';
 import { type FieldNames, Module } from './module';
 import { LayerNorm } from './norm';
@@ -68,6 +70,23 @@ type Read = { [K in keyof typeof layerSpec]: ReturnType<(typeof layerSpec)[K]> }
 function activationOf(given: Activation): (x: Tensor) => Tensor {
   if (given === 'relu') return relu;
   return given === 'gelu' ? gelu : given;
+}
+
+/** The feed-forward part of a layer, before its last dropout. */
+interface FeedForwardParts {
+  readonly linear1: Linear;
+  readonly activation: (x: Tensor) => Tensor;
+  readonly dropout: Dropout;
+  readonly linear2: Linear;
+}
+
+function runFeedForward(layer: FeedForwardParts, x: Tensor): Tensor {
+  const { linear1, activation, dropout, linear2 } = layer;
+  let known: FeedForwardActivation | undefined;
+  if (activation === relu) known = 'relu';
+  else if (activation === gelu) known = 'gelu';
+  const fused = dropsNothing(dropout) ? fusedLayers(x, linear1, known, linear2) : undefined;
+  return fused ?? linear2.call(dropout.call(activation(linear1.call(x))));
 }
 
 /** Sizes and placement of one layer's parts. */
@@ -179,8 +198,7 @@ export class TransformerEncoderLayer extends Module {
   }
 
   private feedForward(x: Tensor): Tensor {
-    const inner = this.dropout.call(this.activation(this.linear1.call(x)));
-    return this.dropout2.call(this.linear2.call(inner));
+    return this.dropout2.call(runFeedForward(this, x));
   }
 }
 
@@ -272,7 +290,6 @@ export class TransformerDecoderLayer extends Module {
   }
 
   private feedForward(x: Tensor): Tensor {
-    const inner = this.dropout.call(this.activation(this.linear1.call(x)));
-    return this.dropout3.call(this.linear2.call(inner));
+    return this.dropout3.call(runFeedForward(this, x));
   }
 }

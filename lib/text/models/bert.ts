@@ -14,6 +14,7 @@ import {
   type Parameter,
   type StateDict,
 } from '../../nn';
+import { fusedLayers, runsPlainly } from '../../nn/feedForward';
 import { int, num, optionalNum, optionalTensor, probability, readOptions } from '../../nn/options';
 import { arange, scaledDotProductAttention, tanh } from '../../ops.gen';
 import type { Tensor } from '../../tensor';
@@ -22,6 +23,7 @@ import {
   activationFunction,
   type ActivationName,
   checkHeads,
+  feedForwardActivation,
   fillConfig,
   readConfigJson,
   tokenId,
@@ -215,7 +217,12 @@ export class BertOutput extends Module {
   }
 
   override forward(x: Tensor, residual: Tensor): Tensor {
-    return this.layerNorm.call(this.dropout.call(this.dense.call(x)).add(residual));
+    return this.finish(this.dense.call(x), residual);
+  }
+
+  /** @internal What follows the projection. */
+  finish(projected: Tensor, residual: Tensor): Tensor {
+    return this.layerNorm.call(this.dropout.call(projected).add(residual));
   }
 }
 
@@ -263,7 +270,18 @@ export class BertLayer extends Module {
 
   override forward(x: Tensor, mask: Tensor | null): Tensor {
     const seen = this.attention.call(x, mask);
+    const projected = this.fused(seen);
+    if (projected !== undefined) return this.output.finish(projected, seen);
     return this.output.call(this.intermediate.call(seen), seen);
+  }
+
+  private fused(x: Tensor): Tensor | undefined {
+    const { intermediate, output } = this;
+    if (!runsPlainly(intermediate, BertIntermediate) || !runsPlainly(output, BertOutput)) {
+      return undefined;
+    }
+    const activation = feedForwardActivation(intermediate.activation);
+    return fusedLayers(x, intermediate.dense, activation, output.dense);
   }
 }
 

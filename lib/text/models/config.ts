@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { makeError } from '../../errors';
+import type { FeedForwardActivation } from '../../nn/functional/linear';
 import { type Check, choice, readOptions, show, type Spec } from '../../nn/options';
 import { gelu, relu, silu, tanh } from '../../ops.gen';
 import type { Tensor } from '../../tensor';
@@ -26,23 +27,39 @@ export function activation(value: ActivationName): Check<ActivationName> {
   return choice(activations, value);
 }
 
+const exactGelu = (x: Tensor): Tensor => gelu(x);
+const tanhGelu = (x: Tensor): Tensor => gelu(x, { approximate: 'tanh' });
+const plainRelu = (x: Tensor): Tensor => relu(x);
+const plainSilu = (x: Tensor): Tensor => silu(x);
+
+const functions: Readonly<Record<ActivationName, (x: Tensor) => Tensor>> = {
+  gelu: exactGelu,
+  gelu_new: tanhGelu,
+  gelu_fast: tanhGelu,
+  gelu_pytorch_tanh: tanhGelu,
+  relu: plainRelu,
+  silu: plainSilu,
+  swish: plainSilu,
+  tanh: (x) => tanh(x),
+};
+
 /** For this package: the function with that name. */
 export function activationFunction(name: ActivationName): (x: Tensor) => Tensor {
-  switch (name) {
-    case 'gelu':
-      return (x) => gelu(x);
-    case 'gelu_new':
-    case 'gelu_fast':
-    case 'gelu_pytorch_tanh':
-      return (x) => gelu(x, { approximate: 'tanh' });
-    case 'relu':
-      return (x) => relu(x);
-    case 'silu':
-    case 'swish':
-      return (x) => silu(x);
-    case 'tanh':
-      return (x) => tanh(x);
-  }
+  return functions[name];
+}
+
+const betweenLayers = new Map<unknown, FeedForwardActivation>([
+  [exactGelu, 'gelu'],
+  [tanhGelu, 'geluTanh'],
+  [plainRelu, 'relu'],
+  [plainSilu, 'silu'],
+]);
+
+/** For this package: the name that a function has for `feedForward`, if it has one. */
+export function feedForwardActivation(
+  activation: (x: Tensor) => Tensor,
+): FeedForwardActivation | undefined {
+  return betweenLayers.get(activation);
 }
 
 /** Token ids that end a text: none, one or several. */

@@ -16,6 +16,7 @@ import {
   Parameter,
   type StateDict,
 } from '../../nn';
+import { runsPlainly } from '../../nn/feedForward';
 import {
   bool,
   int,
@@ -36,6 +37,7 @@ import {
   checkHeads,
   eosTokens,
   type EosTokens,
+  feedForwardActivation,
   fillConfig,
   readConfigJson,
   tokenId,
@@ -228,7 +230,17 @@ export class GPT2MLP extends Module {
   }
 
   override forward(x: Tensor): Tensor {
-    return this.dropout.call(this.cProj.call(this.activation(this.cFc.call(x))));
+    return this.dropout.call(this.fused(x) ?? this.cProj.call(this.activation(this.cFc.call(x))));
+  }
+
+  private fused(x: Tensor): Tensor | undefined {
+    const { cFc, cProj } = this;
+    const activation = feedForwardActivation(this.activation);
+    if (activation === undefined) return undefined;
+    if (!runsPlainly(cFc, Conv1D) || !runsPlainly(cProj, Conv1D)) return undefined;
+    return functional.feedForward(x, cFc.weight.t(), cFc.bias, cProj.weight.t(), cProj.bias, {
+      activation,
+    });
   }
 }
 

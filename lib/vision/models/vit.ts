@@ -16,7 +16,9 @@ import {
   Parameter,
   Sequential,
   Tanh,
+  type TensorModule,
 } from '../../nn';
+import { dropsNothing, fusedLayers, runsPlainly } from '../../nn/feedForward';
 import { int, optionalInt, probability, readOptions } from '../../nn/options';
 import { cat, empty } from '../../ops.gen';
 import type { Tensor } from '../../tensor';
@@ -111,8 +113,24 @@ class EncoderBlock extends Module {
     const x = this.ln1.call(input);
     const [seen] = this.selfAttention.call(x, x, x, { needWeights: false });
     const y = this.dropout.call(seen).add(input);
-    return y.add(this.mlp.call(this.ln2.call(y)));
+    return y.add(runMlp(this.mlp, this.ln2.call(y)));
   }
+}
+
+/** The layers of {@link mlp}: two of them as one op when no dropout comes between. */
+function runMlp(layers: Sequential, x: Tensor): Tensor {
+  if (!runsPlainly(layers, Sequential) || layers.length !== 5) return layers.call(x);
+  const [first, activation, between, second, last] = [0, 1, 2, 3, 4].map((i) => layers.at(i)) as [
+    TensorModule,
+    TensorModule,
+    TensorModule,
+    TensorModule,
+    TensorModule,
+  ];
+  if (!runsPlainly(activation, GELU) || !dropsNothing(between)) return layers.call(x);
+  const known = (activation as GELU).approximate === 'none' ? 'gelu' : 'geluTanh';
+  const fused = fusedLayers(x, first, known, second);
+  return fused === undefined ? layers.call(x) : last.call(fused);
 }
 
 class Encoder extends Module {
