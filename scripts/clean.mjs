@@ -8,6 +8,8 @@ const outputs = [
   'build-cmake',
   'build-cuda',
   'build-cmake-tests',
+  'build-cmake-sanitize',
+  'build-sanitize',
   'build-cmake-lint',
   'coverage',
   'dist',
