@@ -2,7 +2,7 @@
  * Layers with activations on the device: widths for which cuBLASLt has epilogues and such for which
  * it has none, with and without gradients.
  */
-import { type DType, grad, manualSeed, nn, noGrad, randn, type Tensor } from '../../lib';
+import { type DType, eye, grad, manualSeed, nn, noGrad, randn, type Tensor } from '../../lib';
 import { agree } from './agree';
 import { suite } from './suite';
 
@@ -67,5 +67,25 @@ suite('feedForward on device cuda', () => {
         }
       }
     });
+  });
+
+  // What tells an epilogue from a second kernel: one rounding less.
+  test.each(['float16', 'bfloat16'] as const)('gelu by tanh sees the sums of %s', (dtype) => {
+    const [x, w, bias] = [[40, 24], [64, 24], [64]].map((shape) => randn(shape).div(2).to(dtype));
+    const parts = [x, w, bias] as [Tensor, Tensor, Tensor];
+    const [wide, mine] = [parts.map((t) => t.double()), parts.map((t) => t.cuda())] as [
+      typeof parts,
+      typeof parts,
+    ];
+    const { linear, gelu, feedForward } = nn.functional;
+    const exact = gelu(linear(...wide), { approximate: 'tanh' }).to(dtype);
+    const wrong = (y: Tensor): number => y.cpu().ne(exact).sum().item() as number;
+    const second = eye(64).to(dtype).cuda();
+    const options = { activation: 'geluTanh' } as const;
+    const apart = wrong(gelu(linear(...mine), { approximate: 'tanh' }));
+    expect(apart).toBeGreaterThan(exact.numel() / 20);
+    expect(wrong(feedForward(...mine, second, null, options))).toBeLessThan(apart / 10);
+    const leaves = mine.map((t) => t.requiresGrad_()) as typeof parts;
+    expect(wrong(feedForward(...leaves, second, null, options))).toBeLessThan(apart / 10);
   });
 });
