@@ -206,16 +206,6 @@ __attribute__((no_sanitize("undefined"))) void divides_by_zero(int* out) {
 
 void copy_one(float* out, const float* in, int at) { out[0] = in[at]; }
 
-void copy_one_of_shared(float* out, int at) {
-  TEST_SHARED(float, tile, 3);
-  for (int i = 0; i < 3; ++i) tile[i] = 1;
-  out[0] = tile[at];
-}
-
-void copy_one_of_dynamic(float* out, int at) {
-  out[0] = static_cast<const float*>(simt::executor().shared().dynamic())[at];
-}
-
 int overflow_stack(int depth) {
   volatile char frame[512] = {};
   frame[depth % 512] = 1;
@@ -247,6 +237,16 @@ void expect(const char* name, IntKernel kernel, std::initializer_list<const char
 }
 
 #if defined(__SANITIZE_ADDRESS__)
+void copy_one_of_shared(float* out, int at) {
+  TEST_SHARED(float, tile, 3);
+  for (int i = 0; i < 3; ++i) tile[i] = 1;
+  out[0] = tile[at];
+}
+
+void copy_one_of_dynamic(float* out, int at) {
+  out[0] = static_cast<const float*>(simt::executor().shared().dynamic())[at];
+}
+
 // Whether a process of its own comes to the end of `body` when AddressSanitizer watches what stands
 // around arrays.
 bool comes_to_its_end(const std::function<void()>& body) {
