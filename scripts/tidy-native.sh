@@ -21,6 +21,6 @@ echo "tidy-native: ${#units[@]} units, SIMD units and tests skipped"
 printf '%s\0' "${units[@]}" |
   xargs -0 -n 4 -P "${AMPGRAD_JOBS:-$(nproc)}" "${CLANG_TIDY:-clang-tidy}" --quiet -p build-cmake \
     --extra-arg=-Xclang --extra-arg=-analyzer-config \
-    --extra-arg=-Xclang --extra-arg="max-nodes=${AMPGRAD_TIDY_NODES:-40000}" 2> >(
+    --extra-arg=-Xclang --extra-arg="max-nodes=${AMPGRAD_TIDY_NODES:-20000}" 2> >(
     grep -vE '^[0-9]+ warnings? generated|^Suppressed|^Use -header-filter|^$' >&2
   )
