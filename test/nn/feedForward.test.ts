@@ -153,7 +153,12 @@ describe('feedForward', () => {
           expect(y.shape).toEqual(z.shape);
           // float32 and float64: the same sums in the same order.
           if (dtype.endsWith('32') || dtype === 'float64') expect(largest(y, z)).toBe(0);
-          expect(noGrad(() => largest(fused(args, activation), y))).toBe(0);
+          // An epilogue of CUDA that also keeps what gelu was applied to has fewer widths than the
+          // plain one: halves may then be rounded before gelu.
+          const rounds = x.device !== 'cpu' && dtype.endsWith('16');
+          expect(noGrad(() => largest(fused(args, activation), y))).toBeLessThanOrEqual(
+            rounds ? bound : 0,
+          );
           const seeds = [randn(y.shape).to(dtype)];
           const wanted = args.filter((t): t is Tensor => t !== null);
           const got = grad([y], wanted, { gradOutputs: seeds });
@@ -218,12 +223,14 @@ describe('feedForward', () => {
 
   test('autocast casts all five tensors and gives gradients in float32', () => {
     const args = make('float32', sizes[1]);
-    const y = amp.autocast('cpu', { dtype: 'bfloat16' }, () => fused(args as Five, 'geluTanh'));
+    const device = args[0]?.device === 'cpu' ? 'cpu' : 'cuda';
+    const lowered = <T>(fn: () => T): T => amp.autocast(device, { dtype: 'bfloat16' }, fn);
+    const y = lowered(() => fused(args as Five, 'geluTanh'));
     expect(y.dtype).toBe('bfloat16');
     const lower = args.map((t) => t.detach().bfloat16().requiresGrad_());
     expect(largest(y, fused(lower as Five, 'geluTanh'))).toBe(0);
     const got = grad([y.float().square().sum()], args);
-    const z = amp.autocast('cpu', { dtype: 'bfloat16' }, () => composed(args as Five, 'geluTanh'));
+    const z = lowered(() => composed(args as Five, 'geluTanh'));
     const want = grad([z.float().square().sum()], args);
     got.forEach((g, i) => {
       expect(g?.dtype).toBe('float32');
