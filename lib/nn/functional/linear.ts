@@ -52,8 +52,8 @@ const feedForwardSpec = {
  * @param weight2 [out, hidden]
  * @param bias2 [out] or null
  * @returns [..., out]
- * @throws RangeError ERR_SHAPE for sizes that do not fit; TypeError ERR_DTYPE for several dtypes or
- * integers; ERR_DEVICE for several devices; ERR_VALUE for another activation.
+ * @throws TensorError ERR_SHAPE for sizes that do not fit, ERR_DTYPE for several dtypes or integers,
+ * ERR_DEVICE for several devices; RangeError ERR_VALUE for another activation.
  */
 export function feedForward(
   input: Tensor,
