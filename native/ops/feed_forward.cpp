@@ -15,32 +15,22 @@ namespace {
 
 constexpr const char* kName = "feedForward";
 
-OpId function_of(Activation a) {
-  switch (a) {
-    case Activation::Gelu:
-      return OpId::gelu;
-    case Activation::GeluTanh:
-      return OpId::geluTanh;
-    case Activation::Silu:
-      return OpId::silu;
-    default:
-      return OpId::relu;
-  }
-}
-
-// f'(x) times a gradient; that of relu takes x or f(x).
-OpId slope_of(Activation a) {
-  switch (a) {
-    case Activation::Gelu:
-      return OpId::geluBackward;
-    case Activation::GeluTanh:
-      return OpId::geluTanhBackward;
-    case Activation::Silu:
-      return OpId::siluBackward;
-    default:
-      return OpId::thresholdBackward;
-  }
-}
+// By the value of Activation, less None.
+using T = const Tensor&;
+const ActivationInfo kActivations[] = {
+    {"relu", Activation::Relu, OpId::relu, OpId::thresholdBackward,
+     [](T x) -> Tensor { return ops::relu(x); },
+     [](T g, T x) -> Tensor { return ops::thresholdBackward(g, x, 0.0); }},
+    {"gelu", Activation::Gelu, OpId::gelu, OpId::geluBackward,
+     [](T x) -> Tensor { return ops::gelu(x); },
+     [](T g, T x) -> Tensor { return ops::geluBackward(g, x); }},
+    {"geluTanh", Activation::GeluTanh, OpId::geluTanh, OpId::geluTanhBackward,
+     [](T x) -> Tensor { return ops::geluTanh(x); },
+     [](T g, T x) -> Tensor { return ops::geluTanhBackward(g, x); }},
+    {"silu", Activation::Silu, OpId::silu, OpId::siluBackward,
+     [](T x) -> Tensor { return ops::silu(x); },
+     [](T g, T x) -> Tensor { return ops::siluBackward(g, x); }},
+};
 
 // The matrix products below share the one kernel of the family.
 Tensor product(const Tensor& a, const Tensor& b, const Tensor& bias, const GemmEpilogue& epilogue) {
@@ -118,17 +108,22 @@ WeightGradients hidden_gradient(const Tensor& g, const FeedForwardArgs& args, co
   if (fused) return out;
   out.bias = Tensor();
   const Tensor& from = args.activation == Activation::Relu ? hidden : inner;
-  if (out.weight.numel() != 0) apply(slope_of(args.activation), out.weight, {out.weight, from});
+  if (out.weight.numel() != 0)
+    apply(activation_info(args.activation).slope_op, out.weight, {out.weight, from});
   return out;
 }
 
 }  // namespace
 
+const ActivationInfo& activation_info(Activation a) {
+  AG_ASSERT(a != Activation::None);
+  return kActivations[static_cast<size_t>(a) - 1];
+}
+
 Activation feed_forward_activation(const std::string& name) {
-  if (name == "relu") return Activation::Relu;
-  if (name == "gelu") return Activation::Gelu;
-  if (name == "geluTanh") return Activation::GeluTanh;
-  if (name == "silu") return Activation::Silu;
+  for (const ActivationInfo& info : kActivations) {
+    if (name == info.name) return info.value;
+  }
   AG_FAIL(Value, kName,
           ": argument 'activation' must be 'relu', 'gelu', 'geluTanh' or 'silu', got '", name, "'");
 }
@@ -160,7 +155,8 @@ FeedForward feed_forward(const FeedForwardArgs& args, bool keep) {
   }
   r.hidden = product(x, turned(weight1), bias1, epilogue);
   if (!fused && r.hidden.numel() != 0) {
-    apply(function_of(activation), r.hidden, {epilogue.inner != nullptr ? r.inner : r.hidden});
+    apply(activation_info(activation).op, r.hidden,
+          {epilogue.inner != nullptr ? r.inner : r.hidden});
   }
   Dims sizes = input.sizes();
   sizes.back() = weight2.sizes()[0];

@@ -7,12 +7,23 @@
 #include <string>
 
 #include "core/tensor.h"
+#include "ops/op.h"
 #include "ops/params.h"
 
 namespace ampgrad {
 
 // By the name of the argument 'activation'; raises for others.
 Activation feed_forward_activation(const std::string& name);
+
+// The ops that an activation and its slope are on their own; thresholdBackward takes x or f(x).
+struct ActivationInfo {
+  const char* name;
+  Activation value;
+  OpId op, slope_op;
+  Tensor (*apply)(const Tensor& x);
+  Tensor (*apply_slope)(const Tensor& g, const Tensor& x);
+};
+const ActivationInfo& activation_info(Activation a);
 
 struct FeedForwardArgs {
   const Tensor& input;

@@ -39,32 +39,6 @@ void linear_backward(Backward& b) {
   if (b.is_tensor(2)) b.set(2, [&] { return ops::sum(rows, Dims{0}); });
 }
 
-Tensor activated(Activation f, const Tensor& x) {
-  switch (f) {
-    case Activation::Gelu:
-      return ops::gelu(x);
-    case Activation::GeluTanh:
-      return ops::geluTanh(x);
-    case Activation::Silu:
-      return ops::silu(x);
-    default:
-      return ops::relu(x);
-  }
-}
-
-Tensor through_activation(Activation f, const Tensor& g, const Tensor& x) {
-  switch (f) {
-    case Activation::Gelu:
-      return ops::geluBackward(g, x);
-    case Activation::GeluTanh:
-      return ops::geluTanhBackward(g, x);
-    case Activation::Silu:
-      return ops::siluBackward(g, x);
-    default:
-      return ops::thresholdBackward(g, x, 0.0);
-  }
-}
-
 // From the arguments alone, so that it can be differentiated again.
 void feed_forward_composed(Backward& b, Activation f) {
   const int64_t count = count_rows(b.meta(0));
@@ -72,10 +46,10 @@ void feed_forward_composed(Backward& b, Activation f) {
   const Tensor x = rows_of(b.input(0), count);
   const Tensor w1 = b.input(1);
   const Tensor inner = ops::linear(x, w1, b.is_tensor(2) ? b.input(2) : Tensor());
-  b.set(3, [&] { return ops::mm(ops::t(g), activated(f, inner)); });
+  b.set(3, [&] { return ops::mm(ops::t(g), activation_info(f).apply(inner)); });
   if (b.is_tensor(4)) b.set(4, [&] { return ops::sum(g, Dims{0}); });
   if (!b.needs(0) && !b.needs(1) && !(b.is_tensor(2) && b.needs(2))) return;
-  const Tensor h = through_activation(f, ops::mm(g, b.input(3)), inner);
+  const Tensor h = activation_info(f).apply_slope(ops::mm(g, b.input(3)), inner);
   b.set(0, [&] { return ops::reshape(ops::mm(h, w1), b.meta(0).sizes); });
   b.set(1, [&] { return ops::mm(ops::t(h), x); });
   if (b.is_tensor(2)) b.set(2, [&] { return ops::sum(h, Dims{0}); });
