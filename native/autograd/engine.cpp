@@ -7,6 +7,7 @@
 #include "autograd/anomaly.h"
 #include "autograd/grad_mode.h"
 #include "ops/ops.h"
+#include "ops/shape_ops.h"
 
 namespace ampgrad {
 
@@ -244,7 +245,7 @@ Tensor fit_gradient(Tensor gradient, const TensorMeta& meta, const Node& produce
     gradient = ops::sumToSize(gradient, meta.sizes);
   }
   if (gradient.dtype() != meta.dtype) {
-    gradient = ops::to(gradient, meta.dtype);
+    gradient = GradMode::enabled() ? ops::to(gradient, meta.dtype) : as_dtype(gradient, meta.dtype);
   }
   AG_CHECK(gradient.device() == meta.device, Autograd, producer.name(), " returned a gradient on ",
            to_string(gradient.device()), " but expected one on ", to_string(meta.device));

@@ -5,7 +5,7 @@
 #include "amp/trace.h"
 #include "autograd/grad_mode.h"
 #include "autograd/node.h"
-#include "ops/ops.h"
+#include "ops/shape_ops.h"
 
 namespace ampgrad {
 
@@ -30,11 +30,7 @@ void trace_cast(const Tensor& cast, bool cached) {
 // A cast whose gradients go where those of `t` go: what gathers them casts them to its dtype, so
 // that no node is needed.
 Tensor cast_of(const Tensor& t, DType target, bool record) {
-  Tensor cast;
-  {
-    const GradModeGuard below(false);
-    cast = ops::toCopy(t, target);
-  }
+  const Tensor cast = as_dtype(t, target);
   if (record && requires_grad(t)) {
     const Edge edge = gradient_edge(t);
     set_history(cast, edge.node, edge.output_nr);
