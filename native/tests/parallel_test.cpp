@@ -89,6 +89,22 @@ TEST_CASE("parallel_for uses several threads") {
   CHECK(together.load());
 }
 
+TEST_CASE("a thread takes what another one, held up in its first range, has left") {
+  ThreadsScope scope(2);
+  for (int64_t held : {0, 4}) {
+    std::atomic<int> others{0};
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    parallel_for(8, 1, [&](int64_t begin, int64_t) {
+      if (begin != held) {
+        others++;
+        return;
+      }
+      while (others < 7 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+      CHECK(others.load() == 7);
+    });
+  }
+}
+
 TEST_CASE("an exception in a range reaches the caller and the pool survives") {
   for (int threads : {1, 2, 4}) {
     ThreadsScope scope(threads);

@@ -1,7 +1,9 @@
 // The pool behind parallel_for. Every worker owns a word it sleeps on (after a short spin); a job
-// wakes them as a tree. Workers join an open job through `gate_` and take chunks from a shared
-// counter, so a worker that wakes late finds the gate closed and delays nobody. The pool is never
-// destroyed and its threads are detached: leaving the process cannot wait for them.
+// wakes them as a tree. Workers join an open job through `gate_`, so a worker that wakes late finds
+// the gate closed and delays nobody. Every thread begins with a share of the chunks that depends on
+// its place alone, so that what it wrote in one job is in its own cache for the next, and then
+// takes what others have left. The pool is never destroyed and its threads are detached: leaving
+// the process cannot wait for them.
 #include "backend/cpu/parallel.h"
 
 #include <algorithm>
@@ -132,23 +134,35 @@ class Pool {
   struct alignas(64) Worker {
     std::atomic<uint32_t> ticket{0};  // changed to wake the worker
   };
+  // The chunks of a share that are taken (lower 16 bits) and the job they belong to: a word of an
+  // older job means none, so that nobody has to reset the shares.
+  struct alignas(64) Share {
+    std::atomic<uint64_t> taken{0};
+  };
 
-  Pool() : threads_(default_threads()), workers_(std::make_unique<Worker[]>(kMaxThreads)) {}
+  Pool()
+      : threads_(default_threads()),
+        workers_(std::make_unique<Worker[]>(kMaxThreads)),
+        shares_(std::make_unique<Share[]>(kMaxThreads)) {}
 
   int ensure_workers(int wanted);
   void worker_loop(int index);
   bool join(int index);
   void leave();
   void wake(int participant, int helpers);
-  void take_chunks();
+  void take_chunks(int participant);
+  int64_t take_from(int share);
 
   // gate_: bit 31 = job open, bits 16..30 = helpers wanted, bits 0..15 = workers inside.
   static constexpr uint32_t kOpen = 1u << 31;
   static constexpr uint32_t kInside = 0xffffu;
+  static constexpr int kTakenBits = 16;
+  static_assert(kChunksPerThread * kMaxThreads < 1 << kTakenBits);
 
   std::atomic<int> threads_;
   std::mutex submit_;
   std::unique_ptr<Worker[]> workers_;
+  std::unique_ptr<Share[]> shares_;
   int spawned_ = 0;  // guarded by submit_
 
   alignas(64) std::atomic<uint32_t> gate_{0};
@@ -156,8 +170,9 @@ class Pool {
   const RangeFn* fn_ = nullptr;
   int64_t n_ = 0;
   int64_t chunks_ = 0;
-  alignas(64) std::atomic<int64_t> next_{0};
-  std::atomic<bool> failed_{false};
+  int num_shares_ = 1;
+  uint64_t job_ = 0;
+  alignas(64) std::atomic<bool> failed_{false};
   std::exception_ptr error_;
 };
 
@@ -188,7 +203,7 @@ void Pool::worker_loop(int index) {
     seen = now;
     if (!join(index)) continue;
     wake(index + 1, static_cast<int>(gate_.load(std::memory_order_relaxed) >> 16 & 0x7fffu));
-    take_chunks();
+    take_chunks(index + 1);
     leave();
   }
 }
@@ -220,18 +235,35 @@ void Pool::wake(int participant, int helpers) {
   }
 }
 
-void Pool::take_chunks() {
+// The next chunk of a share, -1 when none is left.
+int64_t Pool::take_from(int share) {
+  const int64_t first = share * chunks_ / num_shares_;
+  const auto count = static_cast<uint64_t>((share + 1) * chunks_ / num_shares_ - first);
+  std::atomic<uint64_t>& word = shares_[share].taken;
+  uint64_t seen = word.load(std::memory_order_relaxed);
+  for (;;) {
+    const uint64_t taken = seen >> kTakenBits == job_ ? seen & ((1U << kTakenBits) - 1) : 0;
+    if (taken >= count) return -1;
+    if (word.compare_exchange_weak(seen, job_ << kTakenBits | (taken + 1),
+                                   std::memory_order_relaxed)) {
+      return first + static_cast<int64_t>(taken);
+    }
+  }
+}
+
+void Pool::take_chunks(int participant) {
   const int64_t size = n_ / chunks_;
   const int64_t extra = n_ % chunks_;  // the first `extra` chunks are one longer
-  for (;;) {
-    const int64_t i = next_.fetch_add(1, std::memory_order_relaxed);
-    if (i >= chunks_) return;
-    const int64_t begin = i * size + std::min(i, extra);
-    try {
-      (*fn_)(begin, begin + size + (i < extra ? 1 : 0));
-    } catch (...) {
-      if (!failed_.exchange(true, std::memory_order_acq_rel)) error_ = std::current_exception();
-      next_.store(chunks_, std::memory_order_relaxed);
+  for (int turn = 0; turn < num_shares_; ++turn) {
+    const int share = (participant + turn) % num_shares_;
+    for (int64_t i = take_from(share); i >= 0; i = take_from(share)) {
+      if (failed_.load(std::memory_order_relaxed)) return;
+      const int64_t begin = i * size + std::min(i, extra);
+      try {
+        (*fn_)(begin, begin + size + (i < extra ? 1 : 0));
+      } catch (...) {
+        if (!failed_.exchange(true, std::memory_order_acq_rel)) error_ = std::current_exception();
+      }
     }
   }
 }
@@ -243,13 +275,14 @@ bool Pool::run(int64_t n, int64_t chunks, int threads, const RangeFn& fn) {
   fn_ = &fn;
   n_ = n;
   chunks_ = chunks;
-  next_.store(0, std::memory_order_relaxed);
+  num_shares_ = helpers + 1;
+  ++job_;
   failed_.store(false, std::memory_order_relaxed);
   gate_.store(kOpen | static_cast<uint32_t>(helpers) << 16, std::memory_order_release);
   {
     RegionScope region;
     wake(0, helpers);
-    take_chunks();
+    take_chunks(0);
   }
   uint32_t gate = gate_.fetch_and(~kOpen, std::memory_order_acq_rel) & ~kOpen;
   while ((gate & kInside) != 0) {
