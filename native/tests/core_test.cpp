@@ -168,7 +168,11 @@ TEST_CASE("the caching allocator aligns, reuses and gives back") {
     std::memset(block, 1, size);
     a.release(block, size);
     void* again = a.allocate(size);
+#if defined(__SANITIZE_ADDRESS__)
+    CHECK(again != nullptr);  // nothing is kept there
+#else
     CHECK(again == block);
+#endif
     a.release(again, size);
   }
   CHECK(a.stats().allocated == before.allocated);
