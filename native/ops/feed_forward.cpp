@@ -63,7 +63,7 @@ struct WeightGradients {
 
 // Of a layer with gradient `g` [rows, out] and input `x` [rows, in].
 WeightGradients layer_gradients(const Tensor& g, const Tensor& x, const Tensor& weight,
-                                bool with_weight, bool with_bias, bool widened) {
+                                bool with_weight, bool with_bias, bool widened, bool widened_bias) {
   WeightGradients out;
   // Laid out as the weight is: the gradient of a transposed view is the view of a contiguous one.
   const bool flip = !weight.is_contiguous() && turned(weight).is_contiguous();
@@ -82,7 +82,9 @@ WeightGradients layer_gradients(const Tensor& g, const Tensor& x, const Tensor& 
                       : product(turned(g), x, Tensor(), epilogue);
     if (!fused) out.bias = Tensor();
   }
-  if (with_bias && !out.bias.defined()) out.bias = ops::sum(g, Dims{0});
+  if (with_bias && !out.bias.defined()) {
+    out.bias = widened_bias ? row_sum_widened(g) : ops::sum(g, Dims{0});
+  }
   return out;
 }
 
@@ -172,8 +174,8 @@ std::array<Tensor, 5> feed_forward_gradients(const Tensor& grad, const FeedForwa
   std::array<Tensor, 5> out;
   const Tensor g = matrix_of_rows(grad);
   if (needs[3] || needs[4]) {
-    WeightGradients second =
-        layer_gradients(g, hidden, args.weight2, needs[3], needs[4], wanted.widened[3]);
+    WeightGradients second = layer_gradients(g, hidden, args.weight2, needs[3], needs[4],
+                                             wanted.widened[3], wanted.widened[4]);
     out[3] = std::move(second.weight);
     out[4] = std::move(second.bias);
   }
@@ -184,7 +186,7 @@ std::array<Tensor, 5> feed_forward_gradients(const Tensor& grad, const FeedForwa
   const bool bias_left = needs[2] && !out[2].defined();
   if (needs[1] || bias_left) {
     WeightGradients first = layer_gradients(h, matrix_of_rows(args.input), args.weight1, needs[1],
-                                            bias_left, wanted.widened[1]);
+                                            bias_left, wanted.widened[1], wanted.widened[2]);
     out[1] = std::move(first.weight);
     if (bias_left) out[2] = std::move(first.bias);
   }

@@ -44,7 +44,7 @@ struct FeedForward {
 FeedForward feed_forward(const FeedForwardArgs& args, bool keep);
 
 // Gradients of the five tensors, in the order of the arguments; only of those in `needs`. Those of
-// weights in `widened` come in float32, rounded to the dtype of the weight.
+// weights and biases in `widened` may come in float32 (mm_widened).
 struct FeedForwardWanted {
   std::array<bool, 5> needs{};
   std::array<bool, 5> widened{};

@@ -32,8 +32,12 @@ Tensor matrix_of_rows(const Tensor& x);
 // The transpose, without autograd state.
 Tensor turned(const Tensor& matrix);
 
-// to(mm(a, b), float32) of half operands without a gradient of its own; one pass on the CPU.
+// The gradient of a float32 weight (or bias) that a half product read through a cast: mm(a, b), or
+// the sum of g's rows, in float32 and without a gradient of its own. bfloat16 is not rounded to on
+// the way where that is one pass (products on the CPU, sums); float16 is, because a GradScaler
+// relies on the gradients that overflow.
 Tensor mm_widened(const Tensor& a, const Tensor& b);
+Tensor row_sum_widened(const Tensor& g);
 
 // The places of the batches of three 3-D operands, which `p` points to.
 class BatchOffsets {

@@ -86,6 +86,11 @@ Tensor mm_widened(const Tensor& a, const Tensor& b) {
   return ops::to(ops::mm(a, b), DType::Float32);
 }
 
+Tensor row_sum_widened(const Tensor& g) {
+  if (g.dtype() == DType::BFloat16) return ops::sum(g, Dims{0}, false, DType::Float32);
+  return ops::to(ops::sum(g, Dims{0}), DType::Float32);
+}
+
 void check_linear(const char* op, const Tensor& x, const LinearArgs& args) {
   const Tensor& weight = args.weight;
   AG_CHECK(weight.ndim() == 2 && x.ndim() >= 1, Shape, op,

@@ -85,7 +85,8 @@ struct GemmEpilogue {
 // stride is 1. Products accumulate in float (double for float64, int64 for integers).
 struct GemmParams {
   DType dtype = DType::Float32;  // of A, B and C
-  // C is float32, its numbers rounded to `dtype`: the product and its cast in one pass (CPU only).
+  // C is float32 of half operands: the product and its cast in one pass (CPU only). Numbers are
+  // rounded to float16 on the way, so that they overflow as they would; not to bfloat16.
   bool widened = false;
   int64_t m = 0, n = 0, k = 0;
   const void* a = nullptr;

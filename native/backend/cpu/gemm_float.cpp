@@ -21,7 +21,8 @@ template <class T>
 GemmKernels make_kernels() {
   const auto lanes = static_cast<int64_t>(hn::Lanes(hn::ScalableTag<AccOf<T>>()));
   void (*widened)(const GemmParams&) = nullptr;
-  if constexpr (!std::is_same_v<T, float>) widened = gemm_tile<T, Widened<T>>;
+  if constexpr (std::is_same_v<T, Half>) widened = gemm_tile<Half, RoundedHalf>;
+  if constexpr (std::is_same_v<T, BFloat16>) widened = gemm_tile<BFloat16, float>;
   return {gemm_tile<T>, widened, gemv<T>, widen<T>, kMaxRows, kMaxVectors * lanes};
 }
 

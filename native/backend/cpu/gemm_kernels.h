@@ -26,7 +26,7 @@ struct GemvArgs {
 struct GemmKernels {
   // One product on the calling thread; reads no batch field.
   void (*tile)(const GemmParams& params) = nullptr;
-  // The same with a float32 result, rounded to the operands' dtype; only of half dtypes.
+  // The same with GemmParams::widened; only of half dtypes.
   void (*tile_widened)(const GemmParams& params) = nullptr;
   void (*gemv)(const GemvArgs& args) = nullptr;
   // out[i] = x[i * stride], converted to the accumulator type.

@@ -119,38 +119,21 @@ HWY_INLINE void store_narrowed(D d, hn::Vec<D> v, T* p) {
   }
 }
 
-// A float that holds a number of the half type T.
-template <class T>
-struct Widened {
+// A float that holds a number of float16.
+struct RoundedHalf {
   float value;
 };
 
-template <class D, class T>
-HWY_INLINE hn::Vec<D> load_widened(D d, const Widened<T>* p) {
+template <class D>
+HWY_INLINE hn::Vec<D> load_widened(D d, const RoundedHalf* p) {
   return hn::LoadU(d, &p->value);
 }
-template <class T>
-HWY_INLINE float widen_one(Widened<T> x) {
-  return x.value;
-}
-template <class T>
-HWY_INLINE void narrow_one(float x, Widened<T>* out) {
-  T rounded;
-  narrow_one(x, &rounded);
-  out->value = to_float(rounded);
-}
+HWY_INLINE float widen_one(RoundedHalf x) { return x.value; }
+HWY_INLINE void narrow_one(float x, RoundedHalf* out) { out->value = to_float(to_half(x)); }
 
 template <class D>
-HWY_INLINE void store_upper(D d, hn::Vec<hn::Rebind<uint32_t, D>> bits, float* p) {
-  const hn::Rebind<uint32_t, D> d32;
-  hn::StoreU(hn::BitCast(d, hn::And(bits, hn::Set(d32, 0xffff0000U))), d, p);
-}
-
-template <class D, class T>
-HWY_INLINE void store_narrowed(D d, hn::Vec<D> v, Widened<T>* p) {
-  if constexpr (std::is_same_v<T, BFloat16>) {
-    store_upper(d, round_to_bfloat(d, v), &p->value);
-  } else if constexpr (kNativeHalf) {
+HWY_INLINE void store_narrowed(D d, hn::Vec<D> v, RoundedHalf* p) {
+  if constexpr (kNativeHalf) {
     const hn::Rebind<hwy::float16_t, D> d16;
     hn::StoreU(hn::PromoteTo(d, hn::DemoteTo(d16, v)), d, &p->value);
   } else {
@@ -165,12 +148,6 @@ template <class D, class T>
 HWY_INLINE void store_narrowed(D d, hn::Vec<D> a, hn::Vec<D> b, T* p) {
   if constexpr (std::is_same_v<T, BFloat16>) {
     store_bfloats(d, a, b, reinterpret_cast<uint16_t*>(p));
-  } else if constexpr (std::is_same_v<T, Widened<BFloat16>>) {
-    hn::Vec<hn::Rebind<uint32_t, D>> upper_a;
-    hn::Vec<hn::Rebind<uint32_t, D>> upper_b;
-    round_to_bfloat(d, a, b, upper_a, upper_b);
-    store_upper(d, upper_a, &p->value);
-    store_upper(d, upper_b, &(p + hn::Lanes(d))->value);
   } else {
     store_narrowed(d, a, p);
     store_narrowed(d, b, p + hn::Lanes(d));

@@ -40,7 +40,7 @@ inline constexpr int64_t kDirect = 128;
 // Elements of a cache line: widened rows are an odd number of lines apart, to share no cache sets.
 inline constexpr int64_t kLine = 16;
 
-// `Out` is T, or Widened<T> for float32 numbers rounded to T.
+// `Out` is T, or for float32 results of halves RoundedHalf or float: see GemmParams::widened.
 template <class T, class Out = T>
 class Tile {
  public:
@@ -66,7 +66,7 @@ class Tile {
     const int64_t wanted = kBlockBytesA / (k_block_ * static_cast<int64_t>(sizeof(Acc)));
     const int64_t most = std::max<int64_t>(wanted / kMaxRows, 1) * kMaxRows;
     m_block_ = round_up(ceil_div(p.m, ceil_div(p.m, most)), kMaxRows);
-    use_accumulator_ = !std::is_same_v<T, Acc> && k_blocks_ > 1;
+    use_accumulator_ = !std::is_same_v<Out, Acc> && k_blocks_ > 1;
     m_span_ = use_accumulator_ ? std::min(p.m, kAccumulatorRows) : p.m;
     packed_a_ = scratch(GemmSlot::A, direct_a_ ? 0 : (m_block_ + kMaxRows) * a_stride_);
     packed_b_ = scratch(GemmSlot::B, n_block_ * k_block_);
@@ -210,6 +210,8 @@ class Tile {
         panel_b = b_at(p, j);
         b_k = p_.b_row;
       }
+    }
+    if constexpr (std::is_same_v<Out, Acc>) {
       if (in_place) {
         out = c_ + i * p_.c_row + j;
         out_row = p_.c_row;
