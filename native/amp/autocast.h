@@ -34,6 +34,9 @@ class Autocast {
   static const AutocastState& state() { return state_; }
   static void set_state(const AutocastState& state);
 
+  // Whether the running op has float32 arguments to round by itself: see AutocastOff.
+  static bool casts_left() { return casts_left_; }
+
   // Regions that are open in this thread.
   static int depth() { return depth_; }
   static void enter() { ++depth_; }
@@ -47,20 +50,30 @@ class Autocast {
   friend class AutocastOff;
   static inline thread_local bool active_ = false;
   static inline thread_local bool ever_used_ = false;
+  static inline thread_local bool casts_left_ = false;
   static inline thread_local int depth_ = 0;
   static thread_local AutocastState state_;
 };
 
-// Below a listed op, in in-place ops and in backward passes nothing is cast.
+// Below a listed op, in in-place ops and in backward passes nothing is cast. `casts_left`: the op
+// was given some arguments in float32, which it rounds as it reads them.
 class AutocastOff {
  public:
-  AutocastOff() : previous_(Autocast::active_) { Autocast::active_ = false; }
-  ~AutocastOff() { Autocast::active_ = previous_; }
+  explicit AutocastOff(bool casts_left = false)
+      : previous_(Autocast::active_), previous_left_(Autocast::casts_left_) {
+    Autocast::active_ = false;
+    Autocast::casts_left_ = casts_left;
+  }
+  ~AutocastOff() {
+    Autocast::active_ = previous_;
+    Autocast::casts_left_ = previous_left_;
+  }
   AutocastOff(const AutocastOff&) = delete;
   AutocastOff& operator=(const AutocastOff&) = delete;
 
  private:
   bool previous_;
+  bool previous_left_;
 };
 
 }  // namespace ampgrad

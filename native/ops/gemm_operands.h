@@ -21,6 +21,7 @@ struct LinearArgs {
   const Tensor& bias;
   const char* weight_name = "weight";
   const char* bias_name = "bias";
+  bool rounded = false;  // the weight is float32 and stands for itself rounded to x's dtype
 };
 void check_linear(const char* op, const Tensor& x, const LinearArgs& args);
 // The part of it that concerns the bias.

@@ -2,6 +2,7 @@
 // is copied unless it has no unit stride in its last two dimensions.
 #include <algorithm>
 
+#include "amp/autocast.h"
 #include "ops/gemm_operands.h"
 #include "ops/kernels.h"
 #include "ops/ops.h"
@@ -101,7 +102,7 @@ void check_linear(const char* op, const Tensor& x, const LinearArgs& args) {
   const int64_t rows = in == 0 ? 0 : x.numel() / std::max<int64_t>(x.size(-1), 1);
   AG_CHECK(x.size(-1) == in, Shape, op, ": mat1 and mat2 shapes cannot be multiplied (", rows, "x",
            x.size(-1), " and ", in, "x", out, ")");
-  check_same_kind(op, x, weight);
+  if (!args.rounded) check_same_kind(op, x, weight);
   check_bias(op, x, args.bias, out, args.bias_name);
 }
 
@@ -150,8 +151,17 @@ Tensor bmm(const Tensor& a, const Tensor& b) {
   return out;
 }
 
-Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
-  check_linear("linear", x, {weight, bias});
+Tensor linear(const Tensor& x, const Tensor& given_weight, const Tensor& given_bias) {
+  Tensor weight = given_weight;
+  Tensor bias = given_bias;
+  bool rounded = false;
+  if (Autocast::casts_left()) {
+    if (bias.defined()) bias = as_dtype(bias, x.dtype());
+    // Products of vectors read their matrix only once, without packing it.
+    rounded = weight.dtype() == DType::Float32 && x.numel() != x.size(-1) && weight.size(0) > 1;
+    if (!rounded) weight = as_dtype(weight, x.dtype());
+  }
+  check_linear("linear", x, {.weight = weight, .bias = bias, .rounded = rounded});
   Dims sizes = x.sizes();
   sizes.back() = weight.sizes()[0];
   const Tensor out = Tensor::empty(sizes, x.dtype(), x.device());
@@ -160,6 +170,7 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   const Tensor right = gemm_operand(weight);
   const Tensor bias_data = bias.defined() ? as_contiguous(bias) : Tensor();
   GemmParams p = gemm_params(left, turned(right), out);
+  p.b_rounded = rounded;
   if (bias.defined()) p.bias = bias_data.data();
   KernelTable::run(OpId::linear, out.device(), out.dtype(), p);
   return out;

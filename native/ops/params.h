@@ -88,6 +88,9 @@ struct GemmParams {
   // C is float32 of half operands: the product and its cast in one pass (CPU only). Numbers are
   // rounded to float16 on the way, so that they overflow as they would; not to bfloat16.
   bool widened = false;
+  // B is float32, rounded to `dtype` as it is read: its cast and the product in one pass (CPU
+  // only).
+  bool b_rounded = false;
   int64_t m = 0, n = 0, k = 0;
   const void* a = nullptr;
   int64_t a_row = 0, a_col = 0;

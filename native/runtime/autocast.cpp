@@ -57,29 +57,49 @@ bool wants_cast(const Tensor& t, const CastPlan& plan) {
   return autocast_eligible(t, plan.device) && t.dtype() != *plan.target;
 }
 
+// What `linear` rounds by itself on the CPU: its bias, and a weight that is used this once, since
+// the input wants no gradient and none of its casts is cached. Not where casts are counted.
+bool left_to_linear(const Values& args, size_t index, const CastPlan& plan) {
+  if (plan.device != DeviceType::Cpu || AutocastTrace::current() != nullptr) return false;
+  const Tensor& x = args[0].get<Tensor>();
+  if (index == 0 || x.dtype() != *plan.target) return false;
+  const Tensor& t = args[index].get<Tensor>();
+  if (t.dtype() != DType::Float32) return false;
+  if (index == 2) return true;
+  return GradMode::enabled() && !requires_grad(x) &&
+         !CastCache::get().find(t, *plan.target).defined();
+}
+
 }  // namespace
 
-bool autocast_arguments(const OpDef& op, Values& args) {
+AutocastOutcome autocast_arguments(const OpDef& op, Values& args) {
   const CastPlan plan = plan_casts(op, args, Autocast::state());
   if (AG_UNLIKELY(AutocastTrace::current() != nullptr)) {
     AutocastTrace::current()->policy(plan.policy);
   }
-  if (!plan.listed) return false;
+  AutocastOutcome outcome{.listed = plan.listed};
+  if (!plan.listed) return outcome;
   if (plan.dtype_argument >= 0) {
     args[static_cast<size_t>(plan.dtype_argument)] = Value(DType::Float32);
   }
-  if (!plan.target) return true;
+  if (!plan.target) return outcome;
   const AutocastOff off;
-  for (Value& v : args) {
+  for (size_t i = 0; i < args.size(); ++i) {
+    Value& v = args[i];
     if (v.is_tensor()) {
-      if (wants_cast(v.get<Tensor>(), plan)) v = cast_tensor(v.get<Tensor>(), *plan.target, plan);
+      if (!wants_cast(v.get<Tensor>(), plan)) continue;
+      if (op.id == OpId::linear && left_to_linear(args, i, plan)) {
+        outcome.casts_left = true;
+      } else {
+        v = cast_tensor(v.get<Tensor>(), *plan.target, plan);
+      }
     } else if (v.is<TensorList>()) {
       for (Tensor& t : v.get<TensorList>()) {
         if (wants_cast(t, plan)) t = cast_tensor(t, *plan.target, plan);
       }
     }
   }
-  return true;
+  return outcome;
 }
 
 void exit_autocast_region() {

@@ -7,8 +7,13 @@
 
 namespace ampgrad {
 
-// Casts in place. True when the op is listed: it then runs with autocast off.
-bool autocast_arguments(const OpDef& op, Values& args);
+struct AutocastOutcome {
+  bool listed = false;      // the op has a policy: it runs with autocast off
+  bool casts_left = false;  // some arguments are left for the op to round
+};
+
+// Casts in place.
+AutocastOutcome autocast_arguments(const OpDef& op, Values& args);
 
 // Ends a region; drops the cached casts when it was the last one.
 void exit_autocast_region();

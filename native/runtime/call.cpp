@@ -141,9 +141,9 @@ void call_op(const OpDef& op, Values& args, Values& results) {
     AutocastTrace* trace = AutocastTrace::current();
     if (AG_UNLIKELY(trace != nullptr)) trace->begin(op, args);
     // An op that isn't listed and is made of others leaves the decision to them.
-    const bool listed = autocast_arguments(op, args);
-    if (listed || op.diff != Diff::Composite) {
-      const AutocastOff below;
+    const AutocastOutcome outcome = autocast_arguments(op, args);
+    if (outcome.listed || op.diff != Diff::Composite) {
+      const AutocastOff below(outcome.casts_left);
       run_op(op, args, results);
       if (AG_UNLIKELY(trace != nullptr)) trace->end(results);
       return;

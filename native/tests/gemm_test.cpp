@@ -533,6 +533,52 @@ TEST_CASE("gemm: an activation does not depend on the number of threads, and kee
   }
 }
 
+namespace {
+
+// A float32 B gives the bits that its rounded copy gives.
+template <class T>
+void check_rounded(const Problem& q) {
+  Buffers<T> s = make_buffers<T>(q);
+  bind(s, q);
+  std::vector<float> wide(s.b.size());
+  std::mt19937 generator(3);
+  std::normal_distribution<float> normal;
+  for (size_t i = 0; i < wide.size(); ++i) {
+    wide[i] = normal(generator);
+    s.b[i] = from_double<T>(wide[i]);
+  }
+  wide[0] = std::numeric_limits<float>::quiet_NaN();
+  s.b[0] = from_double<T>(wide[0]);
+  wide.back() = 3.4e38F;  // infinity
+  s.b.back() = from_double<T>(wide.back());
+  cpu::gemm(s.params);
+  const std::vector<T> expected = s.c;
+  s.params.b = wide.data();
+  s.params.b_rounded = true;
+  cpu::gemm(s.params);
+  bool same = true;
+  for (size_t i = 0; i < expected.size(); ++i) {
+    const double x = to_double(expected[i]);
+    const double y = to_double(s.c[i]);
+    same = same && (x == y || (std::isnan(x) && std::isnan(y)));
+  }
+  CHECK(same);
+}
+
+}  // namespace
+
+TEST_CASE_TEMPLATE("gemm: an operand that is rounded as it is read", T, Half, BFloat16) {
+  for_each_target([] {
+    for (const Order order : {Order::RowMajor, Order::ColumnMajor, Order::ColumnPadded}) {
+      for (const int64_t n : {2, 7, 16, 33, 130}) {
+        check_rounded<T>({5, n, 3, Order::RowMajor, order});
+        check_rounded<T>({64, n, 61, Order::RowMajor, order, 1, 0, true});
+        check_rounded<T>({150, n, 800, Order::RowMajor, order});
+      }
+    }
+  });
+}
+
 TEST_CASE("gemm: slopes and sums are left to the caller") {
   const Problem q{20, 30, 40};
   for (const bool backward : {false, true}) {

@@ -1,8 +1,21 @@
 /**
- * Gradients across the casts of autocast: those of a weight are rounded to the dtype of the product,
- * as PyTorch's are, and arrive in the weight's own.
+ * Results and gradients across the casts of autocast, which `linear` makes in part by itself. A
+ * weight's gradient arrives in the weight's dtype: rounded to float16 on the way, as PyTorch's is, not
+ * to bfloat16.
  */
-import { amp, equal, grad, linear, mm, randn, type Tensor, tensor, zeros } from '../../lib';
+import {
+  allclose,
+  amp,
+  equal,
+  grad,
+  linear,
+  mm,
+  noGrad,
+  randn,
+  type Tensor,
+  tensor,
+  zeros,
+} from '../../lib';
 
 const halves = ['float16', 'bfloat16'] as const;
 
@@ -24,10 +37,66 @@ describe.each(halves)('%s', (dtype) => {
       const dy = randn([rows, outputs]).to(dtype);
       amp.autocast('cpu', { dtype }, () => linear(x, w)).backward(dy);
       expect(w.grad?.dtype).toBe('float32');
-      const expected = mm(dy.t(), x.to(dtype)).float();
-      expect(equal(w.grad as Tensor, expected)).toBe(true);
+      const gradient = w.grad as Tensor;
+      const half = mm(dy.t(), x.to(dtype));
+      expect(equal(gradient.to(dtype), half)).toBe(true);
+      if (dtype === 'float16') {
+        expect(equal(gradient, half.float())).toBe(true);
+      } else {
+        const full = mm(dy.t().float(), x.to(dtype).float());
+        expect(allclose(gradient, full, { rtol: 1e-5, atol: 1e-4 })).toBe(true);
+      }
     },
   );
+
+  test.each(shapes)(
+    'linear of %i rows, %i inputs, %i outputs rounds its weight and bias',
+    (rows, inputs, outputs) => {
+      const x = randn([rows, inputs]);
+      const b = randn([outputs]).set([0], NaN).requiresGrad_();
+      const plain = randn([outputs, inputs]);
+      plain.set([outputs - 1, inputs - 1], 3.4e38); // rounds to infinity
+      for (const w of [plain, plain.t().contiguous().t()]) {
+        w.requiresGrad_();
+        const expected = linear(x.to(dtype), w.to(dtype), b.to(dtype));
+        const inside = (f: () => Tensor) => amp.autocast('cpu', { dtype }, f);
+        const same = (y: Tensor) => {
+          expect(y.dtype).toBe(dtype);
+          expect(allclose(y, expected, { rtol: 0, atol: 0, equalNan: true })).toBe(true);
+        };
+        same(inside(() => linear(x, w, b)));
+        same(noGrad(() => inside(() => linear(x, w, b))));
+        // By the cached cast, which an input that wants a gradient leaves.
+        same(
+          inside(() => {
+            linear(x.detach().requiresGrad_(), w, b);
+            return linear(x, w, b);
+          }),
+        );
+      }
+    },
+  );
+
+  test('outside a region a float32 weight is refused', () => {
+    const x = randn([4, 8]);
+    const w = randn([3, 8], { requiresGrad: true });
+    amp.autocast('cpu', { dtype }, () => linear(x, w));
+    expect(() => linear(x.to(dtype), w)).toThrow(/same dtype/);
+    expect(() => linear(x.to(dtype), w.detach().to(dtype), zeros([3]))).toThrow(/same dtype/);
+  });
+
+  test('the gradient of a bias', () => {
+    const x = randn([100, 8]);
+    const w = randn([7, 8]);
+    const b = zeros([7], { requiresGrad: true });
+    const dy = randn([100, 7]).to(dtype);
+    amp.autocast('cpu', { dtype }, () => linear(x, w, b)).backward(dy);
+    const gradient = b.grad as Tensor;
+    expect(gradient.dtype).toBe('float32');
+    const rounded = dy.sum(0).float();
+    if (dtype === 'float16') expect(equal(gradient, rounded)).toBe(true);
+    else expect(allclose(gradient, dy.float().sum(0), { rtol: 1e-5, atol: 1e-5 })).toBe(true);
+  });
 
   test('NaN and infinity reach the weight', () => {
     const x = zeros([2, 40]).set([0, 3], NaN).set([1, 20], Infinity);

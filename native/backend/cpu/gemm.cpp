@@ -7,6 +7,7 @@
 #include <new>
 
 #include "backend/cpu/ceil_div.h"
+#include "backend/cpu/convert.h"
 #include "backend/cpu/gemm_kernels.h"
 #include "backend/cpu/parallel.h"
 #include "core/error.h"
@@ -38,13 +39,14 @@ void* advance(void* base, int64_t elements, DType dtype) {
 }
 
 DType result_dtype(const GemmParams& p) { return p.widened ? DType::Float32 : p.dtype; }
+DType b_dtype(const GemmParams& p) { return p.b_rounded ? DType::Float32 : p.dtype; }
 
 GemmParams batch_of(const GemmParams& p, int64_t index) {
   GemmParams one = p;
   one.batch = 1;
   one.a_offsets = one.b_offsets = one.c_offsets = nullptr;
   if (p.a_offsets != nullptr) one.a = advance(p.a, p.a_offsets[index], p.dtype);
-  if (p.b_offsets != nullptr) one.b = advance(p.b, p.b_offsets[index], p.dtype);
+  if (p.b_offsets != nullptr) one.b = advance(p.b, p.b_offsets[index], b_dtype(p));
   if (p.c_offsets != nullptr) one.c = advance(p.c, p.c_offsets[index], result_dtype(p));
   return one;
 }
@@ -54,7 +56,7 @@ GemmParams tile_of(const GemmParams& p, int64_t i, int64_t rows, int64_t j, int6
   tile.m = rows;
   tile.n = cols;
   tile.a = advance(p.a, i * p.a_row, p.dtype);
-  tile.b = advance(p.b, j * p.b_col, p.dtype);
+  tile.b = advance(p.b, j * p.b_col, b_dtype(p));
   tile.c = advance(p.c, i * p.c_row + j, result_dtype(p));
   tile.bias = advance(p.bias, j, p.dtype);
   if (p.epilogue.inner != nullptr) {
@@ -171,9 +173,31 @@ void vector_product(const GemmParams& p, const GemmKernels& kernels) {
 }
 
 bool is_vector_product(const GemmParams& p) {
-  if (!is_floating(p.dtype) || p.widened) return false;
+  if (!is_floating(p.dtype) || p.widened || p.b_rounded) return false;
   if (p.n == 1) return p.a_row == 1 || p.a_col == 1;
   return p.m == 1 && (p.b_row == 1 || p.b_col == 1);
+}
+
+// Rounds B into scratch memory, for kernels that don't do so as they read it.
+void round_b(GemmParams* p) {
+  AG_ASSERT(p->batch == 1 && (p->b_row == 1 || p->b_col == 1));
+  const bool columns = p->b_row == 1;
+  const int64_t runs = columns ? p->n : p->k;
+  const int64_t length = columns ? p->k : p->n;
+  const int64_t stride = columns ? p->b_col : p->b_row;
+  void* half =
+      gemm_scratch(GemmSlot::Vector, static_cast<size_t>(runs * length) * dtype_size(p->dtype));
+  const ConvertFn convert = convert_fn(DType::Float32, p->dtype);
+  const int64_t grain = std::max<int64_t>(kParallelVectorWork / length, 1);
+  parallel_for(runs, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      convert(advance(p->b, r * stride, DType::Float32), advance(half, r * length, p->dtype),
+              static_cast<size_t>(length));
+    }
+  });
+  p->b = half;
+  (columns ? p->b_col : p->b_row) = length;
+  p->b_rounded = false;
 }
 
 // Register tiles apply activations as they store C. Slopes and sums are left to the caller, and so
@@ -220,6 +244,7 @@ void gemm(const GemmParams& params) {
     p.a_row = p.a_col = p.b_row = p.b_col = 0;
     p.a_offsets = p.b_offsets = nullptr;
   }
+  if (p.b_rounded && !kernels.rounds_b) round_b(&p);
   const bool vectors = is_vector_product(p);
   settle_epilogue(&p, vectors);
   if (vectors) {

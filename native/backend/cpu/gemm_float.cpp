@@ -23,7 +23,9 @@ GemmKernels make_kernels() {
   void (*widened)(const GemmParams&) = nullptr;
   if constexpr (std::is_same_v<T, Half>) widened = gemm_tile<Half, RoundedHalf>;
   if constexpr (std::is_same_v<T, BFloat16>) widened = gemm_tile<BFloat16, float>;
-  return {gemm_tile<T>, widened, gemv<T>, widen<T>, kMaxRows, kMaxVectors * lanes};
+  // Pairs of bfloat16 are packed from bfloat16.
+  const bool rounds_b = !std::is_same_v<T, float> && Tile<T>::dot_table() == nullptr;
+  return {gemm_tile<T>, widened, gemv<T>, widen<T>, kMaxRows, kMaxVectors * lanes, rounds_b};
 }
 
 GemmKernels kernels_f32() { return make_kernels<float>(); }

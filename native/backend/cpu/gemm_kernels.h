@@ -32,6 +32,7 @@ struct GemmKernels {
   // out[i] = x[i * stride], converted to the accumulator type.
   void (*widen)(const void* x, int64_t stride, int64_t n, void* out) = nullptr;
   int64_t rows = 0, cols = 0;  // size of the register tile
+  bool rounds_b = false;       // `tile` takes GemmParams::b_rounded
 };
 
 GemmKernels gemm_kernels_f32();

@@ -143,6 +143,55 @@ HWY_INLINE void store_narrowed(D d, hn::Vec<D> v, RoundedHalf* p) {
   }
 }
 
+// A float that is rounded to the half type T when it is read.
+template <class T>
+struct Rounded {
+  float value;
+};
+
+template <class T, class D>
+HWY_INLINE hn::Vec<D> rounded(D d, hn::Vec<D> v) {
+  if constexpr (std::is_same_v<T, BFloat16>) {
+    const hn::Rebind<uint32_t, D> d32;
+    return hn::BitCast(d, hn::And(round_to_bfloat(d, v), hn::Set(d32, 0xffff0000U)));
+  } else if constexpr (kNativeHalf) {
+    const hn::Rebind<hwy::float16_t, D> d16;
+    return hn::PromoteTo(d, hn::DemoteTo(d16, v));
+  } else {
+    HWY_ALIGN float lanes[HWY_MAX_BYTES / sizeof(float)];
+    hn::Store(v, d, lanes);
+    for (size_t i = 0; i < hn::Lanes(d); ++i) lanes[i] = to_float(to_half(lanes[i]));
+    return hn::Load(d, lanes);
+  }
+}
+
+// Two vectors at once, which costs bfloat16 one search for NaN.
+template <class T, class D>
+HWY_INLINE void round_pair(D d, hn::Vec<D>& a, hn::Vec<D>& b) {
+  if constexpr (std::is_same_v<T, BFloat16>) {
+    const hn::Rebind<uint32_t, D> d32;
+    hn::Vec<decltype(d32)> upper_a;
+    hn::Vec<decltype(d32)> upper_b;
+    round_to_bfloat(d, a, b, upper_a, upper_b);
+    a = hn::BitCast(d, hn::And(upper_a, hn::Set(d32, 0xffff0000U)));
+    b = hn::BitCast(d, hn::And(upper_b, hn::Set(d32, 0xffff0000U)));
+  } else {
+    a = rounded<T>(d, a);
+    b = rounded<T>(d, b);
+  }
+}
+
+template <class D, class T>
+HWY_INLINE hn::Vec<D> load_widened(D d, const Rounded<T>* p) {
+  return rounded<T>(d, hn::LoadU(d, &p->value));
+}
+template <class T>
+HWY_INLINE float widen_one(Rounded<T> x) {
+  T half;
+  narrow_one(x.value, &half);
+  return to_float(half);
+}
+
 // Two vectors, one behind the other.
 template <class D, class T>
 HWY_INLINE void store_narrowed(D d, hn::Vec<D> a, hn::Vec<D> b, T* p) {
@@ -229,6 +278,18 @@ HWY_INLINE hn::Vec<D> load_blocks(D d, const T* p, int64_t w_stride) {
     return hn::Combine(d, load_blocks(half, p + kLanes / 2 * w_stride, w_stride),
                        load_blocks(half, p, w_stride));
   }
+}
+
+// Four neighbouring rows of blocks.
+template <class D, class T>
+HWY_INLINE void load_four(D d, const T* p, int64_t w_stride, hn::Vec<D> (&v)[4]) {
+  for (int64_t r = 0; r < 4; ++r) v[r] = load_blocks(d, p + r * w_stride, w_stride);
+}
+template <class D, class T>
+HWY_INLINE void load_four(D d, const Rounded<T>* p, int64_t w_stride, hn::Vec<D> (&v)[4]) {
+  load_four(d, &p->value, w_stride, v);
+  round_pair<T>(d, v[0], v[1]);
+  round_pair<T>(d, v[2], v[3]);
 }
 
 // Transposes the 4 x 4 matrix in each block and stores the four results `width` apart.
@@ -336,11 +397,9 @@ void pack_columns(const T* src, int64_t w_stride, int64_t valid, int64_t width, 
         }
       }
       for (; p < p1; p += 4) {
-        const T* from = src + w * w_stride + p;
-        store_transposed(d, load_blocks(d, from, w_stride),
-                         load_blocks(d, from + w_stride, w_stride),
-                         load_blocks(d, from + 2 * w_stride, w_stride),
-                         load_blocks(d, from + 3 * w_stride, w_stride), width, dst + p * width + w);
+        hn::Vec<decltype(d)> v[4];
+        load_four(d, src + w * w_stride + p, w_stride, v);
+        store_transposed(d, v[0], v[1], v[2], v[3], width, dst + p * width + w);
       }
     }
   }

@@ -84,18 +84,19 @@ class Tile {
     }
   }
 
- private:
-  static Acc* scratch(GemmSlot slot, int64_t elements) {
-    return static_cast<Acc*>(
-        gemm_scratch(slot, static_cast<size_t>(elements + kPanelSlack) * sizeof(Acc)));
-  }
-
+  // Where bfloat16 is multiplied in pairs; nullptr elsewhere.
   static const Bf16DotTable* dot_table() {
 #if HWY_TARGET == HWY_AVX3
     static_assert(kMaxRows == kDotRows);
     if constexpr (std::is_same_v<T, BFloat16>) return bf16_dot_table();
 #endif
     return nullptr;
+  }
+
+ private:
+  static Acc* scratch(GemmSlot slot, int64_t elements) {
+    return static_cast<Acc*>(
+        gemm_scratch(slot, static_cast<size_t>(elements + kPanelSlack) * sizeof(Acc)));
   }
 
   // One panel of `k` steps from step p0 on.
@@ -135,6 +136,13 @@ class Tile {
 
   void pack_b_panel(int64_t j, int64_t cols, int64_t p0, int64_t k, Acc* to) {
     if (reads_b(cols)) return;
+    if constexpr (!std::is_same_v<T, Acc>) {
+      if (p_.b_rounded) {
+        const auto* from = static_cast<const Rounded<T>*>(p_.b) + p0 * p_.b_row + j * p_.b_col;
+        pack_panel(from, p_.b_col, p_.b_row, cols, p_.n - j, panel_width(cols), k, to);
+        return;
+      }
+    }
     pack(b_at(0, j), p_.b_col, p_.b_row, cols, p_.n - j, panel_width(cols), p0, k, to);
   }
 
