@@ -19,14 +19,26 @@ constexpr int64_t kLargestStep = 64 * kMiB;
 constexpr int64_t kMajorFloor = 160 * kMiB;
 constexpr int64_t kReportStep = 32 * kMiB;
 
+int64_t live_bytes() { return thread_memory_account()->live_bytes.load(std::memory_order_relaxed); }
+
+// The live bytes at which young objects are collected again.
+int64_t next_minor_trigger(const EnvState* state) {
+  const int64_t live = live_bytes();
+  return live + std::max(state->minor_step, live / 4);
+}
+
+// Collections that V8 makes on its own lower the watermark too: one that follows a live set long
+// gone would let garbage pile up, each result in fresh memory.
 void release_handle(napi_env, void* data, void*) {
   auto* handle = static_cast<Handle*>(data);
   EnvState* state = handle->state;
   delete handle;
-  if (--state->live_handles == 0 && state->closed) delete state;
+  if (--state->live_handles == 0 && state->closed) {
+    delete state;
+  } else if (!state->collecting) {
+    state->minor_trigger = std::min(state->minor_trigger, next_minor_trigger(state));
+  }
 }
-
-int64_t live_bytes() { return thread_memory_account()->live_bytes.load(std::memory_order_relaxed); }
 
 void run_collector(EnvState* state, bool major) {
   napi_handle_scope scope;
@@ -88,8 +100,7 @@ void on_pressure(size_t needed) {
     run_collector(state, true);
     state->major_trigger = std::max(kMajorFloor, live_bytes() + live_bytes() / 2);
   }
-  const int64_t live = live_bytes();
-  state->minor_trigger = live + std::max(state->minor_step, live / 4);
+  state->minor_trigger = next_minor_trigger(state);
   report_external(state);
 }
 

@@ -20,6 +20,15 @@ describe.each(runtimes)('$name', (runtime) => {
     expect(result.peakRssMB).toBeLessThan(limitMB);
   });
 
+  test('a small phase after a large one leaves little behind', () => {
+    const result = runProgram<{ beforeMB: number; peakMB: number }>(
+      runtime,
+      join(programs, 'phases.cjs'),
+    );
+    expect(result.beforeMB).toBeLessThan(20);
+    expect(result.peakMB).toBeLessThan(160);
+  });
+
   onLinux('2,000 training steps without an await', () => {
     const result = runProgram<{ first: number; last: number; peakRssMB: number }>(
       runtime,
