@@ -6,9 +6,12 @@ const { memory, ones, zeros } = require('../../../dist/cjs/index.js');
 const v8 = require('node:v8');
 
 const MiB = 2 ** 20;
-let held = Array.from({ length: 40 }, () => zeros([2, 1024, 1024]));
-for (let i = 0; i < 4; ++i) held.push(ones([2, 1024, 1024]).add(1));
-held = undefined;
+function largePhase() {
+  const held = Array.from({ length: 40 }, () => zeros([2, 1024, 1024]));
+  for (let i = 0; i < 4; ++i) held.push(ones([2, 1024, 1024]).add(1));
+}
+
+largePhase();
 v8.setFlagsFromString('--expose-gc');
 const gc = require('node:vm').runInNewContext('gc');
 gc();
