@@ -53,6 +53,23 @@ AG_MATH V normal_cdf(V x) {
   }
 }
 
+// x times the normal distribution. Where nothing is looked up the distribution is 1/2 + x h(x^2)
+// with a quotient h of polynomials, which is 1/2 or 0 beyond |x| = 5.3: half the work of the tail.
+template <FloatValue V>
+AG_MATH V gelu(V x) {
+  if constexpr (kIsSingle<V> && !kLooksUp<V>) {
+    constexpr double above[] = {3.989422193e-01, 3.309822942e-02, 4.638180187e-03,
+                                1.620527132e-04, 6.396546443e-06, 2.395114370e-08};
+    constexpr double below[] = {
+        1, 2.496308861e-01, 2.823254064e-02, 1.846096407e-03, 7.193843358e-05, 1.235616472e-06};
+    const V t = at_most(x * x, 64);
+    const V part = clamp_keep_nan(x * (poly(t, above) / poly(t, below)), -0.5, 0.5);
+    return fma(x, part, k<V>(0.5) * x);
+  } else {
+    return x * normal_cdf(x);
+  }
+}
+
 // tanh(log(1 + e^x)) = n / (n + 2) with n = e^x (e^x + 2).
 template <FloatValue V>
 AG_MATH V tanh_softplus(V x) {
@@ -120,12 +137,12 @@ struct EluBackward {
   }
 };
 
-// x times the normal distribution; absolute error 1.5e-7 max(1, |x|) (float).
+// Absolute error 1.9e-7 max(1, |x|) (float); by erf in float it would be 3.5e-7.
 struct Gelu {
   static constexpr int kCost = 5;
   template <class V>
   AG_MATH static V apply(V x) {
-    return x * m::normal_cdf(x);
+    return m::gelu(x);
   }
 };
 

@@ -309,7 +309,7 @@ TEST_CASE("functions are as exact as their comments say") {
   }
 }
 
-TEST_CASE("gelu is off by less than 1.5e-7 of max(1, |x|)") {
+TEST_CASE("gelu is off by less than 1.9e-7 of max(1, |x|)") {
   register_cpu_backend();
   const std::vector<float> x = samples<float>();
   const std::vector<float> y =
@@ -325,7 +325,7 @@ TEST_CASE("gelu is off by less than 1.5e-7 of max(1, |x|)") {
       CHECK((x[i] > 0 ? math::Gelu::apply(x[i]) == x[i] : std::isnan(math::Gelu::apply(x[i]))));
       continue;
     }
-    CHECK(error(x[i], y[i]) <= 1.5e-7);
-    CHECK(error(x[i], math::Gelu::apply(x[i])) <= 1.5e-7);
+    CHECK(error(x[i], y[i]) <= 1.9e-7);
+    CHECK(error(x[i], math::Gelu::apply(x[i])) <= 1.9e-7);
   }
 }
