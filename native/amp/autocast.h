@@ -7,6 +7,7 @@
 
 #include "core/device.h"
 #include "core/dtype.h"
+#include "ops/left_casts.h"
 
 namespace ampgrad {
 
@@ -34,9 +35,6 @@ class Autocast {
   static const AutocastState& state() { return state_; }
   static void set_state(const AutocastState& state);
 
-  // Whether the running op has float32 arguments to round by itself: see AutocastOff.
-  static bool casts_left() { return casts_left_; }
-
   // Regions that are open in this thread.
   static int depth() { return depth_; }
   static void enter() { ++depth_; }
@@ -50,23 +48,22 @@ class Autocast {
   friend class AutocastOff;
   static inline thread_local bool active_ = false;
   static inline thread_local bool ever_used_ = false;
-  static inline thread_local bool casts_left_ = false;
   static inline thread_local int depth_ = 0;
   static thread_local AutocastState state_;
 };
 
-// Below a listed op, in in-place ops and in backward passes nothing is cast. `casts_left`: the op
-// was given some arguments in float32, which it rounds as it reads them.
+// Below a listed op, in in-place ops and in backward passes nothing is cast. `casts_left`: see
+// LeftCasts.
 class AutocastOff {
  public:
   explicit AutocastOff(bool casts_left = false)
-      : previous_(Autocast::active_), previous_left_(Autocast::casts_left_) {
+      : previous_(Autocast::active_), previous_left_(LeftCasts::any_) {
     Autocast::active_ = false;
-    Autocast::casts_left_ = casts_left;
+    LeftCasts::any_ = casts_left;
   }
   ~AutocastOff() {
     Autocast::active_ = previous_;
-    Autocast::casts_left_ = previous_left_;
+    LeftCasts::any_ = previous_left_;
   }
   AutocastOff(const AutocastOff&) = delete;
   AutocastOff& operator=(const AutocastOff&) = delete;

@@ -25,6 +25,13 @@ void run_along(const char* op, IndexMode mode, const Tensor& data, int64_t dim, 
 void run_slices(const char* op, IndexMode mode, const Tensor& data, int64_t dim,
                 const Tensor& index, const Tensor& other);
 
+// The sums of `values` over equal positions of the 1-d `index` along `dim`, in a new tensor of
+// `sizes` that is 0 elsewhere: what indexAdd to zeros gives, written once. Without a gradient of
+// its own. Undefined where there is no kernel for that: other devices, slices that are short or not
+// in one piece.
+Tensor slice_sums(const char* op, DimsView sizes, int64_t dim, const Tensor& index,
+                  const Tensor& values);
+
 // Simplifies the iteration space and runs the kernel; nothing happens when the space is empty.
 void launch_indexed(IndexedParams p, Device device);
 

@@ -38,6 +38,20 @@ struct IndexedParams {
   std::vector<IndexArg> indices;
 };
 
+// out[r] is the sum of the values[i] with index[i] = r, in the order of i, and 0 where there is
+// none. `values` [count, size] and `out` [rows, size] are contiguous. Positions are checked by the
+// kernel, before anything is written.
+struct SliceSumParams {
+  const char* op = nullptr;
+  DType dtype = DType::Float32;
+  int64_t dim = 0;  // the number of the indexed dimension, for messages
+  const int64_t* index = nullptr;
+  int64_t index_stride = 1;
+  int64_t count = 0, rows = 0, size = 0;
+  const void* values = nullptr;
+  void* out = nullptr;
+};
+
 // Coordinates of the elements that are not zero, row by row, of a contiguous input. Without `out`
 // they are only counted.
 struct NonzeroParams {

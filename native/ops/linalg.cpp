@@ -2,9 +2,9 @@
 // is copied unless it has no unit stride in its last two dimensions.
 #include <algorithm>
 
-#include "amp/autocast.h"
 #include "ops/gemm_operands.h"
 #include "ops/kernels.h"
+#include "ops/left_casts.h"
 #include "ops/ops.h"
 #include "ops/shape_ops.h"
 
@@ -155,7 +155,7 @@ Tensor linear(const Tensor& x, const Tensor& given_weight, const Tensor& given_b
   Tensor weight = given_weight;
   Tensor bias = given_bias;
   bool rounded = false;
-  if (Autocast::casts_left()) {
+  if (LeftCasts::any()) {
     if (bias.defined()) bias = as_dtype(bias, x.dtype());
     // Products of vectors read their matrix only once, without packing it.
     rounded = weight.dtype() == DType::Float32 && x.numel() != x.size(-1) && weight.size(0) > 1;

@@ -2,6 +2,8 @@
 #include <algorithm>
 
 #include "autograd/derivative.h"
+#include "autograd/grad_mode.h"
+#include "ops/indexed.h"
 
 namespace ampgrad::derivatives {
 
@@ -17,6 +19,10 @@ Tensor read_at(Backward& b, const Tensor& g) {
 // zeros_of(m) with `values` added at `index` along `dim`: in place, because nobody else has seen
 // the zeros, and a copy of a table of embeddings costs more than the sums.
 Tensor sum_slices(const TensorMeta& m, int64_t dim, const Tensor& index, const Tensor& values) {
+  if (!GradMode::enabled() && values.dtype() == m.dtype) {
+    Tensor sums = slice_sums("indexAdd", m.sizes, dim, index, values);
+    if (sums.defined()) return sums;
+  }
   const Tensor sums = zeros_of(m);
   Values args{Value(sums), Value(dim), Value(index), Value(values), Value(Scalar(int64_t{1}))};
   call_op_inplace(op_def(OpId::indexAdd), args);

@@ -4,8 +4,10 @@
 // threads.
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <vector>
 
+#include "backend/cpu/opmath.h"
 #include "backend/cpu/parallel.h"
 #include "backend/cpu/register.h"
 #include "backend/cpu/stream.h"
@@ -19,15 +21,15 @@ namespace {
 
 constexpr int64_t kGrain = 1 << 14;  // elements a thread should get at least
 
-AG_NOINLINE void out_of_range(const IndexedParams& p, const IndexArg& a, int64_t value) {
-  AG_FAIL(Range, p.op, ": index ", value, " is out of bounds for dimension ", a.dim, " with size ",
-          a.size);
+AG_NOINLINE void out_of_range(const char* op, int64_t dim, int64_t size, int64_t value) {
+  AG_FAIL(Range, op, ": index ", value, " is out of bounds for dimension ", dim, " with size ",
+          size);
 }
 
 AG_INLINE int64_t position(const IndexedParams& p, const IndexArg& a, int64_t value) {
   const int64_t i = value < 0 && p.negative ? value + a.size : value;
   if (AG_UNLIKELY(static_cast<uint64_t>(i) >= static_cast<uint64_t>(a.size))) {
-    out_of_range(p, a, value);
+    out_of_range(p.op, a.dim, a.size, value);
   }
   return i * a.stride;
 }
@@ -302,6 +304,125 @@ void write_kernel(const IndexedParams& p, const void*) {
   }
 }
 
+// Slices sorted by where they go: those of row r are order[first[r]] to order[first[r + 1]].
+struct SortedSlices {
+  explicit SortedSlices(const SliceSumParams& p)
+      : first(static_cast<size_t>(p.rows) + 1, 0), order(static_cast<size_t>(p.count)) {
+    const auto row = [&](int64_t i) {
+      const int64_t r = p.index[i * p.index_stride];
+      if (AG_UNLIKELY(static_cast<uint64_t>(r) >= static_cast<uint64_t>(p.rows))) {
+        out_of_range(p.op, p.dim, p.rows, r);
+      }
+      return static_cast<size_t>(r);
+    };
+    for (int64_t i = 0; i < p.count; ++i) ++first[row(i)];
+    int64_t end = 0;
+    for (int64_t& f : first) f = end += f;
+    for (int64_t i = p.count - 1; i >= 0; --i) order[static_cast<size_t>(--first[row(i)])] = i;
+  }
+  std::vector<int64_t> first;
+  std::vector<int64_t> order;
+};
+
+// Rows of sums are worked out in a buffer and written once, as are runs of zeros; large results go
+// past the caches. Halves are summed in float.
+template <class S>
+class SliceSums {
+ public:
+  explicit SliceSums(const SliceSumParams& p)
+      : p_(p),
+        slices_(p),
+        values_(static_cast<const S*>(p.values)),
+        out_(static_cast<S*>(p.out)),
+        streamed_(p.rows * p.size * static_cast<int64_t>(sizeof(S)) >= kStreamBytes) {}
+
+  void run() const {
+    const int64_t grain = std::max<int64_t>(1, kGrain / p_.size);
+    parallel_for(p_.rows, grain, [&](int64_t begin, int64_t end) { rows(begin, end); });
+  }
+
+ private:
+  using Io = OpMathIo<S>;
+  using T = typename Io::T;
+
+  int64_t first(int64_t row) const { return slices_.first[static_cast<size_t>(row)]; }
+  const S* slice(int64_t i) const {
+    return values_ + slices_.order[static_cast<size_t>(i)] * p_.size;
+  }
+
+  void rows(int64_t begin, int64_t end) const {
+    const std::unique_ptr<T[]> sum(new T[static_cast<size_t>(p_.size)]);
+    const std::unique_ptr<T[]> loaded = Io::buffer(p_.size);
+    const std::unique_ptr<S[]> narrowed(Io::kDirect ? nullptr
+                                                    : new S[static_cast<size_t>(p_.size)]);
+    for (int64_t r = begin; r < end;) {
+      const int64_t count = first(r + 1) - first(r);
+      if (count > 0) {
+        if (count == 1) {
+          write(slice(first(r)), r);
+        } else {
+          add_up(r, sum.get(), loaded.get());
+          write(finished(sum.get(), narrowed.get()), r);
+        }
+        ++r;
+        continue;
+      }
+      int64_t next = r + 1;
+      while (next < end && first(next + 1) == first(r)) ++next;
+      write_zeros(r, next);
+      r = next;
+    }
+    if (streamed_) end_stream();
+  }
+
+  void add_up(int64_t row, T* sum, T* loaded) const {
+    std::fill_n(sum, p_.size, T{0});
+    for (int64_t i = first(row); i < first(row + 1); ++i) {
+      const T* value = io_.load(slice(i), p_.size, loaded);
+      for (int64_t j = 0; j < p_.size; ++j) sum[j] += value[j];
+    }
+  }
+
+  const S* finished(const T* sum, S* narrowed) const {
+    if constexpr (Io::kDirect) {
+      return sum;
+    } else {
+      io_.store(sum, narrowed, p_.size);
+      return narrowed;
+    }
+  }
+
+  void write(const S* from, int64_t row) const {
+    const auto bytes = static_cast<size_t>(p_.size) * sizeof(S);
+    S* to = out_ + row * p_.size;
+    streamed_ ? stream_copy(to, from, bytes) : static_cast<void>(std::memcpy(to, from, bytes));
+  }
+
+  void write_zeros(int64_t begin, int64_t end) const {
+    static constexpr size_t kRun = 4096;
+    alignas(64) static constexpr char kZeros[kRun] = {};
+    auto* to = reinterpret_cast<char*>(out_ + begin * p_.size);
+    const auto bytes = static_cast<size_t>((end - begin) * p_.size) * sizeof(S);
+    if (!streamed_) {
+      std::memset(to, 0, bytes);
+      return;
+    }
+    for (size_t i = 0; i < bytes; i += kRun) stream_copy(to + i, kZeros, std::min(kRun, bytes - i));
+  }
+
+  const SliceSumParams& p_;
+  const SortedSlices slices_;
+  const Io io_;
+  const S* values_;
+  S* out_;
+  const bool streamed_;
+};
+
+template <class S>
+void slice_sum_kernel(const SliceSumParams& p, const void*) {
+  SliceSums<S>(p).run();
+}
+
 template <class T>
 AG_INLINE bool is_nonzero(T v) {
   if constexpr (std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>) {
@@ -349,6 +470,13 @@ void register_indexing() {
                                   nonzero_kernel<type>);
   AG_FOR_EACH_DTYPE(AG_SET)
 #undef AG_SET
+  const auto set = [](DType dtype, KernelFn<SliceSumParams> fn) {
+    KernelTable::set<SliceSumParams>(OpId::indexAdd, DeviceType::Cpu, dtype, fn);
+  };
+  set(DType::Float16, slice_sum_kernel<Half>);
+  set(DType::BFloat16, slice_sum_kernel<BFloat16>);
+  set(DType::Float32, slice_sum_kernel<float>);
+  set(DType::Float64, slice_sum_kernel<double>);
 }
 
 }  // namespace ampgrad::cpu
