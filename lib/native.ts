@@ -156,6 +156,9 @@ export interface Native {
   grad(h: Handle): Handle | null;
   setGrad(h: Handle, grad: Nullable): void;
   grads(list: readonly Handle[]): (Handle | null)[];
+  /** dtype, device and index of the first tensor, for every kind of gradient there is. */
+  gradientKinds(list: readonly Handle[]): (string | number)[];
+  unscaleGradients(list: readonly Handle[], flag: Handle, factor: Handle): void;
   zeroGrads(list: readonly Handle[], setToNone: boolean): void;
   retainGrad(h: Handle): void;
   detachInPlace(h: Handle): void;

@@ -363,7 +363,7 @@ export class GradScaler {
     if (record.stage === 'ready') {
       const gradients = checkGradients(optimizer, 'step');
       record.foundInf = unscaleStep(gradients, undefined);
-      const device = gradients[0]?.gradient.device ?? 'cpu';
+      const device = gradients.devices[0] ?? 'cpu';
       const scale = record.foundInf.size === 0 ? null : this.#scaleFor(device);
       gradScale =
         gradScale === null || scale === null ? scale : noGrad(() => scale.mul(gradScale as Tensor));

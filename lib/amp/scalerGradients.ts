@@ -2,7 +2,9 @@
 import { countNonFinite } from '../anomaly';
 import { opFunction } from '../call';
 import { makeError } from '../errors';
+import { type DType } from '../dtype';
 import { keep } from '../memory';
+import { type Handle, native } from '../native';
 import { full } from '../ops.gen';
 import { handleOf, type Tensor } from '../tensor';
 import { warnOnce } from '../warnings';
@@ -27,11 +29,11 @@ export interface ScalableOptimizer {
   noteSkippedStep?(called: boolean): void;
 }
 
-export interface ScaledGradient {
-  readonly gradient: Tensor;
-  readonly param: Tensor;
+/** The parameters of an optimizer, and where their gradients are. */
+export interface ScaledGradients {
+  readonly params: readonly Handle[];
+  readonly devices: readonly string[];
 }
-export type ScaledGradients = readonly ScaledGradient[];
 
 interface Place {
   readonly param: Tensor;
@@ -55,30 +57,44 @@ function describePlace({ param, group, index, name }: Place): string {
   return name === undefined ? `${where} (${what})` : `'${name}' (${where}, ${what})`;
 }
 
-/** The gradients that are there. Raises where they cannot be unscaled without loss. */
+/** Where there are gradients. Raises where they cannot be unscaled without loss. */
 export function checkGradients(optimizer: ScalableOptimizer, where: string): ScaledGradients {
-  const found: ScaledGradient[] = [];
-  for (const place of places(optimizer)) {
-    const gradient = place.param.grad;
-    if (gradient === null) continue;
-    // In the optimizer's kernel the division is done in float32, for masters.
-    if (gradient.dtype === 'float16' && !(where === 'step' && place.masters)) {
-      throw makeError(
-        'ERR_DTYPE',
-        `GradScaler: Attempting to unscale FP16 gradients, the first of ${describePlace(place)}. ` +
-          'Either keep the parameters in float32 and run the model under autocast (do not call .half()), ' +
-          'or use an optimizer with masterWeights: true and leave unscaling to step().',
-      );
+  const params: Handle[] = [];
+  const devices: string[] = [];
+  for (const [
+    group,
+    { params: members, paramNames, masterWeights },
+  ] of optimizer.paramGroups.entries()) {
+    const handles = members.map(handleOf);
+    params.push(...handles);
+    const kinds = native.gradientKinds(handles);
+    for (let k = 0; k < kinds.length; k += 3) {
+      const [dtype, device, index] = kinds.slice(k, k + 3) as [DType, string, number];
+      if (!devices.includes(device)) devices.push(device);
+      const param = members[index] as Tensor;
+      const masters = masterWeights === true;
+      rejectHalves(dtype, { param, group, index, name: paramNames?.[index], masters }, where);
     }
-    if (gradient.dtype === 'bfloat16') {
-      warnOnce(
-        'GradScalerWarning',
-        'GradScaler: gradients are bfloat16, whose range is that of float32; loss scaling is not needed.',
-      );
-    }
-    found.push({ gradient, param: place.param });
   }
-  return found;
+  return { params, devices };
+}
+
+function rejectHalves(dtype: DType, place: Place, where: string): void {
+  // In the optimizer's kernel the division is done in float32, for masters.
+  if (dtype === 'float16' && !(where === 'step' && place.masters)) {
+    throw makeError(
+      'ERR_DTYPE',
+      `GradScaler: Attempting to unscale FP16 gradients, the first of ${describePlace(place)}. ` +
+        'Either keep the parameters in float32 and run the model under autocast (do not call .half()), ' +
+        'or use an optimizer with masterWeights: true and leave unscaling to step().',
+    );
+  }
+  if (dtype === 'bfloat16') {
+    warnOnce(
+      'GradScalerWarning',
+      'GradScaler: gradients are bfloat16, whose range is that of float32; loss scaling is not needed.',
+    );
+  }
 }
 
 /** Why an optimizer has no gradients, as far as its parameters tell. */
@@ -102,30 +118,35 @@ export function firstNonFinite(optimizer: ScalableOptimizer): string {
   return 'a parameter whose gradient has changed since';
 }
 
-const unscale = opFunction('ampUnscaleStep_');
 const update = opFunction('ampUpdateStep_');
+
+/** A factor of one on each device. */
+const ones = new Map<string, Tensor>();
+
+function oneOn(device: string): Tensor {
+  let one = ones.get(device);
+  if (one === undefined) {
+    one = keep(full([], 1, { device: device as 'cpu', dtype: 'float32' }));
+    ones.set(device, one);
+  }
+  return one;
+}
 
 /**
  * Multiplies all gradients by `inverse` in one native call a device (only looks at them when there is
  * none) and returns a flag a device: 1 if any of them was not finite.
  */
 export function unscaleStep(
-  gradients: ScaledGradients,
+  { params, devices }: ScaledGradients,
   inverse: Tensor | undefined,
 ): Map<string, Tensor> {
-  const byDevice = new Map<string, Tensor[]>();
-  for (const { gradient } of gradients) {
-    const list = byDevice.get(gradient.device);
-    if (list === undefined) byDevice.set(gradient.device, [gradient]);
-    else list.push(gradient);
-  }
   const flags = new Map<string, Tensor>();
-  for (const [device, list] of byDevice) {
-    // Filled on the device: a number that comes from the host would be waited for.
+  for (const device of devices) {
     const on = { device: device as 'cpu', dtype: 'float32' } as const;
+    // Filled on the device: a number that comes from the host would be waited for.
     const flag = keep(full([], 0, on)); // lives until update, beyond an enclosing tidy
-    const factor = inverse === undefined ? full([], 1, on) : inverse.to({ device: on.device });
-    unscale(list.map(handleOf), handleOf(flag), handleOf(factor));
+    const factor = inverse === undefined ? oneOn(device) : inverse.to({ device: on.device });
+    native.unscaleGradients(params, handleOf(flag), handleOf(factor));
     flags.set(device, flag);
   }
   return flags;

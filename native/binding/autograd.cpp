@@ -187,6 +187,49 @@ napi_value grads_of(const Call& c) {
   return c.wrap_list(out);
 }
 
+// The kinds of gradients that tensors have, as dtype, device and the index of the first tensor with
+// it, one kind after the other. No handles of gradients are made: until they are collected they
+// would keep the memory that the next step's gradients could have.
+napi_value gradient_kinds(const Call& c) {
+  struct Kind {
+    DType dtype;
+    Device device;
+  };
+  SmallVector<Kind, 4> kinds;
+  napi_value out;
+  check_status(c.env, napi_create_array(c.env, &out));
+  uint32_t length = 0;
+  const auto push = [&](napi_value v) {
+    check_status(c.env, napi_set_element(c.env, out, length++, v));
+  };
+  const TensorList tensors = c.tensors(0, "gradientKinds");
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    const Tensor g = grad_of(tensors[i]);
+    if (!g.defined()) continue;
+    const bool known = std::any_of(kinds.begin(), kinds.end(), [&](const Kind& k) {
+      return k.dtype == g.dtype() && k.device == g.device();
+    });
+    if (known) continue;
+    kinds.push_back({g.dtype(), g.device()});
+    push(c.text(dtype_name(g.dtype())));
+    push(c.text(to_string(g.device())));
+    push(c.number(static_cast<double>(i)));
+  }
+  return out;
+}
+
+// ampUnscaleStep_ of the gradients of tensors that are where the flag is.
+napi_value unscale_gradients(const Call& c) {
+  const Tensor& flag = c.tensor(1, "unscaleGradients: flag");
+  TensorList gradients;
+  for (const Tensor& t : c.tensors(0, "unscaleGradients")) {
+    Tensor g = grad_of(t);
+    if (g.defined() && g.device() == flag.device()) gradients.push_back(std::move(g));
+  }
+  ops::ampUnscaleStep_(gradients, flag, c.tensor(2, "unscaleGradients: factor"));
+  return c.undefined();
+}
+
 // Backward passes run outside autocast: every formula keeps to the dtypes of the forward pass.
 napi_value run_backward(const Call& c) {
   const AutocastOff no_casts;
@@ -274,6 +317,8 @@ void export_autograd_functions(napi_env env, napi_value exports) {
       {"grad", entry<grad_get>},
       {"setGrad", entry<grad_set>},
       {"grads", entry<grads_of>},
+      {"gradientKinds", entry<gradient_kinds>},
+      {"unscaleGradients", entry<unscale_gradients>},
       {"zeroGrads", entry<zero_grads>},
       {"retainGrad", entry<retain_grad_of>},
       {"detachInPlace", entry<detach_>},

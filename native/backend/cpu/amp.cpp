@@ -6,6 +6,7 @@
 #include <atomic>
 #include <vector>
 
+#include "backend/cpu/finite_loops.h"
 #include "backend/cpu/parallel.h"
 #include "math/amp.h"
 #include "ops/amp_params.h"
@@ -15,14 +16,8 @@ namespace ampgrad::cpu {
 
 namespace {
 
-constexpr int64_t kChunk = 1 << 15;
-
-template <class T>
-bool all_finite(const T* data, int64_t n) {
-  unsigned bad = 0;
-  for (int64_t i = 0; i < n; ++i) bad |= math::is_finite(data[i]) ? 0u : 1u;
-  return bad == 0;
-}
+constexpr int64_t kChunk = 1 << 13;
+constexpr int64_t kGrain = 3;  // chunks worth a thread
 
 template <class T>
 bool unscale_chunk(T* data, int64_t n, float inv_scale) {
@@ -50,11 +45,11 @@ void unscale_kernel(const UnscaleParams& p, const void*) {
   }
   const float inv_scale = *p.inv_scale;
   std::atomic<bool> finite{true};
-  parallel_for(static_cast<int64_t>(chunks.size()), 4, [&](int64_t begin, int64_t end) {
+  parallel_for(static_cast<int64_t>(chunks.size()), kGrain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const Chunk& c = chunks[static_cast<size_t>(i)];
-      const bool ok =
-          inv_scale == 1.0f ? all_finite(c.data, c.n) : unscale_chunk(c.data, c.n, inv_scale);
+      const bool ok = inv_scale == 1.0f ? all_finite(c.data, c.n, dtype_of<T>)
+                                        : unscale_chunk(c.data, c.n, inv_scale);
       if (!ok) finite.store(false, std::memory_order_relaxed);
     }
   });

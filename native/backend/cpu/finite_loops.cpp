@@ -1,0 +1,67 @@
+// See finite_loops.h.
+#include "backend/cpu/finite_loops.h"
+
+#include "core/error.h"
+
+#ifndef HWY_DISABLED_TARGETS
+#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL)
+#endif
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "backend/cpu/finite_loops.cpp"
+#include "hwy/foreach_target.h"
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace ampgrad::cpu::HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+// `exponent`: the bits that are all set in what is not finite.
+template <class U>
+HWY_ATTR bool none_full(const void* data, int64_t n, uint64_t exponent) {
+  const hn::ScalableTag<U> d;
+  const auto* bits = static_cast<const U*>(data);
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const auto full = hn::Set(d, static_cast<U>(exponent));
+  auto found0 = hn::Zero(d);
+  auto found1 = hn::Zero(d);
+  int64_t i = 0;
+  for (; i + 2 * lanes <= n; i += 2 * lanes) {
+    const auto a = hn::And(hn::LoadU(d, bits + i), full);
+    const auto b = hn::And(hn::LoadU(d, bits + i + lanes), full);
+    found0 = hn::Or(found0, hn::VecFromMask(d, hn::Eq(a, full)));
+    found1 = hn::Or(found1, hn::VecFromMask(d, hn::Eq(b, full)));
+  }
+  bool none = hn::AllTrue(d, hn::Eq(hn::Or(found0, found1), hn::Zero(d)));
+  for (; i < n; ++i) none = none && (bits[i] & exponent) != exponent;
+  return none;
+}
+
+bool all_finite_bits(const void* data, int64_t n, DType dtype) {
+  switch (dtype) {
+    case DType::Float16:
+      return none_full<uint16_t>(data, n, 0x7c00);
+    case DType::BFloat16:
+      return none_full<uint16_t>(data, n, 0x7f80);
+    case DType::Float32:
+      return none_full<uint32_t>(data, n, 0x7f800000);
+    default:
+      AG_ASSERT(dtype == DType::Float64);
+      return none_full<uint64_t>(data, n, 0x7ff0000000000000);
+  }
+}
+
+}  // namespace ampgrad::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace ampgrad::cpu {
+
+HWY_EXPORT(all_finite_bits);
+
+bool all_finite(const void* data, int64_t n, DType dtype) {
+  return HWY_DYNAMIC_DISPATCH(all_finite_bits)(data, n, dtype);
+}
+
+}  // namespace ampgrad::cpu
+#endif
