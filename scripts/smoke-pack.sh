@@ -8,7 +8,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 npm run build:ts
-npm run prebuild
+npm run build:prebuilds
 npm pack --silent --pack-destination "$work"
 tarball=$(echo "$work"/ampgrad-*.tgz)
 echo "smoke-pack: $(basename "$tarball"), $(stat -c %s "$tarball") bytes"
