@@ -12,10 +12,10 @@ namespace ampgrad {
 template <OpId Id>
 struct SchemaText;
 
-#define AG_ROW(name, schema_text, ...)                                \
-  template <>                                                         \
-  struct SchemaText<OpId::name> {                                     \
-    static constexpr ParsedSchema parsed = parse_schema(schema_text); \
+#define AG_ROW(name, schema_text, ...)                             \
+  template <>                                                      \
+  struct SchemaText<OpId::name> {                                  \
+    static constexpr SchemaTypes types = parse_types(schema_text); \
   };
 #include "ops/op_table.def"
 #undef AG_ROW
@@ -63,7 +63,7 @@ template <OpId Id, class Indices>
 struct SignatureOf;
 template <OpId Id, size_t... I>
 struct SignatureOf<Id, std::index_sequence<I...>> {
-  static constexpr const ParsedSchema& kSchema = SchemaText<Id>::parsed;
+  static constexpr const SchemaTypes& kSchema = SchemaText<Id>::types;
   using result = typename ReturnType<kSchema.return_kind, kSchema.num_returns>::type;
   using type = result(typename ArgTraits<kSchema.kinds[I]>::type...);
 };
@@ -73,7 +73,7 @@ struct SignatureOf<Id, std::index_sequence<I...>> {
 // The function type that the schema of an op stands for.
 template <OpId Id>
 using OpSignature = typename detail::SignatureOf<
-    Id, std::make_index_sequence<static_cast<size_t>(SchemaText<Id>::parsed.num_args)>>::type;
+    Id, std::make_index_sequence<static_cast<size_t>(SchemaText<Id>::types.num_args)>>::type;
 
 namespace impl {
 #define AG_ROW(name, ...) OpSignature<OpId::name> name;

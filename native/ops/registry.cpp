@@ -26,7 +26,7 @@ struct Boxed<Id, R(A...)> {
  private:
   template <R (*Fn)(A...), size_t... I>
   static void invoke(const Values& args, Values& results, std::index_sequence<I...>) {
-    constexpr const ParsedSchema& kSchema = SchemaText<Id>::parsed;
+    constexpr const SchemaTypes& kSchema = SchemaText<Id>::types;
     if constexpr (std::is_void_v<R>) {
       Fn(ArgTraits<kSchema.kinds[I]>::unbox(args[I])...);
     } else {
@@ -65,13 +65,19 @@ Scalar parse_scalar(std::string_view text) {
   return Scalar(parse_double(text));
 }
 
+std::string_view trim(std::string_view s) {
+  while (!s.empty() && s.front() == ' ') s.remove_prefix(1);
+  while (!s.empty() && s.back() == ' ') s.remove_suffix(1);
+  return s;
+}
+
 Dims parse_list(std::string_view text) {
   Dims out;
   AG_ASSERT(text.size() >= 2 && text.front() == '[' && text.back() == ']');
   text = text.substr(1, text.size() - 2);
   while (!text.empty()) {
     const size_t comma = text.find(',');
-    out.push_back(parse_int(detail::trim(text.substr(0, comma))));
+    out.push_back(parse_int(trim(text.substr(0, comma))));
     text = comma == std::string_view::npos ? std::string_view() : text.substr(comma + 1);
   }
   return out;
@@ -168,9 +174,9 @@ const std::vector<OpDef>& registry() {
   static const std::vector<OpDef>* defs = [] {
     auto* list = new std::vector<OpDef>();
     list->reserve(kNumOps);
-#define AG_ROW(name, text, dtypes, cast, diff, inplace)                                     \
-  list->push_back(make_def(OpId::name, #name, text, SchemaText<OpId::name>::parsed, dtypes, \
-                           casts::cast, Diff::diff, Inplace::inplace,                       \
+#define AG_ROW(name, text, dtypes, cast, diff, inplace)                                      \
+  list->push_back(make_def(OpId::name, #name, text, parse_schema(text), dtypes, casts::cast, \
+                           Diff::diff, Inplace::inplace,                                     \
                            &Boxed<OpId::name, OpSignature<OpId::name>>::call<&impl::name>));
 #include "ops/op_table.def"
 #undef AG_ROW

@@ -1,5 +1,7 @@
 // PyTorch-style schema strings, parsed at compile time: the C++ signature of an op is derived from
 // its row in op_table.def, and at run time the same text yields argument names and defaults.
+// Every unit that calls an op evaluates all rows, so the parser reads each character once, by
+// index: compilers take long over calls and string_views in constant evaluation.
 //   "sum(Tensor input, int[]? dim=None, *, bool keepdim=False, ScalarType? dtype=None) -> Tensor"
 // Arguments after `*` are options by name only. `Tensor(a)` marks a result that aliases the input.
 #pragma once
@@ -12,140 +14,206 @@
 namespace ampgrad {
 
 inline constexpr int kMaxArgs = 16;
+inline constexpr int kMaxReturns = 6;
 
 enum class ReturnKind : uint8_t { Tensor, TensorList, Bool, Scalar, Int, None };
 
-struct ParsedSchema {
+// What the C++ type of an op is made of.
+struct SchemaTypes {
   ArgKind kinds[kMaxArgs]{};
-  std::string_view names[kMaxArgs]{};
-  std::string_view defaults[kMaxArgs]{};  // empty: required
   int num_args = 0;
   int num_positional = 0;
   ReturnKind return_kind = ReturnKind::None;
   int num_returns = 0;  // tensors in a fixed tuple
-  std::string_view return_names[6]{};
   bool is_view = false;
 };
 
+struct SchemaNames {
+  std::string_view names[kMaxArgs]{};
+  std::string_view defaults[kMaxArgs]{};  // empty: required
+  std::string_view return_names[kMaxReturns]{};
+};
+
+struct ParsedSchema : SchemaTypes, SchemaNames {};
+
 namespace detail {
-
-constexpr std::string_view trim(std::string_view s) {
-  while (!s.empty() && s.front() == ' ') s.remove_prefix(1);
-  while (!s.empty() && s.back() == ' ') s.remove_suffix(1);
-  return s;
-}
-
-struct KindName {
-  std::string_view text;
-  ArgKind kind;
-};
-
-inline constexpr KindName kKindNames[] = {
-    {"Tensor", ArgKind::Tensor},
-    {"Tensor?", ArgKind::OptTensor},
-    {"Tensor|Scalar", ArgKind::Operand},
-    {"Tensor|Scalar?", ArgKind::OptOperand},
-    {"Tensor[]", ArgKind::TensorList},
-    {"Scalar", ArgKind::Scalar},
-    {"Scalar?", ArgKind::OptScalar},
-    {"int", ArgKind::Int},
-    {"int?", ArgKind::OptInt},
-    {"float", ArgKind::Float},
-    {"float?", ArgKind::OptFloat},
-    {"bool", ArgKind::Bool},
-    {"bool?", ArgKind::OptBool},
-    {"int[]", ArgKind::IntList},
-    {"int[]?", ArgKind::OptIntList},
-    {"int[]|str", ArgKind::IntListOrString},
-    {"Scalar|str", ArgKind::ScalarOrString},
-    {"Scalar|str?", ArgKind::OptScalarOrString},
-    {"float[]", ArgKind::FloatList},
-    {"float[]?", ArgKind::OptFloatList},
-    {"str", ArgKind::String},
-    {"str?", ArgKind::OptString},
-    {"ScalarType", ArgKind::DType},
-    {"ScalarType?", ArgKind::OptDType},
-    {"Device?", ArgKind::OptDevice},
-};
 
 // Not constexpr on purpose: reaching it during constant evaluation is the compile error.
 inline void malformed_schema() {}
 
-constexpr ArgKind parse_kind(std::string_view text) {
-  for (const KindName& k : kKindNames) {
-    if (k.text == text) return k.kind;
+constexpr uint64_t hash_step(uint64_t hash, char c) {
+  return hash * 131 + static_cast<unsigned char>(c);
+}
+
+// Names a type in a `case`; two that collided would be a repeated label.
+constexpr uint64_t operator""_type(const char* text, size_t size) {
+  uint64_t hash = 0;
+  for (size_t i = 0; i < size; ++i) hash = hash_step(hash, text[i]);
+  return hash;
+}
+
+// The most frequent kinds first: constant evaluation walks the labels.
+constexpr ArgKind kind_of(uint64_t type) {
+  switch (type) {
+    case "Tensor"_type:
+      return ArgKind::Tensor;
+    case "bool"_type:
+      return ArgKind::Bool;
+    case "int[]"_type:
+      return ArgKind::IntList;
+    case "int"_type:
+      return ArgKind::Int;
+    case "float"_type:
+      return ArgKind::Float;
+    case "Tensor?"_type:
+      return ArgKind::OptTensor;
+    case "Tensor|Scalar"_type:
+      return ArgKind::Operand;
+    case "Tensor[]"_type:
+      return ArgKind::TensorList;
+    case "str"_type:
+      return ArgKind::String;
+    case "int[]?"_type:
+      return ArgKind::OptIntList;
+    case "ScalarType?"_type:
+      return ArgKind::OptDType;
+    case "Device?"_type:
+      return ArgKind::OptDevice;
+    case "Tensor|Scalar?"_type:
+      return ArgKind::OptOperand;
+    case "Scalar"_type:
+      return ArgKind::Scalar;
+    case "Scalar?"_type:
+      return ArgKind::OptScalar;
+    case "int?"_type:
+      return ArgKind::OptInt;
+    case "float?"_type:
+      return ArgKind::OptFloat;
+    case "bool?"_type:
+      return ArgKind::OptBool;
+    case "int[]|str"_type:
+      return ArgKind::IntListOrString;
+    case "Scalar|str"_type:
+      return ArgKind::ScalarOrString;
+    case "Scalar|str?"_type:
+      return ArgKind::OptScalarOrString;
+    case "float[]"_type:
+      return ArgKind::FloatList;
+    case "float[]?"_type:
+      return ArgKind::OptFloatList;
+    case "str?"_type:
+      return ArgKind::OptString;
+    case "ScalarType"_type:
+      return ArgKind::DType;
   }
   malformed_schema();
   return ArgKind::Tensor;
 }
 
-constexpr void parse_argument(std::string_view text, ParsedSchema* out) {
-  const size_t space = text.find(' ');
-  if (space == std::string_view::npos) malformed_schema();
-  const size_t equals = text.find('=');
-  const int i = out->num_args++;
-  out->kinds[i] = parse_kind(text.substr(0, space));
-  const size_t name_end = equals == std::string_view::npos ? text.size() : equals;
-  out->names[i] = text.substr(space + 1, name_end - space - 1);
-  if (equals != std::string_view::npos) out->defaults[i] = text.substr(equals + 1);
+// "(Tensor first, Tensor second)"
+constexpr void parse_tuple(const char* p, SchemaTypes* types, SchemaNames* names) {
+  types->return_kind = ReturnKind::Tensor;
+  while (*p != ')') {
+    ++p;
+    while (*p == ' ') ++p;
+    uint64_t type = 0;
+    while (*p != ' ' && *p != ',' && *p != ')' && *p != 0) type = hash_step(type, *p++);
+    if (type != "Tensor"_type) malformed_schema();
+    while (*p == ' ') ++p;
+    const char* name = p;
+    while (*p != ',' && *p != ')' && *p != 0) ++p;
+    if (*p == 0) malformed_schema();
+    if (names) names->return_names[types->num_returns] = std::string_view(name, p - name);
+    ++types->num_returns;
+  }
+  if (p[1] != 0) malformed_schema();
 }
 
-constexpr void parse_returns(std::string_view text, ParsedSchema* out) {
-  if (text == "()") return;
-  if (text == "bool") {
-    out->return_kind = ReturnKind::Bool;
-  } else if (text == "Scalar") {
-    out->return_kind = ReturnKind::Scalar;
-  } else if (text == "int") {
-    out->return_kind = ReturnKind::Int;
-  } else if (text == "Tensor[]" || text == "Tensor(a)[]") {
-    out->return_kind = ReturnKind::TensorList;
-    out->is_view = text == "Tensor(a)[]";
-  } else if (text == "Tensor" || text == "Tensor(a)") {
-    out->return_kind = ReturnKind::Tensor;
-    out->num_returns = 1;
-    out->is_view = text == "Tensor(a)";
-  } else {
-    if (text.empty() || text.front() != '(' || text.back() != ')') malformed_schema();
-    out->return_kind = ReturnKind::Tensor;
-    text = text.substr(1, text.size() - 2);
-    while (!text.empty()) {
-      const size_t comma = text.find(',');
-      const std::string_view item = trim(text.substr(0, comma));
-      if (item.substr(0, 6) != "Tensor") malformed_schema();
-      out->return_names[out->num_returns++] = trim(item.substr(6));
-      text = comma == std::string_view::npos ? std::string_view() : text.substr(comma + 1);
+constexpr void parse_returns(const char* text, SchemaTypes* types, SchemaNames* names) {
+  uint64_t type = 0;
+  for (const char* p = text; *p != 0; ++p) type = hash_step(type, *p);
+  switch (type) {
+    case "Tensor"_type:
+    case "Tensor(a)"_type:
+      types->return_kind = ReturnKind::Tensor;
+      types->num_returns = 1;
+      break;
+    case "Tensor[]"_type:
+    case "Tensor(a)[]"_type:
+      types->return_kind = ReturnKind::TensorList;
+      break;
+    case "bool"_type:
+      types->return_kind = ReturnKind::Bool;
+      break;
+    case "Scalar"_type:
+      types->return_kind = ReturnKind::Scalar;
+      break;
+    case "int"_type:
+      types->return_kind = ReturnKind::Int;
+      break;
+    case "()"_type:
+      break;
+    default:
+      if (*text != '(') malformed_schema();
+      parse_tuple(text, types, names);
+  }
+  types->is_view = type == "Tensor(a)"_type || type == "Tensor(a)[]"_type;
+}
+
+// `names` may be null: constant evaluation leaves the names and defaults alone.
+constexpr void parse(const char* p, SchemaTypes* types, SchemaNames* names) {
+  while (*p != '(' && *p != 0) ++p;
+  if (*p == 0) malformed_schema();
+  bool keyword_only = false;
+  while (*p != ')') {
+    ++p;  // the parenthesis, or the comma after the argument before
+    while (*p == ' ') ++p;
+    if (*p == ')') break;
+    uint64_t type = 0;
+    while (*p != ' ' && *p != ',' && *p != ')' && *p != 0) type = hash_step(type, *p++);
+    if (type == "*"_type) {
+      keyword_only = true;
+      continue;
+    }
+    if (*p != ' ') malformed_schema();
+    const int i = types->num_args++;
+    types->kinds[i] = kind_of(type);
+    if (!keyword_only) types->num_positional = types->num_args;
+    const char* name = ++p;
+    while (*p != ',' && *p != ')' && *p != '=' && *p != 0) ++p;
+    const char* name_end = p;
+    // Commas inside a default such as [0,1] do not separate arguments.
+    if (*p == '=') {
+      for (bool list = false; list || (*p != ',' && *p != ')'); ++p) {
+        if (*p == 0) malformed_schema();
+        if (*p == '[') list = true;
+        if (*p == ']') list = false;
+      }
+    }
+    if (*p == 0) malformed_schema();
+    if (names) {
+      names->names[i] = std::string_view(name, name_end - name);
+      if (p != name_end) names->defaults[i] = std::string_view(name_end + 1, p - name_end - 1);
     }
   }
+  constexpr char kArrow[] = ") -> ";
+  for (int i = 0; kArrow[i] != 0; ++i, ++p) {
+    if (*p != kArrow[i]) malformed_schema();
+  }
+  parse_returns(p, types, names);
 }
 
 }  // namespace detail
 
-constexpr ParsedSchema parse_schema(std::string_view text) {
+constexpr SchemaTypes parse_types(const char* text) {
+  SchemaTypes out;
+  detail::parse(text, &out, nullptr);
+  return out;
+}
+
+inline ParsedSchema parse_schema(const char* text) {
   ParsedSchema out;
-  const size_t open = text.find('(');
-  const size_t arrow = text.find(") -> ");
-  if (open == std::string_view::npos || arrow == std::string_view::npos) detail::malformed_schema();
-  std::string_view args = text.substr(open + 1, arrow - open - 1);
-  bool keyword_only = false;
-  while (!args.empty()) {
-    // Commas inside a default such as [0,1] do not separate arguments.
-    size_t end = 0;
-    int depth = 0;
-    while (end < args.size() && (args[end] != ',' || depth > 0)) {
-      depth += args[end] == '[' ? 1 : (args[end] == ']' ? -1 : 0);
-      ++end;
-    }
-    const std::string_view item = detail::trim(args.substr(0, end));
-    if (item == "*") {
-      keyword_only = true;
-    } else {
-      detail::parse_argument(item, &out);
-      if (!keyword_only) out.num_positional = out.num_args;
-    }
-    args = end == args.size() ? std::string_view() : args.substr(end + 1);
-  }
-  detail::parse_returns(text.substr(arrow + 5), &out);
+  detail::parse(text, &out, &out);
   return out;
 }
 
