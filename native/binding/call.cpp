@@ -394,13 +394,6 @@ void set_bool(napi_env env, napi_value object, const char* key, bool b) {
   check_status(env, napi_set_named_property(env, object, key, value));
 }
 
-const char* kind_text(ArgKind kind) {
-  for (const auto& k : detail::kKindNames) {
-    if (k.kind == kind) return k.text.data();
-  }
-  return "?";
-}
-
 const char* return_text(const OpDef& op) {
   switch (op.return_kind) {
     case ReturnKind::Tensor:

@@ -52,60 +52,40 @@ constexpr uint64_t operator""_type(const char* text, size_t size) {
   return hash;
 }
 
-// The most frequent kinds first: constant evaluation walks the labels.
+// The types of arguments, the most frequent first: constant evaluation walks the cases.
+#define AG_FOR_EACH_KIND(X)           \
+  X("Tensor", Tensor)                 \
+  X("bool", Bool)                     \
+  X("int[]", IntList)                 \
+  X("int", Int)                       \
+  X("float", Float)                   \
+  X("Tensor?", OptTensor)             \
+  X("Tensor|Scalar", Operand)         \
+  X("Tensor[]", TensorList)           \
+  X("str", String)                    \
+  X("int[]?", OptIntList)             \
+  X("ScalarType?", OptDType)          \
+  X("Device?", OptDevice)             \
+  X("Tensor|Scalar?", OptOperand)     \
+  X("Scalar", Scalar)                 \
+  X("Scalar?", OptScalar)             \
+  X("int?", OptInt)                   \
+  X("float?", OptFloat)               \
+  X("bool?", OptBool)                 \
+  X("int[]|str", IntListOrString)     \
+  X("Scalar|str", ScalarOrString)     \
+  X("Scalar|str?", OptScalarOrString) \
+  X("float[]", FloatList)             \
+  X("float[]?", OptFloatList)         \
+  X("str?", OptString)                \
+  X("ScalarType", DType)
+
 constexpr ArgKind kind_of(uint64_t type) {
-  switch (type) {
-    case "Tensor"_type:
-      return ArgKind::Tensor;
-    case "bool"_type:
-      return ArgKind::Bool;
-    case "int[]"_type:
-      return ArgKind::IntList;
-    case "int"_type:
-      return ArgKind::Int;
-    case "float"_type:
-      return ArgKind::Float;
-    case "Tensor?"_type:
-      return ArgKind::OptTensor;
-    case "Tensor|Scalar"_type:
-      return ArgKind::Operand;
-    case "Tensor[]"_type:
-      return ArgKind::TensorList;
-    case "str"_type:
-      return ArgKind::String;
-    case "int[]?"_type:
-      return ArgKind::OptIntList;
-    case "ScalarType?"_type:
-      return ArgKind::OptDType;
-    case "Device?"_type:
-      return ArgKind::OptDevice;
-    case "Tensor|Scalar?"_type:
-      return ArgKind::OptOperand;
-    case "Scalar"_type:
-      return ArgKind::Scalar;
-    case "Scalar?"_type:
-      return ArgKind::OptScalar;
-    case "int?"_type:
-      return ArgKind::OptInt;
-    case "float?"_type:
-      return ArgKind::OptFloat;
-    case "bool?"_type:
-      return ArgKind::OptBool;
-    case "int[]|str"_type:
-      return ArgKind::IntListOrString;
-    case "Scalar|str"_type:
-      return ArgKind::ScalarOrString;
-    case "Scalar|str?"_type:
-      return ArgKind::OptScalarOrString;
-    case "float[]"_type:
-      return ArgKind::FloatList;
-    case "float[]?"_type:
-      return ArgKind::OptFloatList;
-    case "str?"_type:
-      return ArgKind::OptString;
-    case "ScalarType"_type:
-      return ArgKind::DType;
-  }
+#define AG_CASE(text, kind) \
+  case text##_type:         \
+    return ArgKind::kind;
+  switch (type) { AG_FOR_EACH_KIND(AG_CASE) }
+#undef AG_CASE
   malformed_schema();
   return ArgKind::Tensor;
 }
@@ -209,6 +189,18 @@ constexpr SchemaTypes parse_types(const char* text) {
   SchemaTypes out;
   detail::parse(text, &out, nullptr);
   return out;
+}
+
+// The text of a type of arguments.
+inline const char* kind_text(ArgKind kind) {
+  switch (kind) {
+#define AG_TEXT(text, name) \
+  case ArgKind::name:       \
+    return text;
+    AG_FOR_EACH_KIND(AG_TEXT)
+#undef AG_TEXT
+  }
+  return "?";
 }
 
 inline ParsedSchema parse_schema(const char* text) {
