@@ -125,26 +125,30 @@ Tensor slice_sums(const char* op, DimsView sizes, int64_t dim, const Tensor& ind
   if (sizes.empty()) return Tensor();
   const auto d = static_cast<size_t>(wrap_dim(op, dim, sizes.size()));
   const int64_t size = element_count(sizes.slice(d + 1, sizes.size() - d - 1));
-  const bool fits = KernelTable::has(OpId::indexAdd, values.device().type, values.dtype()) &&
-                    index.ndim() == 1 && element_count(sizes.slice(0, d)) == 1 &&
+  const bool fits = values.device().is_cpu() && is_floating(values.dtype()) && index.ndim() == 1 &&
+                    element_count(sizes.slice(0, d)) == 1 &&
                     values.numel() == index.numel() * size &&
                     static_cast<size_t>(size) * values.element_size() >= kShort;
   if (!fits) return Tensor();
   const Tensor positions = index_tensor(op, index, values.device());
   const Tensor dense = as_contiguous(values);
   Tensor out = Tensor::empty(sizes, values.dtype(), values.device());
-  SliceSumParams p;
+  IndexedParams p;
   p.op = op;
   p.dtype = values.dtype();
-  p.dim = static_cast<int64_t>(d);
-  p.index = positions.data_as<int64_t>();
-  p.index_stride = positions.strides()[0];
-  p.count = positions.numel();
-  p.rows = sizes[d];
-  p.size = size;
-  p.values = dense.data();
-  p.out = out.data();
-  KernelTable::run(OpId::indexAdd, out.device(), out.dtype(), p);
+  p.mode = IndexMode::Add;
+  p.fresh = true;
+  p.sizes = Dims{positions.numel(), size};
+  p.data = out.data();
+  p.data_strides = Dims{0, 1};
+  p.other = dense.data();
+  p.other_strides = Dims{size, 1};
+  p.indices.push_back({.data = positions.data_as<int64_t>(),
+                       .strides = Dims{positions.strides()[0], 0},
+                       .size = sizes[d],
+                       .stride = size,
+                       .dim = static_cast<int64_t>(d)});
+  KernelTable::run(OpId::indexPut, out.device(), out.dtype(), p);
   return out;
 }
 

@@ -27,8 +27,8 @@ void run_slices(const char* op, IndexMode mode, const Tensor& data, int64_t dim,
 
 // The sums of `values` over equal positions of the 1-d `index` along `dim`, in a new tensor of
 // `sizes` that is 0 elsewhere: what indexAdd to zeros gives, written once. Without a gradient of
-// its own. Undefined where there is no kernel for that: other devices, slices that are short or not
-// in one piece.
+// its own. Undefined where there is no kernel for that: other devices, integers, slices that are
+// short or not in one piece.
 Tensor slice_sums(const char* op, DimsView sizes, int64_t dim, const Tensor& index,
                   const Tensor& values);
 

@@ -30,26 +30,16 @@ struct IndexedParams {
   DType dtype = DType::Float32;
   IndexMode mode = IndexMode::Read;
   bool negative = false;  // do negative positions count from the end?
-  Dims sizes;             // at least one dimension, no empty one
+  // Add, of floating point numbers on the CPU: `data` holds nothing yet and gets sums, and zeros
+  // where no position leads. The space is [positions, slice], `other` and each slice of `data`
+  // contiguous.
+  bool fresh = false;
+  Dims sizes;  // at least one dimension, no empty one
   void* data = nullptr;
   Dims data_strides;
   void* other = nullptr;
   Dims other_strides;
   std::vector<IndexArg> indices;
-};
-
-// out[r] is the sum of the values[i] with index[i] = r, in the order of i, and 0 where there is
-// none. `values` [count, size] and `out` [rows, size] are contiguous. Positions are checked by the
-// kernel, before anything is written.
-struct SliceSumParams {
-  const char* op = nullptr;
-  DType dtype = DType::Float32;
-  int64_t dim = 0;  // the number of the indexed dimension, for messages
-  const int64_t* index = nullptr;
-  int64_t index_stride = 1;
-  int64_t count = 0, rows = 0, size = 0;
-  const void* values = nullptr;
-  void* out = nullptr;
 };
 
 // Coordinates of the elements that are not zero, row by row, of a contiguous input. Without `out`

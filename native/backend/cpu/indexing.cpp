@@ -287,38 +287,23 @@ void move_elements(const IndexedParams& p) {
 
 void read_kernel(const IndexedParams& p, const void*) { move_elements<IndexMode::Read>(p); }
 
-template <class T>
-void write_kernel(const IndexedParams& p, const void*) {
-  for (const IndexArg& a : p.indices) check_index(p, a, 0, a.data);
-  switch (p.mode) {
-    case IndexMode::Add:
-      return run_mode<T, IndexMode::Add>(p);
-    case IndexMode::Multiply:
-      return run_mode<T, IndexMode::Multiply>(p);
-    case IndexMode::Amin:
-      return run_mode<T, IndexMode::Amin>(p);
-    case IndexMode::Amax:
-      return run_mode<T, IndexMode::Amax>(p);
-    default:
-      return move_elements<IndexMode::Assign>(p);
-  }
-}
-
 // Slices sorted by where they go: those of row r are order[first[r]] to order[first[r + 1]].
 struct SortedSlices {
-  explicit SortedSlices(const SliceSumParams& p)
-      : first(static_cast<size_t>(p.rows) + 1, 0), order(static_cast<size_t>(p.count)) {
+  explicit SortedSlices(const IndexedParams& p)
+      : first(static_cast<size_t>(p.indices[0].size) + 1, 0),
+        order(static_cast<size_t>(p.sizes[0])) {
+    const IndexArg& a = p.indices[0];
     const auto row = [&](int64_t i) {
-      const int64_t r = p.index[i * p.index_stride];
-      if (AG_UNLIKELY(static_cast<uint64_t>(r) >= static_cast<uint64_t>(p.rows))) {
-        out_of_range(p.op, p.dim, p.rows, r);
+      const int64_t r = a.data[i * a.strides[0]];
+      if (AG_UNLIKELY(static_cast<uint64_t>(r) >= static_cast<uint64_t>(a.size))) {
+        out_of_range(p.op, a.dim, a.size, r);
       }
       return static_cast<size_t>(r);
     };
-    for (int64_t i = 0; i < p.count; ++i) ++first[row(i)];
+    for (int64_t i = 0; i < p.sizes[0]; ++i) ++first[row(i)];
     int64_t end = 0;
     for (int64_t& f : first) f = end += f;
-    for (int64_t i = p.count - 1; i >= 0; --i) order[static_cast<size_t>(--first[row(i)])] = i;
+    for (int64_t i = p.sizes[0] - 1; i >= 0; --i) order[static_cast<size_t>(--first[row(i)])] = i;
   }
   std::vector<int64_t> first;
   std::vector<int64_t> order;
@@ -329,16 +314,17 @@ struct SortedSlices {
 template <class S>
 class SliceSums {
  public:
-  explicit SliceSums(const SliceSumParams& p)
-      : p_(p),
-        slices_(p),
-        values_(static_cast<const S*>(p.values)),
-        out_(static_cast<S*>(p.out)),
-        streamed_(p.rows * p.size * static_cast<int64_t>(sizeof(S)) >= kStreamBytes) {}
+  explicit SliceSums(const IndexedParams& p)
+      : slices_(p),
+        values_(static_cast<const S*>(p.other)),
+        out_(static_cast<S*>(p.data)),
+        rows_(p.indices[0].size),
+        size_(p.sizes[1]),
+        streamed_(rows_ * size_ * static_cast<int64_t>(sizeof(S)) >= kStreamBytes) {}
 
   void run() const {
-    const int64_t grain = std::max<int64_t>(1, kGrain / p_.size);
-    parallel_for(p_.rows, grain, [&](int64_t begin, int64_t end) { rows(begin, end); });
+    const int64_t grain = std::max<int64_t>(1, kGrain / size_);
+    parallel_for(rows_, grain, [&](int64_t begin, int64_t end) { rows(begin, end); });
   }
 
  private:
@@ -347,14 +333,13 @@ class SliceSums {
 
   int64_t first(int64_t row) const { return slices_.first[static_cast<size_t>(row)]; }
   const S* slice(int64_t i) const {
-    return values_ + slices_.order[static_cast<size_t>(i)] * p_.size;
+    return values_ + slices_.order[static_cast<size_t>(i)] * size_;
   }
 
   void rows(int64_t begin, int64_t end) const {
-    const std::unique_ptr<T[]> sum(new T[static_cast<size_t>(p_.size)]);
-    const std::unique_ptr<T[]> loaded = Io::buffer(p_.size);
-    const std::unique_ptr<S[]> narrowed(Io::kDirect ? nullptr
-                                                    : new S[static_cast<size_t>(p_.size)]);
+    const std::unique_ptr<T[]> sum(new T[static_cast<size_t>(size_)]);
+    const std::unique_ptr<T[]> loaded = Io::buffer(size_);
+    const std::unique_ptr<S[]> narrowed(Io::kDirect ? nullptr : new S[static_cast<size_t>(size_)]);
     for (int64_t r = begin; r < end;) {
       const int64_t count = first(r + 1) - first(r);
       if (count > 0) {
@@ -376,10 +361,10 @@ class SliceSums {
   }
 
   void add_up(int64_t row, T* sum, T* loaded) const {
-    std::fill_n(sum, p_.size, T{0});
+    std::fill_n(sum, size_, T{0});
     for (int64_t i = first(row); i < first(row + 1); ++i) {
-      const T* value = io_.load(slice(i), p_.size, loaded);
-      for (int64_t j = 0; j < p_.size; ++j) sum[j] += value[j];
+      const T* value = io_.load(slice(i), size_, loaded);
+      for (int64_t j = 0; j < size_; ++j) sum[j] += value[j];
     }
   }
 
@@ -387,22 +372,22 @@ class SliceSums {
     if constexpr (Io::kDirect) {
       return sum;
     } else {
-      io_.store(sum, narrowed, p_.size);
+      io_.store(sum, narrowed, size_);
       return narrowed;
     }
   }
 
   void write(const S* from, int64_t row) const {
-    const auto bytes = static_cast<size_t>(p_.size) * sizeof(S);
-    S* to = out_ + row * p_.size;
+    const auto bytes = static_cast<size_t>(size_) * sizeof(S);
+    S* to = out_ + row * size_;
     streamed_ ? stream_copy(to, from, bytes) : static_cast<void>(std::memcpy(to, from, bytes));
   }
 
   void write_zeros(int64_t begin, int64_t end) const {
     static constexpr size_t kRun = 4096;
     alignas(64) static constexpr char kZeros[kRun] = {};
-    auto* to = reinterpret_cast<char*>(out_ + begin * p_.size);
-    const auto bytes = static_cast<size_t>((end - begin) * p_.size) * sizeof(S);
+    auto* to = reinterpret_cast<char*>(out_ + begin * size_);
+    const auto bytes = static_cast<size_t>((end - begin) * size_) * sizeof(S);
     if (!streamed_) {
       std::memset(to, 0, bytes);
       return;
@@ -410,17 +395,34 @@ class SliceSums {
     for (size_t i = 0; i < bytes; i += kRun) stream_copy(to + i, kZeros, std::min(kRun, bytes - i));
   }
 
-  const SliceSumParams& p_;
   const SortedSlices slices_;
   const Io io_;
   const S* values_;
   S* out_;
+  const int64_t rows_;
+  const int64_t size_;
   const bool streamed_;
 };
 
-template <class S>
-void slice_sum_kernel(const SliceSumParams& p, const void*) {
-  SliceSums<S>(p).run();
+template <class T>
+void write_kernel(const IndexedParams& p, const void*) {
+  if constexpr (is_floating(dtype_of<T>)) {
+    if (p.fresh) return SliceSums<T>(p).run();
+  }
+  AG_ASSERT(!p.fresh);
+  for (const IndexArg& a : p.indices) check_index(p, a, 0, a.data);
+  switch (p.mode) {
+    case IndexMode::Add:
+      return run_mode<T, IndexMode::Add>(p);
+    case IndexMode::Multiply:
+      return run_mode<T, IndexMode::Multiply>(p);
+    case IndexMode::Amin:
+      return run_mode<T, IndexMode::Amin>(p);
+    case IndexMode::Amax:
+      return run_mode<T, IndexMode::Amax>(p);
+    default:
+      return move_elements<IndexMode::Assign>(p);
+  }
 }
 
 template <class T>
@@ -470,13 +472,6 @@ void register_indexing() {
                                   nonzero_kernel<type>);
   AG_FOR_EACH_DTYPE(AG_SET)
 #undef AG_SET
-  const auto set = [](DType dtype, KernelFn<SliceSumParams> fn) {
-    KernelTable::set<SliceSumParams>(OpId::indexAdd, DeviceType::Cpu, dtype, fn);
-  };
-  set(DType::Float16, slice_sum_kernel<Half>);
-  set(DType::BFloat16, slice_sum_kernel<BFloat16>);
-  set(DType::Float32, slice_sum_kernel<float>);
-  set(DType::Float64, slice_sum_kernel<double>);
 }
 
 }  // namespace ampgrad::cpu
