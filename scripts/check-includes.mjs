@@ -9,8 +9,8 @@ const maxLines = 600;
 
 // What a backend may know of ops/: the table, kernels and their parameters, not the public callers.
 const kernelInterface =
-  /^ops\/((op|kernels|params\w*|elementwise|\w+_params|op_table)\.(h|def)|table\/elementwise\.def)$/;
-const mathCore = /^core\/(attrs|half|integer_cast|dtype|rng|macros)\.h$/;
+  /^ops\/((op|op_id|kernels|params\w*|elementwise|\w+_params|op_table)\.(h|def)|table\/elementwise\.def)$/;
+const mathCore = /^core\/(attrs|half|integer_cast|dtype|philox|macros)\.h$/;
 
 // The first rule whose folder holds the file applies. Folders may always include themselves.
 const layers = [

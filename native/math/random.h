@@ -9,7 +9,7 @@
 #include <cmath>
 
 #include "core/half.h"
-#include "core/rng.h"
+#include "core/philox.h"
 
 namespace ampgrad::math {
 

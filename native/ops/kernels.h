@@ -10,11 +10,6 @@
 
 namespace ampgrad {
 
-// Every kernel takes its family's params struct and what its backend stored with the cell (for
-// example the block function that a generic loop drives).
-template <class Params>
-using KernelFn = void (*)(const Params& params, const void* cell_data);
-
 struct KernelCell {
   void (*fn)() = nullptr;  // a KernelFn<Params>, by family
   const void* data = nullptr;

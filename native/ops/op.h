@@ -1,21 +1,13 @@
-// The registry: OpId enumerates the rows of op_table.def, OpDef is a row at run time (schema,
-// dtypes, autocast policy, differentiability, boxed implementation). Everything that lists ops
-// reads this: the pipeline, the JavaScript exports, the TypeScript types, the tests, the docs.
+// The registry: OpDef is a row of op_table.def at run time (schema, dtypes, autocast policy,
+// differentiability, boxed implementation). Everything that lists ops reads this: the pipeline, the
+// JavaScript exports, the TypeScript types, the tests, the docs.
 #pragma once
 
 #include "core/device.h"
+#include "ops/op_id.h"
 #include "ops/schema.h"
 
 namespace ampgrad {
-
-enum class OpId : uint16_t {
-#define AG_ROW(name, ...) name,
-#include "ops/op_table.def"
-#undef AG_ROW
-  kCount
-};
-
-inline constexpr int kNumOps = static_cast<int>(OpId::kCount);
 
 // What autocast does with the floating-point tensors of a call on one kind of device.
 enum class Cast : uint8_t {

@@ -7,7 +7,7 @@
 #include "core/attrs.h"
 #include "core/device.h"
 #include "core/dtype.h"
-#include "core/rng.h"
+#include "core/philox.h"
 #include "core/scalar.h"
 #include "core/shape.h"
 

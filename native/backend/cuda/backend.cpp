@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <string>
 
+#include "backend/cuda/allocator.h"
 #include "backend/cuda/check.h"
 #include "backend/cuda/context.h"
 #include "backend/cuda/families.h"

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "backend/cuda/allocator.h"
 #include "backend/cuda/check.h"
 #include "backend/cuda/device/index_fault.h"
 
@@ -95,6 +96,10 @@ void set_current_stream(int index, cudaStream_t stream) {
 }
 
 cudaStream_t current_stream() { return stream_on(entered); }
+
+void release_memory(int device, void* data, size_t bytes) {
+  device_context(device).allocator->release(data, bytes);
+}
 
 void copy_to_host(void* to, const void* from, size_t bytes) {
   DeviceContext& c = current_context();

@@ -7,13 +7,11 @@
 
 #include <atomic>
 
-#include "backend/cuda/allocator.h"
 #include "backend/cuda/library.h"
-#include "core/device_backend.h"
-#include "ops/kernels.h"
 
 namespace ampgrad::cuda {
 
+class CachingAllocator;
 struct IndexFault;
 
 struct DeviceContext {
@@ -37,6 +35,8 @@ DeviceContext& current_context();
 void enter_device(int index);
 // The calling thread's stream of a device: the device's own until another is set.
 cudaStream_t stream_on(int index);
+// Gives memory of host().allocate back.
+void release_memory(int device, void* data, size_t bytes);
 // Queues a copy to host memory on the current stream of the device this thread has entered.
 void copy_to_host(void* to, const void* from, size_t bytes);
 // The host waits for what is queued on a stream of the device this thread has entered.

@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "backend/cuda/allocator.h"
 #include "backend/cuda/check.h"
 #include "backend/cuda/context.h"
 

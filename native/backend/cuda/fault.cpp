@@ -1,5 +1,7 @@
 #include "backend/cuda/fault.h"
 
+#include "core/error.h"
+
 namespace ampgrad::cuda {
 
 void raise_fault(DeviceContext& context) {

@@ -3,12 +3,14 @@
 // gives back its DeviceBackend. Both sides are built from one tree: `abi` tells when they are not.
 #pragma once
 
-#include "core/device_backend.h"
+#include "core/device.h"
 #include "core/dtype.h"
 #include "core/matmul_flags.h"
-#include "ops/op.h"
+#include "ops/op_id.h"
 
 namespace ampgrad {
+
+class DeviceBackend;
 
 struct CudaHost {
   uint32_t abi = 0;

@@ -9,6 +9,7 @@
 #include "math/optim-inl.h"
 #include "math/power_norm.h"
 #include "ops/amp_params.h"
+#include "ops/params.h"
 
 namespace ampgrad::cuda {
 

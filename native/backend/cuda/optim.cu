@@ -11,6 +11,7 @@
 #include "backend/cuda/families.h"
 #include "backend/cuda/pieces.h"
 #include "math/optim-inl.h"
+#include "ops/params.h"
 
 namespace ampgrad::cuda {
 

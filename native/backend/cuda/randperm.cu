@@ -9,6 +9,7 @@
 #include "backend/cuda/families.h"
 #include "backend/cuda/scratch.h"
 #include "math/random.h"
+#include "ops/params.h"
 
 namespace ampgrad::cuda {
 

@@ -13,7 +13,7 @@ class Scratch {
         bytes_(bytes),
         data_(bytes == 0 ? nullptr : host().allocate(device_, bytes)) {}
   ~Scratch() {
-    if (data_ != nullptr) device_context(device_).allocator->release(data_, bytes_);
+    if (data_ != nullptr) release_memory(device_, data_, bytes_);
   }
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
