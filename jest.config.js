@@ -22,4 +22,6 @@ module.exports = {
   },
   setupFilesAfterEnv: ['<rootDir>/test/support/device.ts'],
   testTimeout: 60000,
+  // By default one core is left to jest itself, which needs little: on two cores, half the machine.
+  maxWorkers: '100%',
 };
