@@ -155,10 +155,13 @@ Tensor linear(const Tensor& x, const Tensor& given_weight, const Tensor& given_b
   Tensor weight = given_weight;
   Tensor bias = given_bias;
   bool rounded = false;
-  if (LeftCasts::any()) {
-    if (bias.defined()) bias = as_dtype(bias, x.dtype());
+  const auto left_wide = [](const Tensor& t) {
+    return LeftCasts::any() && t.defined() && t.dtype() == DType::Float32;
+  };
+  if (left_wide(bias)) bias = as_dtype(bias, x.dtype());
+  if (left_wide(weight)) {
     // Products of vectors read their matrix only once, without packing it.
-    rounded = weight.dtype() == DType::Float32 && x.numel() != x.size(-1) && weight.size(0) > 1;
+    rounded = x.numel() != x.size(-1) && weight.size(0) > 1;
     if (!rounded) weight = as_dtype(weight, x.dtype());
   }
   check_linear("linear", x, {.weight = weight, .bias = bias, .rounded = rounded});

@@ -85,6 +85,18 @@ describe.each(halves)('%s', (dtype) => {
     expect(() => linear(x.to(dtype), w.detach().to(dtype), zeros([3]))).toThrow(/same dtype/);
   });
 
+  test('inside a region integers are refused', () => {
+    const x = randn([4, 8]);
+    const w = randn([3, 8], { requiresGrad: true });
+    const integers = zeros([3], { dtype: 'int64' });
+    const inside = (f: () => Tensor) => () => amp.autocast('cpu', { dtype }, f);
+    expect(inside(() => linear(x, w, integers))).toThrow(/same dtype/);
+    expect(inside(() => linear(x, zeros([3, 8], { dtype: 'int64' }), zeros([3])))).toThrow(
+      /same dtype/,
+    );
+    expect(inside(() => linear(x, w, zeros([4])))).toThrow(/must have shape/);
+  });
+
   test('the gradient of a bias', () => {
     const x = randn([100, 8]);
     const w = randn([7, 8]);
