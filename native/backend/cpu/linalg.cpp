@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 
+#include "backend/cpu/finite_loops.h"
 #include "backend/cpu/lapack.h"
 #include "backend/cpu/register.h"
 #include "ops/kernels.h"
@@ -55,13 +56,6 @@ class Workspace {
 };
 
 constexpr int kQuery = -1;
-
-template <class T>
-bool all_finite(const T* x, int64_t n) {
-  T total = 0;
-  for (int64_t i = 0; i < n; ++i) total += x[i] * 0;
-  return total == 0;
-}
 
 // a: n x n, replaced by its factor; the other triangle becomes zero.
 template <class T>
@@ -172,7 +166,7 @@ void eigh_kernel(const LapackParams& p, const void*) {
           &wanted_int, &kQuery, &status, 1, 1);
   for_batch(p, [&](int64_t i) {
     T* a = at<T>(p.a, i, p.n * p.n);
-    if (!all_finite(a, p.n * p.n)) {
+    if (!all_finite(a, p.n * p.n, dtype_of<T>)) {
       p.info[i] = -1;
       return;
     }
@@ -200,7 +194,7 @@ void svd_kernel(const LapackParams& p, const void*) {
           &info, 1);
   for_batch(p, [&](int64_t i) {
     T* a = at<T>(p.a, i, p.m * p.n);
-    if (!all_finite(a, p.m * p.n)) {
+    if (!all_finite(a, p.m * p.n, dtype_of<T>)) {
       p.info[i] = -1;
       return;
     }
@@ -262,7 +256,7 @@ void lstsq_kernel(const LapackParams& p, const void*) {
   for_batch(p, [&](int64_t i) {
     T* a = at<T>(p.a, i, p.m * p.n);
     T* b = at<T>(p.b, i, rows * p.k);
-    if (!all_finite(a, p.m * p.n) || !all_finite(b, rows * p.k)) {
+    if (!all_finite(a, p.m * p.n, dtype_of<T>) || !all_finite(b, rows * p.k, dtype_of<T>)) {
       p.info[i] = -1;
       return;
     }
