@@ -14,6 +14,7 @@ import {
   tidy,
   type Tensor,
 } from '../../lib';
+import { liveTensors } from '../ops/support/leaks';
 
 const weight = () => randn([8, 8], { requiresGrad: true });
 
@@ -97,7 +98,8 @@ describe('checkpoint', () => {
     ).toBeLessThan(1e-5);
   });
 
-  test('keeps less', () => {
+  test('keeps less', async () => {
+    await liveTensors(); // garbage of other tests must not go in between
     const x = randn([64, 4096]);
     const w = randn([4096], { requiresGrad: true });
     const block = (h: Tensor) => [1, 2, 3, 4].reduce((t) => t.mul(w).relu(), h);

@@ -3,7 +3,7 @@ import { callOp, type DType, grad, manualSeed, memory, stack, type Tensor } from
 import { describeSample, opCases, runsIn, type OpCase } from './support/cases';
 import { cotangents } from './support/gradient';
 import { expectClose, toleranceOf } from './support/compare';
-import { expectNoLeaks } from './support/leaks';
+import { expectNoLeaks, liveTensors } from './support/leaks';
 import { build, inputsOf, isFloat, mapArgs, mapOptions, run, sliceDim, toNd } from './support/run';
 import { Input, type Sample } from './support/sample';
 
@@ -138,7 +138,8 @@ describe.each(cases.map((c) => [c.name, c] as const))('%s_', (_, c) => {
   }
 });
 
-test('memory is reused', () => {
+test('memory is reused', async () => {
+  await liveTensors(); // garbage of other tests must not go in between
   const before = memory.stats().liveStorages;
   const x = build(
     new Input([4], [1, 2, 3, 4], [1, 2, 3, 4], undefined, false),
