@@ -1,5 +1,6 @@
 // Convolutions: PyTorch's argument rules ('same' and 'valid' padding, unbatched inputs, output
 // padding), size arithmetic, and the launch of the three bilinear maps they are made of.
+#include "ops/conv.h"
 #include "ops/conv_params.h"
 #include "ops/kernels.h"
 #include "ops/launch.h"
@@ -44,23 +45,17 @@ void check_operands(const char* op, const Tensor& input, const Tensor& weight, c
   }
 }
 
-struct Geometry {
-  Dims stride, padding, dilation;
-  int64_t groups = 1;
-};
-
-Geometry geometry(const char* op, size_t n, DimsView stride, DimsView padding, DimsView dilation,
-                  int64_t groups) {
+ConvGeometry expanded(const char* op, size_t n, const ConvGeometry& g) {
   AG_CHECK(n >= 1 && n <= 3, Shape, op, ": expected 1 to 3 spatial dimensions, got ",
            static_cast<int64_t>(n));
-  AG_CHECK(groups > 0, Value, op, ": non-positive groups is not supported, got ", groups);
-  return {expand_list(op, "stride", stride, n, 1), expand_list(op, "padding", padding, n, 0),
-          expand_list(op, "dilation", dilation, n, 1), groups};
+  AG_CHECK(g.groups > 0, Value, op, ": non-positive groups is not supported, got ", g.groups);
+  return {expand_list(op, "stride", g.stride, n, 1), expand_list(op, "padding", g.padding, n, 0),
+          expand_list(op, "dilation", g.dilation, n, 1), g.groups};
 }
 
 // Sizes of x [N, C, ...], y [N, K, ...] and w [K, C / groups, ...] that belong together.
 ConvParams params_for(const char* op, const Dims& x, const Dims& y, const Dims& w,
-                      const Geometry& g, DType dtype) {
+                      const ConvGeometry& g, DType dtype) {
   const size_t n = w.size() - 2;
   AG_CHECK(x.size() == n + 2 && y.size() == n + 2, Shape, op,
            ": the operands must have as many spatial dimensions as the weight, got shapes ", x,
@@ -121,6 +116,35 @@ void check_ranks(const char* op, const Tensor& a, const Tensor& weight) {
            a.sizes(), " and ", weight.sizes());
 }
 
+Tensor weight_gradient(const Tensor& grad, const Tensor& input, DimsView kernel_size,
+                       const ConvGeometry& given, DType result) {
+  constexpr const char* kName = "convWeightGrad";
+  check_operands(kName, input, grad, Tensor());
+  check_ranks(kName, grad, input);
+  const ConvGeometry g = expanded(kName, input.ndim() - 2, given);
+  AG_CHECK(input.sizes()[1] % g.groups == 0, Shape, kName, ": ", input.sizes()[1],
+           " channels cannot be divided into ", g.groups, " groups");
+  const Dims sizes = with_batch(grad.sizes()[1], input.sizes()[1] / g.groups, kernel_size);
+  check_sizes(kName, sizes, static_cast<int64_t>(dtype_size(result)));
+  AG_CHECK(sizes.size() == input.ndim(), Shape, kName, ": argument 'kernelSize' must have ",
+           static_cast<int64_t>(input.ndim()) - 2, " entries, got ", kernel_size);
+  ConvParams p = params_for(kName, input.sizes(), grad.sizes(), sizes, g, grad.dtype());
+  p.widened = result != grad.dtype();
+  const Tensor out = Tensor::empty(sizes, result, grad.device());
+  if (out.numel() == 0) return out;
+  if (grad.numel() == 0 || input.numel() == 0) {
+    impl::zero_(out);
+    return out;
+  }
+  const Tensor x = as_contiguous(input);
+  const Tensor y = as_contiguous(grad);
+  p.x = x.data();
+  p.w = out.data();
+  p.y = y.data();
+  KernelTable::run(OpId::convWeightGrad, out.device(), grad.dtype(), p);
+  return out;
+}
+
 }  // namespace
 
 namespace impl {
@@ -131,7 +155,7 @@ Tensor convForward(const Tensor& input, const Tensor& weight, const Tensor& bias
   constexpr const char* kName = "convForward";
   check_operands(kName, input, weight, bias);
   check_ranks(kName, input, weight);
-  const Geometry g = geometry(kName, weight.ndim() - 2, stride, padding, dilation, groups);
+  const ConvGeometry g = expanded(kName, weight.ndim() - 2, {stride, padding, dilation, groups});
   check_bias(kName, bias, weight.sizes()[0]);
   const Dims sizes = with_batch(input.sizes()[0], weight.sizes()[0], output_size);
   check_sizes(kName, sizes, input.element_size());
@@ -159,7 +183,7 @@ Tensor convInputGrad(const Tensor& grad, const Tensor& weight, const Tensor& bia
   constexpr const char* kName = "convInputGrad";
   check_operands(kName, grad, weight, bias);
   check_ranks(kName, grad, weight);
-  const Geometry g = geometry(kName, weight.ndim() - 2, stride, padding, dilation, groups);
+  const ConvGeometry g = expanded(kName, weight.ndim() - 2, {stride, padding, dilation, groups});
   const int64_t channels = weight.sizes()[1] * groups;
   check_bias(kName, bias, channels);
   const Dims sizes = with_batch(grad.sizes()[0], channels, input_size);
@@ -184,33 +208,21 @@ Tensor convInputGrad(const Tensor& grad, const Tensor& weight, const Tensor& bia
 
 Tensor convWeightGrad(const Tensor& grad, const Tensor& input, DimsView kernel_size,
                       DimsView stride, DimsView padding, DimsView dilation, int64_t groups) {
-  constexpr const char* kName = "convWeightGrad";
-  check_operands(kName, input, grad, Tensor());
-  check_ranks(kName, grad, input);
-  const Geometry g = geometry(kName, input.ndim() - 2, stride, padding, dilation, groups);
-  AG_CHECK(input.sizes()[1] % groups == 0, Shape, kName, ": ", input.sizes()[1],
-           " channels cannot be divided into ", groups, " groups");
-  const Dims sizes = with_batch(grad.sizes()[1], input.sizes()[1] / groups, kernel_size);
-  check_sizes(kName, sizes, grad.element_size());
-  AG_CHECK(sizes.size() == input.ndim(), Shape, kName, ": argument 'kernelSize' must have ",
-           static_cast<int64_t>(input.ndim()) - 2, " entries, got ", kernel_size);
-  ConvParams p = params_for(kName, input.sizes(), grad.sizes(), sizes, g, grad.dtype());
-  const Tensor out = Tensor::empty(sizes, grad.dtype(), grad.device());
-  if (out.numel() == 0) return out;
-  if (grad.numel() == 0 || input.numel() == 0) {
-    impl::zero_(out);
-    return out;
-  }
-  const Tensor x = as_contiguous(input);
-  const Tensor y = as_contiguous(grad);
-  p.x = x.data();
-  p.w = out.data();
-  p.y = y.data();
-  KernelTable::run(OpId::convWeightGrad, out.device(), out.dtype(), p);
-  return out;
+  return weight_gradient(grad, input, kernel_size, {stride, padding, dilation, groups},
+                         grad.dtype());
 }
 
 }  // namespace impl
+
+Tensor conv_weight_grad_widened(const Tensor& grad, const Tensor& input, DimsView kernel_size,
+                                const ConvGeometry& g) {
+  if (grad.device().is_cpu()) {
+    return weight_gradient(grad, input, kernel_size, g, DType::Float32);
+  }
+  return ops::to(
+      ops::convWeightGrad(grad, input, kernel_size, g.stride, g.padding, g.dilation, g.groups),
+      DType::Float32);
+}
 
 namespace {
 
@@ -228,7 +240,7 @@ void check_input(const char* op, const Tensor& input, const Tensor& weight, bool
 }
 
 Tensor plain(const char* op, const Tensor& input, const Tensor& weight, const Tensor& bias,
-             const Geometry& g, const Dims& after) {
+             const ConvGeometry& g, const Dims& after) {
   const size_t n = weight.ndim() - 2;
   Dims out;
   Dims padded;
@@ -248,7 +260,7 @@ Tensor plain(const char* op, const Tensor& input, const Tensor& weight, const Te
 }
 
 Tensor transposed(const char* op, const Tensor& input, const Tensor& weight, const Tensor& bias,
-                  const Geometry& g, const Dims& output_padding) {
+                  const ConvGeometry& g, const Dims& output_padding) {
   const size_t n = weight.ndim() - 2;
   Dims out;
   for (size_t i = 0; i < n; ++i) {
@@ -284,14 +296,14 @@ Tensor conv_nd(const char* op, size_t n, const Tensor& input, const Tensor& weig
                int64_t groups) {
   return batched(op, n, input, weight, bias, false, [&](const Tensor& x) {
     if (!padding.is<std::string>()) {
-      const Geometry g = geometry(op, n, stride, padding.get<Dims>(), dilation, groups);
+      const ConvGeometry g = expanded(op, n, {stride, padding.get<Dims>(), dilation, groups});
       check_input(op, x, weight, false, groups);
       return plain(op, x, weight, bias, g, g.padding);
     }
     const std::string& mode = padding.get<std::string>();
     AG_CHECK(mode == "same" || mode == "valid", Value, op, ": Invalid padding string: '", mode,
              "'; expected 'same' or 'valid'");
-    Geometry g = geometry(op, n, stride, Dims{0}, dilation, groups);
+    ConvGeometry g = expanded(op, n, {stride, Dims{0}, dilation, groups});
     check_input(op, x, weight, false, groups);
     Dims after(n, 0);
     for (size_t i = 0; mode == "same" && i < n; ++i) {
@@ -309,7 +321,7 @@ Tensor conv_transpose_nd(const char* op, size_t n, const Tensor& input, const Te
                          const Tensor& bias, DimsView stride, DimsView padding,
                          DimsView output_padding, int64_t groups, DimsView dilation) {
   return batched(op, n, input, weight, Tensor(), true, [&](const Tensor& x) {
-    const Geometry g = geometry(op, n, stride, padding, dilation, groups);
+    const ConvGeometry g = expanded(op, n, {stride, padding, dilation, groups});
     check_input(op, x, weight, true, groups);
     check_operands(op, input, weight, bias);
     check_bias(op, bias, weight.sizes()[1] * groups);

@@ -11,6 +11,8 @@ namespace ampgrad {
 // Missing leading spatial dimensions have size and kernel 1.
 struct ConvParams {
   DType dtype = DType::Float32;
+  // The weight gradient is float32, of operands of half type (CPU only); see GemmParams::widened.
+  bool widened = false;
   void* x = nullptr;
   void* y = nullptr;
   void* w = nullptr;

@@ -6,6 +6,10 @@
 import {
   allclose,
   amp,
+  conv1d,
+  conv2d,
+  conv3d,
+  convTranspose2d,
   equal,
   grad,
   linear,
@@ -28,7 +32,43 @@ const shapes = [
   [1000, 40, 50],
 ] as const;
 
+/** Every way a convolution may compute its weight gradient. */
+const convolutions: [string, number[], number[], (x: Tensor, w: Tensor) => Tensor][] = [
+  ['3x3', [2, 20, 13, 11], [18, 20, 3, 3], (x, w) => conv2d(x, w, null, 1, 1)],
+  ['3x3 of many pixels', [4, 16, 30, 30], [16, 16, 3, 3], (x, w) => conv2d(x, w, null, 1, 1)],
+  ['3x3 of few pixels', [3, 64, 4, 4], [48, 64, 3, 3], (x, w) => conv2d(x, w, null, 1, 1)],
+  ['1x1', [3, 17, 9, 7], [21, 17, 1, 1], (x, w) => conv2d(x, w)],
+  ['7x7 in steps of 2', [2, 3, 31, 33], [19, 3, 7, 7], (x, w) => conv2d(x, w, null, 2, 3)],
+  ['depthwise', [2, 10, 12, 9], [10, 1, 3, 3], (x, w) => conv2d(x, w, null, 1, 1, 1, 10)],
+  ['groups', [2, 12, 8, 8], [18, 4, 3, 3], (x, w) => conv2d(x, w, null, 1, 1, 1, 3)],
+  ['1d', [2, 5, 40], [7, 5, 4], (x, w) => conv1d(x, w, null, 1, 0, 2)],
+  ['3d', [1, 3, 5, 6, 7], [4, 3, 2, 3, 2], (x, w) => conv3d(x, w)],
+  ['transposed', [2, 9, 6, 7], [9, 5, 3, 3], (x, w) => convTranspose2d(x, w, null, 2, 1)],
+];
+
 describe.each(halves)('%s', (dtype) => {
+  test.each(convolutions)('weight gradient of a convolution, %s', (_, xShape, wShape, conv) => {
+    const x = randn(xShape);
+    const w = randn(wShape, { requiresGrad: true });
+    const y = amp.autocast('cpu', { dtype }, () => conv(x, w));
+    const dy = randn(y.shape).to(dtype);
+    y.backward(dy);
+    const gradient = w.grad as Tensor;
+    expect(gradient.dtype).toBe('float32');
+    const gradientIn = (type: 'float32' | typeof dtype): Tensor => {
+      const v = w.detach().to(dtype).to(type).requiresGrad_();
+      return grad(conv(x.to(dtype).to(type), v), [v], { gradOutputs: [dy.to(type)] })[0] as Tensor;
+    };
+    const half = gradientIn(dtype);
+    expect(equal(gradient.to(dtype), half)).toBe(true);
+    if (dtype === 'float16') {
+      expect(equal(gradient, half.float())).toBe(true);
+    } else {
+      expect(allclose(gradient, gradientIn('float32'), { rtol: 1e-4, atol: 1e-3 })).toBe(true);
+      expect(equal(gradient, half.float())).toBe(false);
+    }
+  });
+
   test.each(shapes)(
     'weight gradient of %i rows, %i inputs, %i outputs',
     (rows, inputs, outputs) => {
@@ -160,6 +200,16 @@ describe.each(halves)('%s', (dtype) => {
     expect(second?.shape).toEqual([4, 8]);
     expect((second as Tensor).abs().max().item()).toBeGreaterThan(0);
   });
+});
+
+test('second derivatives go through the cast of a convolution', () => {
+  const x = randn([1, 2, 5, 5], { requiresGrad: true });
+  const w = randn([3, 2, 3, 3], { requiresGrad: true });
+  const y = amp.autocast('cpu', () => conv2d(x, w));
+  const [gw] = grad(y.float().pow(2).sum(), [w], { createGraph: true });
+  expect(gw?.dtype).toBe('float32');
+  const [second] = grad((gw as Tensor).sum(), [x]);
+  expect((second as Tensor).abs().max().item()).toBeGreaterThan(0);
 });
 
 test('a product too large for float16 is infinite in the weight gradient', () => {

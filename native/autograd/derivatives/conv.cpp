@@ -1,6 +1,8 @@
 // Derivatives of convolutions. With y = x * w, the three maps (forward, input gradient, weight
 // gradient) all come from the trilinear form <g, x * w>, so each one's derivatives are the others.
+#include "ops/conv.h"
 #include "autograd/derivative.h"
+#include "autograd/grad_mode.h"
 
 namespace ampgrad::derivatives {
 
@@ -39,9 +41,14 @@ Tensor input_grad(Backward& b, Where at, const Tensor& y, const Tensor& w, DimsV
   });
 }
 
-Tensor weight_grad(Backward& b, Where at, const Tensor& y, const Tensor& x, DimsView w_sizes) {
+// The weight is argument 1.
+Tensor weight_grad(Backward& b, Where at, const Tensor& y, const Tensor& x) {
+  const Dims kernel = spatial(b.meta(1).sizes);
+  const bool widened =
+      is_low_precision(y.dtype()) && b.gathered_dtype(1) == DType::Float32 && !GradMode::enabled();
   return with_geometry(b, at, [&](const Dims& s, const Dims& p, const Dims& d, int64_t groups) {
-    return ops::convWeightGrad(y, x, spatial(w_sizes), s, p, d, groups);
+    return widened ? conv_weight_grad_widened(y, x, kernel, {s, p, d, groups})
+                   : ops::convWeightGrad(y, x, kernel, s, p, d, groups);
   });
 }
 
@@ -55,7 +62,7 @@ std::vector<Derivative> conv() {
          constexpr Where kAt{4};
          const Tensor& g = b.grad();
          b.set(0, [&] { return input_grad(b, kAt, g, b.input(1), b.meta(0).sizes); });
-         b.set(1, [&] { return weight_grad(b, kAt, g, b.input(0), b.meta(1).sizes); });
+         b.set(1, [&] { return weight_grad(b, kAt, g, b.input(0)); });
          if (b.is_tensor(2)) b.set(2, [&] { return sum_channels(g); });
        }},
       {OpId::convInputGrad,
@@ -64,7 +71,7 @@ std::vector<Derivative> conv() {
          constexpr Where kAt{4};
          const Tensor& u = b.grad();
          b.set(0, [&] { return forward(b, kAt, u, b.input(1), b.meta(0).sizes); });
-         b.set(1, [&] { return weight_grad(b, kAt, b.input(0), u, b.meta(1).sizes); });
+         b.set(1, [&] { return weight_grad(b, kAt, b.input(0), u); });
          if (b.is_tensor(2)) b.set(2, [&] { return sum_channels(u); });
        }},
       {OpId::convWeightGrad,

@@ -363,13 +363,15 @@ class WeightGrad {
     const int64_t terms = p_.x_channels * taps_;
     const int64_t blocks = ceil_div(p_.y_channels, kNarrowRows);
     const int64_t grain = std::max<int64_t>(1, (1 << 13) / (terms * kNarrowRows));
+    const int64_t size = p_.widened ? acc_ : size_;
+    const auto narrow = p_.widened ? kernels_.narrow_widened : kernels_.narrow;
     parallel_for(p_.groups * blocks, grain, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         const int64_t group = i / blocks;
         const int64_t k = i % blocks * kNarrowRows;
-        kernels_.narrow(advance(sums_, group * terms * columns_ + k, acc_), columns_, terms,
-                        std::min(kNarrowRows, p_.y_channels - k),
-                        advance(p_.w, (group * p_.y_channels + k) * terms, size_));
+        narrow(advance(sums_, group * terms * columns_ + k, acc_), columns_, terms,
+               std::min(kNarrowRows, p_.y_channels - k),
+               advance(p_.w, (group * p_.y_channels + k) * terms, size));
       }
     });
   }

@@ -55,6 +55,9 @@ struct ConvKernels {
   // to[k * terms + t] = from[t * stride + k] for k < count, at most kNarrowRows.
   void (*narrow)(const void* from, int64_t stride, int64_t terms, int64_t count,
                  void* to) = nullptr;
+  // The same with ConvParams::widened; only of half dtypes.
+  void (*narrow_widened)(const void* from, int64_t stride, int64_t terms, int64_t count,
+                         void* to) = nullptr;
   int64_t rows = 0, cols = 0;  // size of the register tile
   // For pairs of bfloat16 numbers, where the processor multiplies them: an image as it is, panels
   // of the gradient by pairs of pixels (line by line, a lone last pixel with 0), and the sums.

@@ -289,9 +289,8 @@ void conv_widen(const void* from, int64_t n, void* to) {
   widen_row(static_cast<const T*>(from), n, static_cast<AccOf<T>*>(to));
 }
 
-template <class T>
+template <class Acc, class T>
 void conv_narrow(const void* from, int64_t stride, int64_t terms, int64_t count, void* to) {
-  using Acc = AccOf<T>;
   constexpr int64_t kTerms = 16;  // a cache line of the result, as many lines of the sums
   const hn::ScalableTag<Acc> d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
@@ -323,7 +322,10 @@ ConvKernels make_conv_kernels() {
   k.weight_grad = conv_weight_grad<T>;
   k.weight_grad_rows = conv_weight_grad_rows<T>;
   k.widen = conv_widen<T>;
-  k.narrow = conv_narrow<T>;
+  k.narrow = conv_narrow<AccOf<T>, T>;
+  if constexpr (!std::is_same_v<WidenedOf<T>, T>) {
+    k.narrow_widened = conv_narrow<AccOf<T>, WidenedOf<T>>;
+  }
   k.rows = kMaxRows;
   k.cols = kMaxVectors * lanes;
 #if HWY_TARGET == HWY_AVX3

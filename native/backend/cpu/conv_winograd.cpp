@@ -333,8 +333,10 @@ class WeightFilter {
   }
 
   void write(const void* sums, int64_t point, int64_t row, int64_t panel) {
-    void* w = advance(p_.w, group_ * s_.rows * s_.weight_row * size_);
-    if (!kernels_.write(s_, sums, point, row, panel * kernels_.cols, w)) {
+    const int64_t size = p_.widened ? kAcc : size_;
+    void* w = advance(p_.w, group_ * s_.rows * s_.weight_row * size);
+    const auto store = p_.widened ? kernels_.write_widened : kernels_.write;
+    if (!store(s_, sums, point, row, panel * kernels_.cols, w)) {
       finite_.store(false, std::memory_order_relaxed);
     }
   }

@@ -60,6 +60,9 @@ struct WinogradKernels {
   // points, `point` elements apart. False as above.
   bool (*write)(const WinogradShape& shape, const void* sums, int64_t point, int64_t row,
                 int64_t first_channel, void* weights) = nullptr;
+  // The same with ConvParams::widened; only of half dtypes.
+  bool (*write_widened)(const WinogradShape& shape, const void* sums, int64_t point, int64_t row,
+                        int64_t first_channel, void* weights) = nullptr;
   int64_t rows = 0, cols = 0;  // of a panel
   // Elements of Acc in panels of some tiles.
   int64_t source_numel(int64_t tiles) const { return kWinogradPoints * (tiles + 1) * cols; }

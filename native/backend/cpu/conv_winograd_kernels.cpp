@@ -25,7 +25,10 @@ WinogradKernels make_winograd_kernels() {
   k.source_panel = winograd_source_panel<T>;
   k.grad_panel = winograd_grad_panel<T>;
   k.sum = winograd_sum<AccOf<T>>;
-  k.write = winograd_write<T>;
+  k.write = winograd_write<AccOf<T>, T>;
+  if constexpr (!std::is_same_v<WidenedOf<T>, T>) {
+    k.write_widened = winograd_write<AccOf<T>, WidenedOf<T>>;
+  }
   k.rows = kMaxRows;
   k.cols = kMaxVectors * static_cast<int64_t>(hn::Lanes(hn::ScalableTag<AccOf<T>>()));
 #endif

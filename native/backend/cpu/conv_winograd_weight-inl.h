@@ -174,10 +174,9 @@ HWY_INLINE void gather_taps(V half, const V (&m)[4], V (&out)[3]) {
   out[2] = hn::Add(even, m[3]);
 }
 
-template <class T>
+template <class Acc, class T>
 bool winograd_write(const WinogradShape& s, const void* sums, int64_t point, int64_t row,
                     int64_t first_channel, void* weights) {
-  using Acc = AccOf<T>;
   constexpr int64_t kTaps = 9;
   constexpr int64_t kWidth = kMaxVectors * HWY_MAX_BYTES / sizeof(Acc);
   const hn::ScalableTag<Acc> d;

@@ -21,8 +21,7 @@ template <class T>
 GemmKernels make_kernels() {
   const auto lanes = static_cast<int64_t>(hn::Lanes(hn::ScalableTag<AccOf<T>>()));
   void (*widened)(const GemmParams&) = nullptr;
-  if constexpr (std::is_same_v<T, Half>) widened = gemm_tile<Half, RoundedHalf>;
-  if constexpr (std::is_same_v<T, BFloat16>) widened = gemm_tile<BFloat16, float>;
+  if constexpr (!std::is_same_v<WidenedOf<T>, T>) widened = gemm_tile<T, WidenedOf<T>>;
   // Pairs of bfloat16 are packed from bfloat16.
   const bool rounds_b = !std::is_same_v<T, float> && Tile<T>::dot_table() == nullptr;
   return {gemm_tile<T>, widened, gemv<T>, widen<T>, kMaxRows, kMaxVectors * lanes, rounds_b};

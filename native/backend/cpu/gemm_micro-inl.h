@@ -143,6 +143,11 @@ HWY_INLINE void store_narrowed(D d, hn::Vec<D> v, RoundedHalf* p) {
   }
 }
 
+// How results of T are stored in float32; see GemmParams::widened.
+template <class T>
+using WidenedOf = std::conditional_t<std::is_same_v<T, Half>, RoundedHalf,
+                                     std::conditional_t<std::is_same_v<T, BFloat16>, float, T>>;
+
 // A float that is rounded to the half type T when it is read.
 template <class T>
 struct Rounded {
