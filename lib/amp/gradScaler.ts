@@ -2,7 +2,7 @@
 import { type AutocastDeviceType } from '../autocastState';
 import { noGrad } from '../autograd';
 import { suggest } from '../call';
-import { type ErrorCode, makeError } from '../errors';
+import { type ErrorCode, makeError, rememberCaller } from '../errors';
 import { keep } from '../memory';
 import { native } from '../native';
 import { full, stack } from '../ops.gen';
@@ -50,7 +50,7 @@ interface OptimizerRecord {
   /** float32 flags, one a device. */
   foundInf: Map<string, Tensor>;
   /** Where `unscale_` was called, for the message about the second call. */
-  unscaledAt: string;
+  unscaledAt: () => string;
 }
 
 /** What `scale` takes: a tensor, or containers of tensors. */
@@ -221,7 +221,7 @@ export class GradScaler {
   #record(optimizer: ScalableOptimizer): OptimizerRecord {
     let record = this.#records.get(optimizer);
     if (record === undefined) {
-      record = { stage: 'ready', foundInf: new Map(), unscaledAt: '' };
+      record = { stage: 'ready', foundInf: new Map(), unscaledAt: () => '' };
       this.#records.set(optimizer, record);
     }
     return record;
@@ -286,7 +286,7 @@ export class GradScaler {
       throw stateError(
         'unscale_() has already been called on this optimizer since the last update(). With gradient ' +
           'accumulation call it once, after the last backward(). The first call was' +
-          record.unscaledAt,
+          record.unscaledAt(),
       );
     }
     if (record.stage === 'stepped') throw stateError('unscale_() is being called after step().');
@@ -294,8 +294,7 @@ export class GradScaler {
     const inverse = noGrad(() => scale.double().reciprocal().float());
     record.foundInf = unscaleStep(gradients, inverse);
     record.stage = 'unscaled';
-    const stack = makeError('ERR_INTERNAL', '').stack ?? '';
-    record.unscaledAt = stack.slice(Math.max(0, stack.indexOf('\n')));
+    record.unscaledAt = rememberCaller();
   }
 
   #foundInf(record: OptimizerRecord, optimizer: ScalableOptimizer): Tensor {

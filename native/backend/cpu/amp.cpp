@@ -20,17 +20,6 @@ constexpr int64_t kChunk = 1 << 13;
 constexpr int64_t kGrain = 3;  // chunks worth a thread
 
 template <class T>
-bool unscale_chunk(T* data, int64_t n, float inv_scale) {
-  unsigned bad = 0;
-  for (int64_t i = 0; i < n; ++i) {
-    const T x = data[i];
-    bad |= math::is_finite(x) ? 0u : 1u;
-    data[i] = math::unscale(x, inv_scale);
-  }
-  return bad == 0;
-}
-
-template <class T>
 void unscale_kernel(const UnscaleParams& p, const void*) {
   struct Chunk {
     T* data;
@@ -49,7 +38,7 @@ void unscale_kernel(const UnscaleParams& p, const void*) {
     for (int64_t i = begin; i < end; ++i) {
       const Chunk& c = chunks[static_cast<size_t>(i)];
       const bool ok = inv_scale == 1.0f ? all_finite(c.data, c.n, dtype_of<T>)
-                                        : unscale_chunk(c.data, c.n, inv_scale);
+                                        : scale_finite(c.data, c.n, dtype_of<T>, inv_scale);
       if (!ok) finite.store(false, std::memory_order_relaxed);
     }
   });

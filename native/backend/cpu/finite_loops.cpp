@@ -2,6 +2,7 @@
 #include "backend/cpu/finite_loops.h"
 
 #include "core/error.h"
+#include "math/amp.h"
 
 #ifndef HWY_DISABLED_TARGETS
 #define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL)
@@ -51,6 +52,33 @@ bool all_finite_bits(const void* data, int64_t n, DType dtype) {
   }
 }
 
+// A plain loop, which compilers turn into vectors of the target.
+template <class T>
+HWY_ATTR bool scale_all(void* data, int64_t n, float factor) {
+  auto* numbers = static_cast<T*>(data);
+  unsigned bad = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    const T x = numbers[i];
+    bad |= math::is_finite(x) ? 0U : 1U;
+    numbers[i] = math::unscale(x, factor);
+  }
+  return bad == 0;
+}
+
+bool scale_finite_numbers(void* data, int64_t n, DType dtype, float factor) {
+  switch (dtype) {
+    case DType::Float16:
+      return scale_all<Half>(data, n, factor);
+    case DType::BFloat16:
+      return scale_all<BFloat16>(data, n, factor);
+    case DType::Float32:
+      return scale_all<float>(data, n, factor);
+    default:
+      AG_ASSERT(dtype == DType::Float64);
+      return scale_all<double>(data, n, factor);
+  }
+}
+
 }  // namespace ampgrad::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -58,9 +86,13 @@ HWY_AFTER_NAMESPACE();
 namespace ampgrad::cpu {
 
 HWY_EXPORT(all_finite_bits);
+HWY_EXPORT(scale_finite_numbers);
 
 bool all_finite(const void* data, int64_t n, DType dtype) {
   return HWY_DYNAMIC_DISPATCH(all_finite_bits)(data, n, dtype);
+}
+bool scale_finite(void* data, int64_t n, DType dtype, float factor) {
+  return HWY_DYNAMIC_DISPATCH(scale_finite_numbers)(data, n, dtype, factor);
 }
 
 }  // namespace ampgrad::cpu
