@@ -277,6 +277,8 @@ TEST_CASE_TEMPLATE("gemm: large, several blocks of every dimension", T, FLOAT_DT
     check_problem<T>({850, 40, 530, Order::ColumnMajor, Order::RowMajor, 2, 0.5, true});
     check_problem<T>({3000, 1, 301, Order::ColumnMajor});
     check_problem<T>({1, 2500, 333, Order::RowMajor, Order::RowMajor, 1, 0, true});
+    check_problem<T>({1, 517, 1999, Order::RowMajor, Order::RowMajor, 2, 0.5, true});
+    check_problem<T>({1300, 1, 290, Order::ColumnMajor, Order::RowMajor, 1, 1, true});
     check_problem<T>({1, 300, 3001, Order::RowMajor, Order::ColumnMajor, 1, 1, true});
   });
 }
@@ -392,6 +394,7 @@ TEST_CASE_TEMPLATE("gemm: the same bits for any number of threads", T, Half, flo
                            {31, 700, 600},
                            {900, 1, 700},
                            {1, 4100, 600},
+                           {1, 1100, 700},
                            {48, 50, 64, Order::RowMajor, Order::ColumnMajor, 1, 0, true, 7}}) {
     std::vector<T> first;
     for (int threads : {1, 2, 3, 7}) {

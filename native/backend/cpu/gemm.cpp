@@ -29,6 +29,9 @@ struct ScratchBuffers {
 };
 thread_local ScratchBuffers tls_scratch;
 
+size_t accumulator_size(DType dtype) {
+  return dtype == DType::Float64 ? sizeof(double) : sizeof(float);
+}
 const void* advance(const void* base, int64_t elements, DType dtype) {
   return base == nullptr
              ? nullptr
@@ -76,7 +79,7 @@ GemmKernels kernels_for(DType dtype) {
     case DType::BFloat16:
       return gemm_kernels_bf16();
     default:
-      return {gemm_integer, nullptr, nullptr, nullptr, 1, 64};
+      return {gemm_integer, nullptr, nullptr, nullptr, nullptr, 1, 64};
   }
 }
 
@@ -137,6 +140,35 @@ void matrix_product(const GemmParams& p, const GemmKernels& kernels) {
   });
 }
 
+// Short columns are summed in parts, which threads share: pieces of columns would be too short to
+// be fetched well. How many parts depends on the sizes alone, so that results don't depend on
+// threads.
+int64_t column_parts(const GemvArgs& g) {
+  constexpr int64_t kShortColumn = 2048;
+  constexpr int64_t kPartColumns = 96;
+  constexpr int64_t kMostParts = 16;
+  if (g.k_stride == 1 || g.rows > kShortColumn || g.rows * g.k < kParallelVectorWork) return 1;
+  return std::clamp<int64_t>(g.k / kPartColumns, 1, kMostParts);
+}
+
+void sum_column_parts(const GemvArgs& g, int64_t parts, DType dtype, const GemmKernels& kernels) {
+  const auto acc_size = static_cast<int64_t>(accumulator_size(dtype));
+  void* sums = gemm_scratch(GemmSlot::Shared, static_cast<size_t>(parts * g.rows * acc_size));
+  const int64_t grain = std::max<int64_t>(kParallelVectorWork * parts / (g.rows * g.k), 1);
+  parallel_for(parts, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t first = i * g.k / parts;
+      GemvArgs part = g;
+      part.k = (i + 1) * g.k / parts - first;
+      part.x = static_cast<const char*>(g.x) + first * acc_size;
+      part.matrix = advance(g.matrix, first * g.k_stride, dtype);
+      part.sums = static_cast<char*>(sums) + i * g.rows * acc_size;
+      kernels.gemv(part);
+    }
+  });
+  kernels.gemv_finish(g, sums, parts, g.rows);
+}
+
 // y = A x with A (m x k); a row vector times a matrix is the transposed matrix times it.
 void vector_product(const GemmParams& p, const GemmKernels& kernels) {
   AG_ASSERT(kernels.gemv != nullptr && kernels.widen != nullptr);
@@ -151,22 +183,28 @@ void vector_product(const GemmParams& p, const GemmKernels& kernels) {
   g.k_stride = column ? p.a_col : p.b_row;
   g.y_stride = column ? p.c_row : 1;
   g.bias_stride = column ? 0 : 1;
-  const size_t acc_size = p.dtype == DType::Float64 ? sizeof(double) : sizeof(float);
-  void* x = gemm_scratch(GemmSlot::Vector, static_cast<size_t>(p.k) * acc_size);
+  void* x = gemm_scratch(GemmSlot::Vector, static_cast<size_t>(p.k) * accumulator_size(p.dtype));
+  g.x = x;
+  g.bias = p.bias;
+  const int64_t column_groups = column_parts(g);
   for (int64_t b = 0; b < p.batch; ++b) {
     const GemmParams one = batch_of(p, b);
     kernels.widen(column ? one.b : one.a, x_stride, p.k, x);
-    const void* matrix = column ? one.a : one.b;
+    g.matrix = column ? one.a : one.b;
+    g.y = one.c;
+    if (column_groups > 1) {
+      sum_column_parts(g, column_groups, p.dtype, kernels);
+      continue;
+    }
     int64_t grain = std::max<int64_t>(kParallelVectorWork / p.k, 16);
     // Summing columns, a thread reads pieces of them: the longer, the better.
     if (g.k_stride != 1) grain = std::max(grain, ceil_div(g.rows, num_threads()));
     parallel_for(g.rows, grain, [&](int64_t begin, int64_t end) {
       GemvArgs part = g;
       part.rows = end - begin;
-      part.x = x;
-      part.matrix = advance(matrix, begin * g.row_stride, p.dtype);
-      part.y = advance(one.c, begin * g.y_stride, p.dtype);
-      part.bias = advance(p.bias, begin * g.bias_stride, p.dtype);
+      part.matrix = advance(g.matrix, begin * g.row_stride, p.dtype);
+      part.y = advance(g.y, begin * g.y_stride, p.dtype);
+      part.bias = advance(g.bias, begin * g.bias_stride, p.dtype);
       kernels.gemv(part);
     });
   }

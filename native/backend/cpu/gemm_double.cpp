@@ -20,7 +20,7 @@ namespace ampgrad::cpu::HWY_NAMESPACE {
 template <class T>
 GemmKernels make_kernels() {
   const auto lanes = static_cast<int64_t>(hn::Lanes(hn::ScalableTag<AccOf<T>>()));
-  return {gemm_tile<T>, nullptr, gemv<T>, widen<T>, kMaxRows, kMaxVectors * lanes};
+  return {gemm_tile<T>, nullptr, gemv<T>, gemv_finish<T>, widen<T>, kMaxRows, kMaxVectors * lanes};
 }
 
 GemmKernels kernels_f64() { return make_kernels<double>(); }

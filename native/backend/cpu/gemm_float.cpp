@@ -24,7 +24,8 @@ GemmKernels make_kernels() {
   if constexpr (!std::is_same_v<WidenedOf<T>, T>) widened = gemm_tile<T, WidenedOf<T>>;
   // Pairs of bfloat16 are packed from bfloat16.
   const bool rounds_b = !std::is_same_v<T, float> && Tile<T>::dot_table() == nullptr;
-  return {gemm_tile<T>, widened, gemv<T>, widen<T>, kMaxRows, kMaxVectors * lanes, rounds_b};
+  return {gemm_tile<T>,        widened, gemv<T>, gemv_finish<T>, widen<T>, kMaxRows,
+          kMaxVectors * lanes, rounds_b};
 }
 
 GemmKernels kernels_f32() { return make_kernels<float>(); }

@@ -21,6 +21,9 @@ struct GemvArgs {
   const void* bias = nullptr;
   int64_t bias_stride = 1;
   double alpha = 1, beta = 0;
+  // Where the bare sums go instead of y, for columns that are a part of a matrix's: `rows` values
+  // of the accumulator type.
+  void* sums = nullptr;
 };
 
 struct GemmKernels {
@@ -29,6 +32,9 @@ struct GemmKernels {
   // The same with GemmParams::widened; only of half dtypes.
   void (*tile_widened)(const GemmParams& params) = nullptr;
   void (*gemv)(const GemvArgs& args) = nullptr;
+  // y from the sums of parts of the columns, `stride` values apart.
+  void (*gemv_finish)(const GemvArgs& args, const void* sums, int64_t parts,
+                      int64_t stride) = nullptr;
   // out[i] = x[i * stride], converted to the accumulator type.
   void (*widen)(const void* x, int64_t stride, int64_t n, void* out) = nullptr;
   int64_t rows = 0, cols = 0;  // size of the register tile
