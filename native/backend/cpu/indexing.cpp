@@ -20,6 +20,7 @@ namespace ampgrad::cpu {
 namespace {
 
 constexpr int64_t kGrain = 1 << 14;  // elements a thread should get at least
+constexpr int64_t kBlock = 1024;     // positions worked out at once
 
 AG_NOINLINE void out_of_range(const char* op, int64_t dim, int64_t size, int64_t value) {
   AG_FAIL(Range, op, ": index ", value, " is out of bounds for dimension ", dim, " with size ",
@@ -80,20 +81,49 @@ AG_INLINE void apply(T* data, T* other) {
   }
 }
 
+// Bytes to fetch ahead of their use, in order, a few lines at a time.
+class Ahead {
+ public:
+  static constexpr int64_t kLine = 64;
+  Ahead() = default;
+  // Spread over n steps.
+  Ahead(const void* from, int64_t bytes, int64_t n)
+      : at_(static_cast<const char*>(from)),
+        end_(at_ + bytes),
+        step_((bytes + n * kLine - 1) / (n * kLine) * kLine) {}
+
+  void fetch() {
+    const char* stop = std::min(end_, at_ + step_);
+    for (; at_ < stop; at_ += kLine) __builtin_prefetch(at_);
+  }
+
+ private:
+  const char* at_ = nullptr;
+  const char* end_ = nullptr;
+  int64_t step_ = 0;
+};
+
+constexpr int64_t kPicks = 8;  // between two fetches
+
 // to[j] = from[at[j]]. Four elements of four bytes share a store, because a processor completes
 // about one a cycle, but loads several.
 template <class T>
-void pick(const T* from, const int64_t* at, T* __restrict to, int64_t n) {
+void pick(const T* from, const int64_t* at, T* __restrict to, int64_t n, Ahead ahead) {
   int64_t j = 0;
+  for (; j + kPicks <= n; j += kPicks) {
+    ahead.fetch();
 #if defined(__GNUC__)
-  if constexpr (sizeof(T) == 4) {
-    using Four = uint32_t __attribute__((vector_size(16)));
-    for (; j + 4 <= n; j += 4) {
-      const Four four = {from[at[j]], from[at[j + 1]], from[at[j + 2]], from[at[j + 3]]};
-      std::memcpy(to + j, &four, sizeof(four));
+    if constexpr (sizeof(T) == 4) {
+      using Four = uint32_t __attribute__((vector_size(16)));
+      for (int64_t i = j; i < j + kPicks; i += 4) {
+        const Four four = {from[at[i]], from[at[i + 1]], from[at[i + 2]], from[at[i + 3]]};
+        std::memcpy(to + i, &four, sizeof(four));
+      }
+      continue;
     }
-  }
 #endif
+    for (int64_t i = j; i < j + kPicks; ++i) to[i] = from[at[i]];
+  }
   for (; j < n; ++j) to[j] = from[at[j]];
 }
 
@@ -178,7 +208,6 @@ class Box {
   // Picks from one row of the data. Positions are worked out ahead of the loop that moves elements,
   // a block at a time, and kept: the next row is often read through the same indices.
   void read_row(const IndexArg& a, const int64_t* index, int64_t n) {
-    constexpr int64_t kBlock = 1024;
     if (positions_.empty()) positions_.resize(static_cast<size_t>(std::min(n, kBlock)));
     int64_t* at = positions_.data();
     for (int64_t first = 0; first < n; first += kBlock) {
@@ -187,21 +216,20 @@ class Box {
         for (int64_t j = 0; j < count; ++j) at[j] = position(p_, a, index[first + j]);
         positions_of_ = index + first;
       }
-      fetch_next_row(a, first, n);
-      if constexpr (M == IndexMode::Read) pick(data_, at, other_ + first, count);
+      const Ahead ahead = first == 0 ? next_row(a, n) : Ahead();
+      if constexpr (M == IndexMode::Read) pick(data_, at, other_ + first, count, ahead);
     }
   }
 
   // Picks in no order come from every line of a row sooner or later, but the processor cannot tell
-  // which is next: the row after this one is fetched in order meanwhile.
-  void fetch_next_row(const IndexArg& a, int64_t first, int64_t n) const {
-    constexpr int64_t kLine = 64;
+  // which is next: the row after this one is fetched in order meanwhile. All at once, its lines
+  // would hold up the picks.
+  Ahead next_row(const IndexArg& a, int64_t n) const {
     const int64_t bytes = a.size * static_cast<int64_t>(sizeof(T));
-    if (first != 0 || a.stride != 1 || last_ == 0 || bytes > n * kLine || bytes > (16 << 10))
-      return;
-    if (at_[last_ - 1] + 1 >= p_.sizes[last_ - 1]) return;
-    const char* next = reinterpret_cast<const char*>(data_ + p_.data_strides[last_ - 1]);
-    for (int64_t b = 0; b < bytes; b += kLine) __builtin_prefetch(next + b);
+    if (a.stride != 1 || last_ == 0 || bytes > n * Ahead::kLine || bytes > (16 << 10)) return {};
+    if (at_[last_ - 1] + 1 >= p_.sizes[last_ - 1]) return {};
+    const int64_t steps = std::min(n, kBlock) / kPicks;
+    return steps == 0 ? Ahead() : Ahead(data_ + p_.data_strides[last_ - 1], bytes, steps);
   }
 
   void move(size_t dim, int64_t steps) {
