@@ -49,6 +49,9 @@ const cases: Record<string, Case> = {
   'many channels': { x: [3, 70, 8, 10], rows: 66, padding: 1 },
   depthwise: { x: [2, 6, 11, 75], rows: 6, padding: 1, groups: 6 },
   'narrow and depthwise': { x: [3, 5, 8, 7], rows: 5, padding: [2, 0], groups: 5 },
+  'depthwise, read in place': { x: [2, 9, 11, 75], rows: 9, padding: 1, groups: 9 },
+  'depthwise, lines of one vector': { x: [3, 8, 7, 16], rows: 8, padding: [2, 1], groups: 8 },
+  'depthwise, a line less on both sides': { x: [2, 8, 4, 33], rows: 8, padding: [0, 1], groups: 8 },
   groups: { x: [2, 48, 8, 6], rows: 51, padding: 1, groups: 3 },
 };
 

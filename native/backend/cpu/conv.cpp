@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "backend/cpu/ceil_div.h"
+#include "backend/cpu/conv_depthwise.h"
 #include "backend/cpu/conv_kernels.h"
 #include "backend/cpu/conv_winograd.h"
 #include "backend/cpu/gemm_kernels.h"
@@ -402,18 +403,21 @@ bool uses_pairs(DType dtype, int64_t channels) {
 }
 
 void forward_cell(const ConvParams& p, const void*) {
+  if (depthwise_forward(p)) return;
   const bool pairs = uses_pairs(p.dtype, p.x_channels);
   if (winograd_forward(p, pairs)) return;
   const ConvPlan plan = plan_forward(p, pairs);
   Product(p, plan, p.x, p.y).run();
 }
 void input_grad_cell(const ConvParams& p, const void*) {
+  if (depthwise_input_grad(p)) return;
   const bool pairs = uses_pairs(p.dtype, p.y_channels);
   if (winograd_input_grad(p, pairs)) return;
   const ConvPlan plan = plan_input_grad(p, pairs);
   Product(p, plan, p.y, p.x).run();
 }
 void weight_grad_cell(const ConvParams& p, const void*) {
+  if (depthwise_weight_grad(p)) return;
   if (winograd_weight_grad(p, uses_pairs(p.dtype, p.x_channels))) return;
   WeightGrad(p).run();
 }
