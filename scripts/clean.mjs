@@ -7,7 +7,6 @@ const outputs = [
   'build',
   'build-cmake',
   'build-cuda',
-  'build-cmake-tests',
   'build-cmake-sanitize',
   'build-sanitize',
   'build-cmake-lint',

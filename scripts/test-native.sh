@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Builds and runs the C++ unit tests in build-cmake-tests (under sanitizers: test-sanitizers.sh).
+# Builds and runs the C++ unit tests, from the libraries of the addon build, in the same folder (under
+# sanitizers: test-sanitizers.sh).
 set -euo pipefail
 cd "$(dirname "$0")/.."
-cmake -S . -B build-cmake-tests -G Ninja -DAMPGRAD_BUILD_TESTS=ON -DAMPGRAD_BUILD_ADDON=OFF
-cmake --build build-cmake-tests --parallel "${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}"
-ctest --test-dir build-cmake-tests --output-on-failure --no-tests=error
+node scripts/build-native.mjs --target=native_tests -DAMPGRAD_BUILD_TESTS=ON
+ctest --test-dir build-cmake --output-on-failure --no-tests=error
