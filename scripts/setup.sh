@@ -4,6 +4,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# Nothing goes on behind a failure.
+trap wait EXIT
+
 has() { command -v "$1" >/dev/null 2>&1; }
 
 missing=()
@@ -27,6 +30,7 @@ install_missing() {
     apt-get install -y -qq --no-install-recommends "${missing[@]}"
 }
 
+system=
 if ((${#missing[@]} > 0)); then
   if ! has apt-get; then
     echo "setup: these Debian packages are missing, install their like: ${missing[*]}" >&2
@@ -37,20 +41,28 @@ if ((${#missing[@]} > 0)); then
     echo "  sudo apt-get install ${missing[*]}" >&2
     exit 1
   fi
-  install_missing
+  install_missing &
+  system=$!
 fi
 
+# Meanwhile npm's: both wait for the network more than they compute.
 if [[ node_modules/.package-lock.json -nt package-lock.json ]]; then
   echo "setup: node_modules is up to date"
 else
   npm ci
 fi
-# Other Node versions for the tests, in a folder of their own so that no script runs under them.
+[[ -z $system ]] || wait "$system"
+
+# Other Node versions for the tests, in a folder of their own so that no script runs under them. They
+# come while the addon is built.
+runtimes=
 if [[ $(uname -sm) == 'Linux x86_64' ]]; then
   if [[ test/runtimes/node_modules/.package-lock.json -nt test/runtimes/package-lock.json ]]; then
     echo "setup: test/runtimes is up to date"
   else
-    npm ci --prefix test/runtimes
+    npm ci --prefix test/runtimes &
+    runtimes=$!
   fi
 fi
 npm run build
+[[ -z $runtimes ]] || wait "$runtimes"
