@@ -64,7 +64,7 @@ HWY_INLINE T row_max(const T* x, int64_t n) {
 // A block: the sum of exponentials as sum_run would give it. `ahead` elements on is what to fetch
 // meanwhile.
 template <class T>
-HWY_INLINE double exp_run(const T* x, T* y, int64_t n, T shift, int64_t ahead) {
+HWY_NOINLINE double exp_run(const T* x, T* y, int64_t n, T shift, int64_t ahead) {
   const Tag<T> d;
   const auto v_shift = hn::Set(d, shift);
   hn::Vec<Tag<T>> acc[kRegsOf<T>];
