@@ -141,22 +141,49 @@ constexpr bool is_optional_kind(ArgKind kind) {
   }
 }
 
-OpDef make_def(OpId id, const char* name, const char* text, const ParsedSchema& parsed,
-               DTypeSet dtypes, CastPolicy cast, Diff diff, Inplace inplace, BoxedFn fn) {
-  OpDef def{id,
-            name,
-            text,
+// A row of the table as the compiler lays it out: a list of calls instead would be one long
+// function, over which compilers and analyzers take their time.
+struct Row {
+  OpId id;
+  const char* name;
+  const char* schema;
+  DTypeSet dtypes;
+  CastPolicy cast;
+  Diff diff;
+  Inplace inplace;
+  BoxedFn fn;
+};
+
+constexpr Row kRows[] = {
+#define AG_ROW(name, text, dtypes, cast, diff, inplace) \
+  {OpId::name,                                          \
+   #name,                                               \
+   text,                                                \
+   dtypes,                                              \
+   casts::cast,                                         \
+   Diff::diff,                                          \
+   Inplace::inplace,                                    \
+   &Boxed<OpId::name, OpSignature<OpId::name>>::call<&impl::name>},
+#include "ops/op_table.def"
+#undef AG_ROW
+};
+
+OpDef make_def(const Row& row) {
+  const ParsedSchema parsed = parse_schema(row.schema);
+  OpDef def{row.id,
+            row.name,
+            row.schema,
             {},
             parsed.num_positional,
             parsed.return_kind,
             parsed.num_returns,
             {},
             parsed.is_view,
-            dtypes,
-            cast,
-            diff,
-            inplace,
-            fn};
+            row.dtypes,
+            row.cast,
+            row.diff,
+            row.inplace,
+            row.fn};
   for (int i = 0; i < parsed.num_args; ++i) {
     const bool required = parsed.defaults[i].empty();
     AG_ASSERT(!(parsed.defaults[i] == "None" && !is_optional_kind(parsed.kinds[i])));
@@ -174,12 +201,7 @@ const std::vector<OpDef>& registry() {
   static const std::vector<OpDef>* defs = [] {
     auto* list = new std::vector<OpDef>();
     list->reserve(kNumOps);
-#define AG_ROW(name, text, dtypes, cast, diff, inplace)                                      \
-  list->push_back(make_def(OpId::name, #name, text, parse_schema(text), dtypes, casts::cast, \
-                           Diff::diff, Inplace::inplace,                                     \
-                           &Boxed<OpId::name, OpSignature<OpId::name>>::call<&impl::name>));
-#include "ops/op_table.def"
-#undef AG_ROW
+    for (const Row& row : kRows) list->push_back(make_def(row));
     return list;
   }();
   return *defs;
