@@ -5,10 +5,9 @@
 
 namespace ampgrad::cuda {
 
-enum class RowPart { Arithmetic, Logic, Powers, Transcendental, Special, Activation, Backward };
+enum class RowPart { Arithmetic, Powers, Transcendental, Activation };
 
-#define AG_FOR_EACH_ROW_PART(X) \
-  X(Arithmetic) X(Logic) X(Powers) X(Transcendental) X(Special) X(Activation) X(Backward)
+#define AG_FOR_EACH_ROW_PART(X) X(Arithmetic) X(Powers) X(Transcendental) X(Activation)
 
 #define AG_DECLARE(part)                            \
   void add_float_rows_##part(const CudaHost& host); \
