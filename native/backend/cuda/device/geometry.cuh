@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "backend/cuda/device/unroll.cuh"
 #include "core/macros.h"
 
 namespace ampgrad::cuda {
@@ -22,6 +23,9 @@ template <class Index, int N>
 AG_HD AG_INLINE void locate_as(const Geometry<N>& g, int64_t index, int64_t (&offsets)[N]) {
   Index rest = static_cast<Index>(index);
   for (int j = 0; j < N; ++j) offsets[j] = 0;
+  // Few dimensions, each waiting for the division before: unrolled, this loop would be half of the
+  // code of kernels that call it, and of the time to compile them.
+  AG_UNROLL_BY(1)
   for (int d = 0; d < g.ndim; ++d) {
     const Index size = static_cast<Index>(g.sizes[d]);
     const Index q = rest / size;
