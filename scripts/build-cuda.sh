@@ -9,7 +9,9 @@ nvcc=$(bash scripts/cuda-headers.sh | tail -1)
 architectures=${AMPGRAD_CUDA_ARCHITECTURES:-75;80;86;89;90;100;120}
 wheels=$PWD/build-cuda/wheels/nvidia/cu13
 [[ -d $wheels ]] || wheels=
+# With the definition of cmake-js, ccache knows the units that the addon has too.
 cmake -S . -B build-cuda -G Ninja --log-level=WARNING -DAMPGRAD_BUILD_ADDON=OFF \
+  -DCMAKE_CXX_FLAGS=-DBUILDING_NODE_EXTENSION \
   -DAMPGRAD_BUILD_CUDA=ON -DCMAKE_CUDA_COMPILER="$nvcc" -DAMPGRAD_CUDA_WHEELS="$wheels" \
   -DAMPGRAD_CUDA_ARCHITECTURES="$architectures"
 cmake --build build-cuda --target ampgrad_cuda cublaslt_check --parallel "${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}"
