@@ -1,5 +1,5 @@
 // Puts C++ units that share no name into one file, so that clang-tidy (tidy-native.sh) reads their
-// headers, three quarters of its time, once. Two units go together when both are compiled by the same
+// headers, most of its time, once. Two units go together when both are compiled by the same
 // flags and no name that one of them declares at namespace scope occurs in the other. Then neither
 // file-local names clash, nor does the analyzer follow a call from one into the other, and it finds
 // what it finds in each alone. Constants like kGrain get a number instead: many units have one.
