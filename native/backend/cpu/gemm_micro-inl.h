@@ -370,6 +370,38 @@ HWY_INLINE void pack_half_block(const T* src, int64_t w_stride, int64_t width, f
 inline constexpr bool kHalfBlocks = false;
 #endif
 
+// Panels of six rows, the tallest of 256-bit registers, which blocks of four don't divide.
+template <class T>
+HWY_INLINE void pack_six(const T* src, int64_t w_stride, int64_t k, float* dst) {
+  const hn::FixedTag<float, 4> d;
+  const hn::FixedTag<double, 2> pairs;
+  const auto joined = [&](auto lower, auto upper) {
+    return hn::BitCast(
+        d, hn::InterleaveLower(pairs, hn::BitCast(pairs, lower), hn::BitCast(pairs, upper)));
+  };
+  const auto uppers = [&](auto lower, auto upper) {
+    return hn::BitCast(
+        d, hn::InterleaveUpper(pairs, hn::BitCast(pairs, lower), hn::BitCast(pairs, upper)));
+  };
+  for (int64_t p = 0; p + 4 <= k; p += 4) {
+    hn::Vec<decltype(d)> v[6];
+    for (int64_t r = 0; r < 6; ++r) v[r] = load_widened(d, src + r * w_stride + p);
+    float* to = dst + p * 6;
+    const auto low01 = hn::InterleaveLower(d, v[0], v[1]);
+    const auto low23 = hn::InterleaveLower(d, v[2], v[3]);
+    const auto low45 = hn::InterleaveLower(d, v[4], v[5]);
+    hn::StoreU(joined(low01, low23), d, to);
+    hn::StoreU(hn::ConcatUpperLower(d, low01, low45), d, to + 4);
+    hn::StoreU(uppers(low23, low45), d, to + 8);
+    const auto high01 = hn::InterleaveUpper(d, v[0], v[1]);
+    const auto high23 = hn::InterleaveUpper(d, v[2], v[3]);
+    const auto high45 = hn::InterleaveUpper(d, v[4], v[5]);
+    hn::StoreU(joined(high01, high23), d, to + 12);
+    hn::StoreU(hn::ConcatUpperLower(d, high01, high45), d, to + 16);
+    hn::StoreU(uppers(high23, high45), d, to + 20);
+  }
+}
+
 // k runs along the source's unit stride: transposes blocks. A group of source rows is read for a
 // cache line's worth of k before the next one, since rows may share cache sets. The rightmost
 // block may spill into the next rows of the panel, which are written afterwards; groups go right
@@ -387,6 +419,11 @@ void pack_columns(const T* src, int64_t w_stride, int64_t valid, int64_t width, 
   constexpr int64_t kLine = 64 / sizeof(T);
   const int64_t whole = valid / kGroup * kGroup;
   const int64_t k4 = k / 4 * 4;
+  if (width == 6 && valid == 6) {
+    pack_six(src, w_stride, k4, dst);
+    pack_scalar(src, w_stride, 1, valid, width, k4, k, dst);
+    return;
+  }
   for (int64_t p0 = 0; p0 < k4; p0 += kLine) {
     const int64_t p1 = std::min(p0 + kLine, k4);
     for (int64_t w = (width - 1) / 4 * 4; w >= whole; w -= 4) {
