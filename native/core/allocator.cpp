@@ -4,8 +4,6 @@
 // the recent peak of use needed; beyond that the blocks freed longest ago go back to the system.
 #include "core/allocator.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -16,6 +14,7 @@
 #include "core/device_backend.h"
 #include "core/error.h"
 #include "core/storage.h"
+#include "core/system_block.h"
 #include "core/system_memory.h"
 
 namespace ampgrad {
@@ -26,7 +25,6 @@ constexpr size_t kMinBlock = 64;
 constexpr int kMinShift = 6;
 constexpr int kStepsPerDoubling = 4;
 constexpr int kNumClasses = (62 - kMinShift) * kStepsPerDoubling;
-constexpr size_t kHugePage = size_t{2} << 20;
 // Below this size blocks are cut from chunks that are never returned.
 constexpr size_t kSmallLimit = size_t{32} << 10;
 constexpr size_t kChunk = size_t{1} << 20;
@@ -59,15 +57,6 @@ size_t class_size(int index) {
   const size_t size =
       base + base / kStepsPerDoubling * static_cast<size_t>(index % kStepsPerDoubling);
   return (size + kMinBlock - 1) / kMinBlock * kMinBlock;
-}
-
-void* system_allocate(size_t size) {
-  if (size < kHugePage) return std::aligned_alloc(kAlignment, size);
-  void* p = std::aligned_alloc(kHugePage, (size + kHugePage - 1) / kHugePage * kHugePage);
-#if defined(MADV_HUGEPAGE)
-  if (p != nullptr) madvise(p, size, MADV_HUGEPAGE);
-#endif
-  return p;
 }
 
 class CachingCpuAllocator final : public Allocator {

@@ -4,13 +4,14 @@
 #include "backend/cpu/gemm.h"
 
 #include <algorithm>
-#include <new>
+#include <cstdlib>
 
 #include "backend/cpu/ceil_div.h"
 #include "backend/cpu/convert.h"
 #include "backend/cpu/gemm_kernels.h"
 #include "backend/cpu/parallel.h"
 #include "core/error.h"
+#include "core/system_block.h"
 
 namespace ampgrad::cpu {
 
@@ -24,7 +25,7 @@ struct ScratchBuffers {
   void* data[kNumGemmSlots] = {};
   size_t size[kNumGemmSlots] = {};
   ~ScratchBuffers() {
-    for (void* block : data) ::operator delete (block, std::align_val_t{64});
+    for (void* block : data) std::free(block);
   }
 };
 thread_local ScratchBuffers tls_scratch;
@@ -258,10 +259,14 @@ void* gemm_scratch(GemmSlot slot, size_t bytes) {
   const auto s = static_cast<size_t>(slot);
   ScratchBuffers& buffers = tls_scratch;
   if (buffers.size[s] < bytes) {
-    ::operator delete (buffers.data[s], std::align_val_t{64});
+    std::free(buffers.data[s]);
     buffers.data[s] = nullptr;
     buffers.size[s] = 0;
-    buffers.data[s] = ::operator new (bytes, std::align_val_t{64}, std::nothrow);
+    // Panels are read line by line from all over a block: in small pages that costs more than the
+    // rest of a huge one.
+    const size_t unit = bytes > kHugePage / 2 ? kHugePage : 64;
+    bytes = (bytes + unit - 1) / unit * unit;
+    buffers.data[s] = system_allocate(bytes);
     AG_CHECK(buffers.data[s] != nullptr, OutOfMemory, "matmul: no memory for a buffer of ",
              static_cast<uint64_t>(bytes), " bytes");
     buffers.size[s] = bytes;

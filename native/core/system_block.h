@@ -1,0 +1,15 @@
+// Blocks of memory as the system gives them.
+#pragma once
+
+#include <cstddef>
+
+namespace ampgrad {
+
+// Blocks of this size and more come in pages of this size, where the system has them.
+inline constexpr size_t kHugePage = size_t{2} << 20;
+
+// 64-byte aligned, given back by std::free; nullptr when there is no more. `size` is a multiple of
+// 64.
+void* system_allocate(size_t size);
+
+}  // namespace ampgrad
