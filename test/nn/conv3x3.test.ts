@@ -1,12 +1,15 @@
 /** 3 x 3 convolutions with stride 1, whose kernels work on tiles or on several lines, against float64. */
 import {
+  callOp,
   type DType,
   getNumThreads,
   manualSeed,
   nn,
+  ones,
   randn,
   setNumThreads,
   type Tensor,
+  zeros,
 } from '../../lib';
 
 const F = nn.functional;
@@ -69,6 +72,63 @@ describe('3 x 3 convolutions', () => {
         const error = t.to('float64').sub(exact).abs().amax().item();
         expect(error).toBeLessThan(tolerance * exact.abs().amax().item());
       });
+    }
+  });
+
+  test('depthwise and transposed, with a bias', () => {
+    manualSeed(4);
+    const [x, weight, bias] = [[2, 9, 11, 75], [9, 1, 3, 3], [9]].map((sizes) =>
+      randn(sizes, { device: 'cpu' }),
+    ) as [Tensor, Tensor, Tensor];
+    const convolve = (dtype: DType): Tensor =>
+      F.convTranspose2d(x.to(dtype), weight.to(dtype), {
+        bias: bias.to(dtype),
+        padding: 1,
+        groups: 9,
+      });
+    const want = convolve('float64');
+    for (const [dtype, tolerance] of [
+      ['float32', 1e-6],
+      ['bfloat16', 2e-2],
+    ] as const) {
+      const error = convolve(dtype).double().sub(want).abs().amax().item();
+      expect(error).toBeLessThan(tolerance * want.abs().amax().item());
+    }
+  });
+
+  test('depthwise, a result as wide as is asked for', () => {
+    manualSeed(5);
+    const x = randn([1, 8, 12, 40], { device: 'cpu' });
+    const weight = randn([8, 1, 3, 3], { device: 'cpu' });
+    const convolve = (dtype: DType, width: number): Tensor =>
+      callOp('convForward', [
+        x.to(dtype),
+        weight.to(dtype),
+        null,
+        [12, width],
+        [1, 1],
+        [1, 1],
+        [1, 1],
+        8,
+      ]) as Tensor;
+    for (const width of [39, 40, 41]) {
+      const error = convolve('float32', width).double().sub(convolve('float64', width)).abs();
+      expect(error.amax().item()).toBeLessThan(1e-5);
+    }
+  });
+
+  test('depthwise, an infinite pixel makes infinite gradients', () => {
+    for (const column of [0, 5, 15, 33, 36, 37]) {
+      const x = ones([1, 8, 6, 38], { device: 'cpu' });
+      x.set([0, 3, 2, column], Infinity);
+      const weight = zeros([8, 1, 3, 3], { device: 'cpu', requiresGrad: true });
+      F.conv2d(x, weight, { padding: 1, groups: 8 }).sum().backward();
+      const gradient = weight.grad as Tensor;
+      expect(gradient.isnan().any().item()).toBeFalsy();
+      const columns = column === 0 ? [0, 1] : column === 37 ? [1, 2] : [0, 1, 2];
+      const expected = [0, 1, 2].map(() => [0, 1, 2].map((j) => columns.includes(j)));
+      expect(gradient.get(3, 0).isinf().bool().toArray()).toEqual(expected);
+      expect(gradient.get(4).isinf().any().item()).toBeFalsy();
     }
   });
 

@@ -128,18 +128,22 @@ HWY_INLINE void weight_lines(const DepthwiseChannel& c, int64_t first, Depthwise
   const T* grad = static_cast<const T*>(c.result) + first * c.width;
   each_vector(c.width, [&](auto at_first, auto at_last, int64_t column, int64_t fresh) HWY_ATTR {
     const DepthwiseTag d;
-    DepthwiseVec g[Lines];
-    for (int l = 0; l < Lines; ++l) {
-      g[l] = load_widened(d, grad + l * c.width + column);
+    // Neither factor of what was seen before may stay: 0 times infinity would be NaN.
+    const auto unseen = [&](DepthwiseVec v) HWY_ATTR {
       if constexpr (decltype(at_last)::value) {
         const auto seen = static_cast<size_t>(static_cast<int64_t>(hn::Lanes(d)) - fresh);
-        g[l] = hn::IfThenZeroElse(hn::FirstN(d, seen), g[l]);
+        return hn::IfThenZeroElse(hn::FirstN(d, seen), v);
+      } else {
+        return v;
       }
-    }
+    };
+    DepthwiseVec g[Lines];
+    for (int l = 0; l < Lines; ++l) g[l] = unseen(load_widened(d, grad + l * c.width + column));
 #pragma GCC unroll 4
     for (int i = 0; i < Lines + 2; ++i) {
-      const ThreeTaps taps =
+      ThreeTaps taps =
           load_taps<decltype(at_first)::value, decltype(at_last)::value>(under.line[i] + column);
+      for (int j = 0; j < 3; ++j) taps.v[j] = unseen(taps.v[j]);
 #pragma GCC unroll 2
       for (int l = 0; l < Lines; ++l) {
         if (i < l || i > l + 2) continue;
@@ -152,15 +156,21 @@ HWY_INLINE void weight_lines(const DepthwiseChannel& c, int64_t first, Depthwise
   });
 }
 
+// A few lines are summed in float, as other convolutions do.
 template <class T>
-void depthwise_weight_sums(const DepthwiseChannel& c, float* sums) {
+void depthwise_weight_sums(const DepthwiseChannel& c, double* sums) {
+  constexpr int64_t kLines = 16;
   const DepthwiseTag d;
-  DepthwiseVec v[9];
-  for (int i = 0; i < 9; ++i) v[i] = hn::Zero(d);
-  int64_t h = 0;
-  for (; h + 2 <= c.lines; h += 2) weight_lines<2, T>(c, h, v);
-  if (h < c.lines) weight_lines<1, T>(c, h, v);
-  for (int i = 0; i < 9; ++i) sums[i] += hn::GetLane(hn::SumOfLanes(d, v[i]));
+  for (int64_t first = 0; first < c.lines; first += kLines) {
+    const int64_t end = std::min(first + kLines, c.lines);
+    DepthwiseVec v[9];
+    for (int i = 0; i < 9; ++i) v[i] = hn::Zero(d);
+    int64_t h = first;
+    for (; h + 2 <= end; h += 2) weight_lines<2, T>(c, h, v);
+    if (h < end) weight_lines<1, T>(c, h, v);
+    for (int i = 0; i < 9; ++i)
+      sums[i] += static_cast<double>(hn::GetLane(hn::SumOfLanes(d, v[i])));
+  }
 }
 
 template <class T>
@@ -207,7 +217,7 @@ bool is_depthwise(const ConvParams& p) {
   for (int i = 0; i < 3; ++i) steps_of_one = steps_of_one && p.stride[i] == 1 && p.dilation[i] == 1;
   return p.x_channels == 1 && p.y_channels == 1 && p.groups >= kFewChannels && steps_of_one &&
          p.x_size[0] == 1 && p.kernel[0] == 1 && p.padding[0] == 0 && p.kernel[1] == 3 &&
-         p.kernel[2] == 3 && p.padding[1] <= 2 && p.padding[2] == 1;
+         p.kernel[2] == 3 && p.padding[1] <= 2 && p.padding[2] == 1 && p.y_size[2] == p.x_size[2];
 }
 
 // All channels of all samples.
@@ -227,8 +237,7 @@ class Depthwise {
     each_channel([&](int64_t channel, int64_t group) {
       float weights[kTaps + 1];
       for (int64_t i = 0; i < kTaps; ++i) weights[i] = weight(group, i);
-      weights[kTaps] =
-          p_.bias == nullptr ? 0.0F : widen_element(static_cast<const T*>(p_.bias)[group]);
+      weights[kTaps] = bias(group);
       kernels_.multiply(channel_at(channel), weights);
     });
   }
@@ -238,7 +247,7 @@ class Depthwise {
     each_channel([&](int64_t channel, int64_t group) {
       float weights[kTaps + 1];
       for (int64_t i = 0; i < kTaps; ++i) weights[i] = weight(group, kTaps - 1 - i);
-      weights[kTaps] = 0;
+      weights[kTaps] = bias(group);
       DepthwiseChannel c = channel_at(channel);
       std::swap(c.size, c.lines);
       c.source = y_at(channel);
@@ -252,12 +261,12 @@ class Depthwise {
     const int64_t grain = std::max<int64_t>(1, kParallelPixels / (p_.batch * y_pixels_));
     parallel_for(p_.groups, grain, [&](int64_t begin, int64_t end) {
       for (int64_t group = begin; group < end; ++group) {
-        float sums[kTaps] = {};
+        double sums[kTaps] = {};
         for (int64_t n = 0; n < p_.batch; ++n) {
           kernels_.weight_grad(channel_at(n * p_.groups + group), sums);
         }
-        T* to = static_cast<T*>(p_.w) + group * kTaps;
-        for (int64_t i = 0; i < kTaps; ++i) narrow_element(sums[i], to + i);
+        for (int64_t i = 0; i < kTaps; ++i)
+          set_weight(group * kTaps + i, static_cast<float>(sums[i]));
       }
     });
   }
@@ -275,6 +284,18 @@ class Depthwise {
   T* y_at(int64_t channel) const { return static_cast<T*>(p_.y) + channel * y_pixels_; }
   float weight(int64_t group, int64_t tap) const {
     return widen_element(static_cast<const T*>(p_.w)[group * kTaps + tap]);
+  }
+
+  float bias(int64_t group) const {
+    return p_.bias == nullptr ? 0.0F : widen_element(static_cast<const T*>(p_.bias)[group]);
+  }
+  void set_weight(int64_t i, float value) const {
+    if (!p_.widened) {
+      narrow_element(value, static_cast<T*>(p_.w) + i);
+      return;
+    }
+    if constexpr (std::is_same_v<T, Half>) value = to_float(to_half(value));
+    static_cast<float*>(p_.w)[i] = value;
   }
 
   DepthwiseChannel channel_at(int64_t channel) const {

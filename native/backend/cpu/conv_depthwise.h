@@ -24,7 +24,7 @@ struct DepthwiseKernels {
   // Nine weights and the bias.
   void (*multiply)(const DepthwiseChannel& channel, const float* weights) = nullptr;
   // sums[3 * i + j] += sum over h, w of result(h, w) * source(h + i - before, w + j - 1)
-  void (*weight_grad)(const DepthwiseChannel& channel, float* sums) = nullptr;
+  void (*weight_grad)(const DepthwiseChannel& channel, double* sums) = nullptr;
 };
 
 // Each does the work and answers true, or false where these kernels do not serve.
