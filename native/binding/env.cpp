@@ -6,6 +6,8 @@
 
 #include "amp/cast_cache.h"
 #include "autograd/anomaly.h"
+#include "backend/cpu/parallel.h"
+#include "core/deferred.h"
 
 namespace ampgrad::binding {
 
@@ -14,7 +16,7 @@ namespace {
 thread_local EnvState* thread_state = nullptr;
 
 constexpr int64_t kMiB = int64_t{1} << 20;
-constexpr int64_t kSmallestStep = 8 * kMiB;
+constexpr int64_t kSmallestStep = 7 * kMiB;
 constexpr int64_t kLargestStep = 64 * kMiB;
 constexpr int64_t kMajorFloor = 160 * kMiB;
 constexpr int64_t kReportStep = 32 * kMiB;
@@ -39,6 +41,8 @@ void release_handle(napi_env, void* data, void*) {
     state->minor_trigger = std::min(state->minor_trigger, next_minor_trigger(state));
   }
 }
+
+using Clock = std::chrono::steady_clock;
 
 void run_collector(EnvState* state, bool major) {
   napi_handle_scope scope;
@@ -67,17 +71,12 @@ void report_external(EnvState* state) {
   state->reported_external = live;
 }
 
-using Clock = std::chrono::steady_clock;
-
 // How much may be allocated before young objects are collected again. A short step lets results
 // land in memory that is still in the cache: three results of 4 MB in turn are written half as fast
 // again as eight. But each collection costs tens of microseconds, and objects that live through two
 // of them are out of reach of the next. So the step grows when a collection took a fifth of the
 // time or freed little, and shrinks when it took less than a seventh.
-void adapt_step(EnvState* state, int64_t freed, Clock::time_point begin, Clock::time_point end) {
-  const auto spent = end - begin;
-  const auto between = begin - state->last_collection;
-  state->last_collection = end;
+void adapt_step(EnvState* state, int64_t freed, Clock::duration spent, Clock::duration between) {
   if (freed < state->minor_step / 2 || between < spent * 4) {
     state->minor_step = std::min(state->minor_step / 2 * 3, kLargestStep);
   } else if (between > spent * 6) {
@@ -85,23 +84,46 @@ void adapt_step(EnvState* state, int64_t freed, Clock::time_point begin, Clock::
   }
 }
 
+// `meanwhile`: helpers are at work, and this thread will take over less of it.
+void collect_young(EnvState* state, bool meanwhile) {
+  const auto begin = Clock::now();
+  const int64_t before = live_bytes();
+  run_collector(state, false);
+  const auto end = Clock::now();
+  const auto spent = meanwhile ? (end - begin) / 2 : end - begin;
+  adapt_step(state, before - live_bytes(), spent, begin - state->last_collection);
+  state->last_collection = end;
+}
+
 // A synchronous loop never returns to the event loop, so V8 has no reason to collect the small
 // objects that hold large memory. When live bytes pass the watermark, collect young objects; when
 // these do not suffice, everything. Both marks follow the live set.
-void on_pressure(size_t needed) {
-  EnvState* state = thread_state;
-  if (state == nullptr || state->collect == nullptr || state->collecting) return;
-  if (needed == 0 && live_bytes() < state->minor_trigger) return;
-  const auto begin = Clock::now();
-  const int64_t before = live_bytes();
-  run_collector(state, needed != 0);
-  if (needed == 0) adapt_step(state, before - live_bytes(), begin, Clock::now());
+void relieve(EnvState* state, bool failed, bool meanwhile) {
+  failed ? run_collector(state, true) : collect_young(state, meanwhile);
   if (live_bytes() > state->major_trigger) {
     run_collector(state, true);
     state->major_trigger = std::max(kMajorFloor, live_bytes() + live_bytes() / 2);
   }
   state->minor_trigger = next_minor_trigger(state);
   report_external(state);
+}
+
+void relieve_meanwhile() {
+  EnvState* state = thread_state;
+  if (state != nullptr && !state->collecting) relieve(state, false, true);
+}
+
+// Just past the watermark the collection may wait for a loop that helpers take part in, most often
+// the one that fills the new block.
+void on_pressure(size_t needed) {
+  EnvState* state = thread_state;
+  if (state == nullptr || state->collect == nullptr || state->collecting) return;
+  const bool failed = needed != 0;
+  const int64_t over = live_bytes() - state->minor_trigger;
+  if (!failed && over < 0) return;
+  const bool may_wait = !failed && over < state->minor_step / 2 && cpu::num_threads() > 1;
+  defer_work(may_wait ? relieve_meanwhile : nullptr);
+  if (!may_wait) relieve(state, failed, false);
 }
 
 }  // namespace
@@ -140,6 +162,7 @@ void install_pressure_hook(EnvState* state) {
 void remove_pressure_hook(EnvState* state) {
   if (thread_state != state) return;
   thread_state = nullptr;
+  defer_work(nullptr);
   set_thread_pressure_hook(nullptr);
 }
 

@@ -15,6 +15,8 @@
 #include <utility>
 #include <vector>
 
+#include "core/deferred.h"
+
 using namespace ampgrad::cpu;
 
 namespace {
@@ -167,6 +169,38 @@ TEST_CASE("set_num_threads clamps to at least one thread") {
   CHECK(num_threads() == 1);
   const auto self = std::this_thread::get_id();
   parallel_for(1000, 1, [&](int64_t, int64_t) { CHECK(std::this_thread::get_id() == self); });
+}
+
+TEST_CASE("deferred work runs once, on its own thread, in the next loop that has helpers") {
+  static int runs = 0;
+  static std::thread::id place;
+  const auto defer = [] {
+    ampgrad::defer_work([] {
+      ++runs;
+      place = std::this_thread::get_id();
+    });
+  };
+  runs = 0;
+  defer();
+  {
+    ThreadsScope scope(1);
+    check_cover(1000, 1);
+    CHECK(runs == 0);
+  }
+  ThreadsScope scope(2);
+  check_cover(1, 1);
+  CHECK(runs == 0);
+  std::thread([] { check_cover(1000, 1); }).join();
+  CHECK(runs == 0);
+  check_cover(1000, 1);
+  CHECK(runs == 1);
+  CHECK(place == std::this_thread::get_id());
+  check_cover(1000, 1);
+  CHECK(runs == 1);
+  defer();
+  ampgrad::defer_work(nullptr);
+  check_cover(1000, 1);
+  CHECK(runs == 1);
 }
 
 TEST_CASE("an idle pool uses no processor time") {

@@ -25,6 +25,7 @@
 #include <signal.h>
 #endif
 
+#include "core/deferred.h"
 #include "core/error.h"
 
 namespace ampgrad::cpu {
@@ -282,6 +283,7 @@ bool Pool::run(int64_t n, int64_t chunks, int threads, const RangeFn& fn) {
   {
     RegionScope region;
     wake(0, helpers);
+    if (helpers > 0) run_deferred_work();
     take_chunks(0);
   }
   uint32_t gate = gate_.fetch_and(~kOpen, std::memory_order_acq_rel) & ~kOpen;
