@@ -248,7 +248,8 @@ export interface Native {
   setDefaultDevice(device: string | null): void;
 }
 
-type Collector = (options?: { type: 'minor' | 'major'; execution: 'sync' }) => void;
+/** Young objects if `minor`, else all; options in an object would take V8 several microseconds to read. */
+type Collector = (minor?: true) => void;
 
 let collector: Collector | undefined;
 
@@ -269,7 +270,8 @@ function getCollector(): Collector {
 }
 
 function collect(major: boolean): void {
-  getCollector()({ type: major ? 'major' : 'minor', execution: 'sync' });
+  if (major) getCollector()();
+  else getCollector()(true);
 }
 
 function packageRoot(): string {
