@@ -13,6 +13,9 @@ using ConvertFn = void (*)(const void* in, void* out, size_t n);
 
 // `in` and `out` must not overlap.
 ConvertFn convert_fn(DType from, DType to);
+// As convert_fn, past the caches, for whole cache lines of `out`; nullptr for pairs that have no
+// such loop. See stream.h.
+ConvertFn stream_convert_fn(DType from, DType to);
 
 // All converters [from][to], for the best instruction set that is enabled at the time of the call.
 struct ConvertTable {

@@ -28,12 +28,26 @@ struct Copy {
   int64_t in_size;
   int64_t out_size;
   ConvertFn convert;  // also moves equal dtypes
+  ConvertFn stream;   // whole lines past the caches; nullptr: through a buffer
   bool same_dtype;
   bool streamed;  // past the caches
 };
 
+void convert_streamed(const Copy& c, const char* source, char* target, int64_t n) {
+  const auto run = [&](ConvertFn convert, int64_t count) {
+    convert(source, target, static_cast<size_t>(count));
+    source += count * c.in_size;
+    target += count * c.out_size;
+    n -= count;
+  };
+  run(c.convert, std::min(n, bytes_to_line(target) / c.out_size));
+  run(c.stream, n - n % (kStreamLine / c.out_size));
+  run(c.convert, n);
+}
+
 void copy_streamed(const Copy& c, const char* source, char* target, int64_t n) {
   if (c.same_dtype) return stream_copy(target, source, static_cast<size_t>(n * c.in_size));
+  if (c.stream != nullptr) return convert_streamed(c, source, target, n);
   alignas(64) char buffer[kStreamRun];
   const int64_t most = static_cast<int64_t>(kStreamRun) / c.out_size;
   for (int64_t i = 0; i < n; i += most) {
@@ -220,6 +234,7 @@ void copy_strided(const ElementwiseParams& params, const void*) {
   c.in_size = static_cast<int64_t>(dtype_size(from));
   c.out_size = static_cast<int64_t>(dtype_size(params.out.dtype));
   c.convert = convert_fn(from, params.out.dtype);
+  c.stream = stream_convert_fn(from, params.out.dtype);
   c.same_dtype = from == params.out.dtype;
   if (const int dim = transposed_dim(c); dim >= 0) return copy_transposed(c, dim);
   const StridedSpace& s = c.space;

@@ -19,6 +19,9 @@ namespace {
 constexpr int64_t kGrain = 32768;  // elements of a cheap functor worth a thread
 constexpr int64_t kMinRow = 64;    // shorter rows are gathered into blocks
 constexpr size_t kBlockBytes = 4096;
+// Bytes from which a run is streamed from two places in turn; in shorter ones both lie in one page,
+// whose lines the processor then fetches no further ahead.
+constexpr int64_t kDirectRun = 64 << 10;
 
 // One operand of the running call. data == nullptr: the value is in `value`, converted.
 struct Source {
@@ -114,18 +117,41 @@ void prepare(const ElementwiseParams& p, const BlockEntry& entry, Job* job) {
   job->streamed = leaves_caches(p, *job);
 }
 
-// A run of a row through a buffer that stays in the cache.
-void stream_run(const Job& job, const void** in, uint32_t mask, char* out, int64_t n) {
+void skip(const Job& job, const void** in, uint32_t mask, int64_t n) {
+  for (int j = 0; j < job.num_inputs; ++j) {
+    if ((mask >> j & 1u) != 0) continue;
+    in[j] = static_cast<const char*>(in[j]) + n * static_cast<int64_t>(job.in[j].size);
+  }
+}
+
+// Through a buffer that stays in the cache.
+void stream_through_buffer(const Job& job, const void** in, uint32_t mask, char* out, int64_t n) {
   alignas(64) char buffer[kStreamRun];
   const auto most = static_cast<int64_t>(kStreamRun / job.out_size);
   for (int64_t i = 0; i < n; i += most) {
     const auto count = static_cast<size_t>(std::min(most, n - i));
     job.entry->fn(in, buffer, count, mask, *job.attrs);
     stream_copy(out + i * static_cast<int64_t>(job.out_size), buffer, count * job.out_size);
-    for (int j = 0; j < job.num_inputs; ++j) {
-      if ((mask >> j & 1u) == 0) in[j] = static_cast<const char*>(in[j]) + count * job.in[j].size;
-    }
+    skip(job, in, mask, static_cast<int64_t>(count));
   }
+}
+
+// A run of a row past the caches. What lies before and after whole lines is written as ever.
+void stream_run(const Job& job, const void** in, uint32_t mask, char* out, int64_t n) {
+  const auto size = static_cast<int64_t>(job.out_size);
+  if (job.entry->stream == nullptr || n * size < kDirectRun) {
+    return stream_through_buffer(job, in, mask, out, n);
+  }
+  const auto run = [&](BlockFn fn, int64_t count) {
+    if (count == 0) return;
+    fn(in, out, static_cast<size_t>(count), mask, *job.attrs);
+    skip(job, in, mask, count);
+    out += count * static_cast<int64_t>(job.out_size);
+    n -= count;
+  };
+  run(job.entry->fn, std::min(n, bytes_to_line(out) / size));
+  run(job.entry->stream, n - n % (kStreamLine / size));
+  run(job.entry->fn, n);
 }
 
 // Can the innermost dimension be handed to the block function as it lies in memory?

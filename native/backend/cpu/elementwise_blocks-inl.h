@@ -14,6 +14,7 @@
 
 #include "backend/cpu/bfloat-inl.h"
 #include "backend/cpu/elementwise_blocks.h"
+#include "hwy/cache_control.h"
 #include "hwy/highway.h"
 #include "math/activation-inl.h"
 #include "math/arithmetic-inl.h"
@@ -136,6 +137,44 @@ HWY_ATTR void vector_block(const void* const* in, void* out, size_t n, uint32_t 
   std::copy_n(last, rest, to + i);
 }
 
+// As vector_block, but whole lines go past the caches straight from registers. Two places of a run
+// are worked on in turn: a core fetches two sequences of addresses faster than one.
+template <class F, class T, size_t N>
+HWY_ATTR void vector_stream(const void* const* in, void* out, size_t n, uint32_t single,
+                            const Attrs& attrs_in) {
+  using Arity = std::make_index_sequence<N>;
+  const hn::ScalableTag<T> d;
+  constexpr size_t kLanes = hn::MaxLanes(d);
+  constexpr size_t kLine = std::max(kLanes, 64 / sizeof(T));
+  const Attrs attrs = attrs_in;
+  HWY_ALIGN T spread[N][kLanes];
+  const T* p[N];
+  size_t step[N];
+  for (size_t j = 0; j < N; ++j) {
+    p[j] = static_cast<const T*>(in[j]);
+    step[j] = 1;
+    if ((single >> j & 1u) != 0) {
+      std::fill_n(spread[j], kLanes, *p[j]);
+      p[j] = spread[j];
+      step[j] = 0;
+    }
+  }
+  T* to = static_cast<T*>(out);
+  const auto line = [&](size_t at) HWY_ATTR {
+    for (size_t i = at; i < at + kLine; i += kLanes) {
+      const T* from[N];
+      for (size_t j = 0; j < N; ++j) from[j] = p[j] + i * step[j];
+      hn::Stream(apply_vector<F, T>(attrs, from, Arity()).v, d, to + i);
+    }
+  };
+  const size_t half = n / kLine / 2 * kLine;
+  for (size_t i = 0; i < half; i += kLine) {
+    line(i);
+    line(half + i);
+  }
+  for (size_t i = 2 * half; i < n; i += kLine) line(i);
+}
+
 #undef AG_HALF_BLOCKS
 #if HWY_TARGET <= HWY_AVX2 && HWY_ARCH_X86
 #define AG_HALF_BLOCKS 1
@@ -229,6 +268,9 @@ constexpr bool is_cheap() {
   }
 }
 
+// Vectors wider than a line would need more than its alignment.
+inline constexpr bool kStreams = hn::MaxLanes(hn::ScalableTag<uint8_t>()) <= 64;
+
 template <class F, class T, size_t N, BlockRule R, uint16_t Set>
 void add_row(BlockTable* table, BlockRow row) {
   // Logical operands are read as bool, whatever their dtype.
@@ -243,6 +285,7 @@ void add_row(BlockTable* table, BlockRow row) {
       entry = entries[static_cast<int>(DType::Float32)];
       entry.compute = dtype_of<T>;
       entry.wide = &entries[static_cast<int>(DType::Float32)];
+      entry.stream = nullptr;
       entry.fn = &HalfBlock<F, T, N>::run;
     }
 #endif
@@ -256,6 +299,9 @@ void add_row(BlockTable* table, BlockRow row) {
     if constexpr (requires { F::kCost; }) entry.cost = F::kCost;
     if constexpr (std::is_floating_point_v<T> && !std::is_same_v<Result, bool>) {
       entry.fn = &vector_block<F, T, N>;
+      if constexpr (std::is_same_v<T, float> && is_cheap<F>() && kStreams) {
+        entry.stream = &vector_stream<F, T, N>;
+      }
     } else {
       entry.fn = &plain_block<F, T, N>;
     }

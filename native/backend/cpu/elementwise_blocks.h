@@ -38,6 +38,9 @@ inline constexpr int kNumBlockRows = static_cast<int>(BlockRow::kCount);
 
 struct BlockEntry {
   BlockFn fn = nullptr;
+  // The same past the caches, for whole cache lines of `out` and other memory than the operands';
+  // nullptr where a loop computes so long that a detour through a buffer does not matter.
+  BlockFn stream = nullptr;
   DType compute = DType::Float32;  // element type of the operands
   bool bool_result = false;        // writes bool, whatever it computes in
   uint8_t cost = 1;                // time per element, in units of an addition

@@ -13,11 +13,16 @@ inline constexpr int64_t kStreamBytes = 16 << 20;
 // Bytes computed before they are streamed: few, so that loads and stores go on side by side.
 inline constexpr size_t kStreamRun = 2048;
 
+inline constexpr int64_t kStreamLine = 64;
+
+// From `p` to the next start of a line.
+inline int64_t bytes_to_line(const void* p) {
+  return static_cast<int64_t>(-reinterpret_cast<uintptr_t>(p) % kStreamLine);
+}
+
 // Do rows of a result go past the caches, straight from registers? They must be whole lines.
 inline bool streams_rows(const void* out, int64_t rows, int64_t bytes) {
-  constexpr int64_t kLine = 64;
-  return rows * bytes >= kStreamBytes && bytes % kLine == 0 &&
-         reinterpret_cast<uintptr_t>(out) % kLine == 0;
+  return rows * bytes >= kStreamBytes && bytes % kStreamLine == 0 && bytes_to_line(out) == 0;
 }
 
 // As memcpy. Another thread sees the bytes after end_stream().
