@@ -13,7 +13,7 @@
 #include <cstring>
 
 #include "backend/cpu/conv_kernels.h"
-#include "backend/cpu/gemm_micro-inl.h"
+#include "backend/cpu/gemm_pack-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ampgrad::cpu::HWY_NAMESPACE {

@@ -13,7 +13,7 @@
 #include <cstdint>
 
 #include "backend/cpu/gemm_kernels.h"
-#include "backend/cpu/gemm_micro-inl.h"
+#include "backend/cpu/gemm_pack-inl.h"
 #include "math/activation-inl.h"
 
 HWY_BEFORE_NAMESPACE();

@@ -14,7 +14,7 @@
 #include <cstdint>
 
 #include "backend/cpu/gemm_kernels.h"
-#include "backend/cpu/gemm_micro-inl.h"
+#include "backend/cpu/gemm_pack-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ampgrad::cpu::HWY_NAMESPACE {
