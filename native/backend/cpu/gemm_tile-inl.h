@@ -30,7 +30,8 @@ struct NoActivation {
 
 // Terms summed in registers, bytes of a packed block of A (for the second-level cache) and columns
 // of a packed block of B (for the level beyond). Sums that would have to wait in memory for a
-// second block of terms get up to kWholeK terms at once.
+// second block of terms get up to kWholeK terms at once, whatever dtype the result has, so that all
+// of them round the same sums.
 #if HWY_TARGET == HWY_AVX2
 inline constexpr int64_t kBlockK = 512;
 inline constexpr int64_t kWholeK = 1024;
@@ -62,7 +63,7 @@ class Tile {
         width_(kMaxVectors * lanes_),
         dot_(dot_table()),
         k_(dot_ != nullptr ? ceil_div(p.k, 2) : p.k),
-        k_blocks_(!std::is_same_v<Out, Acc> && k_ <= kWholeK ? 1 : ceil_div(k_, kBlockK)),
+        k_blocks_(!std::is_same_v<T, Acc> && k_ <= kWholeK ? 1 : ceil_div(k_, kBlockK)),
         k_block_(round_up(ceil_div(k_, k_blocks_), 4)),
         n_block_(std::min(round_up(p.n, width_), round_up(kBlockN, width_))),
         plain_(p.alpha == 1 && p.beta == 0 && p.bias == nullptr && !p.epilogue.wanted()),
