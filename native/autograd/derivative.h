@@ -62,10 +62,11 @@ class Backward {
 
   // Does argument `arg` (element of a list) need a gradient?
   bool needs(int arg) const;
-  // The dtype in which its gradient is gathered: float32 when autocast made `arg` of a float32
-  // tensor. Outside createGraph a formula may then round and widen in one pass.
-  DType gathered_dtype(int arg) const;
   bool needs(int arg, size_t element) const;
+  // Is the gradient of a half dtype, and that of `arg` gathered in float32, because autocast made
+  // it of a float32 tensor? Then a formula may round and widen in one pass. Never under
+  // createGraph.
+  bool widens(int arg);
 
   void set(int arg, Tensor gradient);
   void set(int arg, size_t element, Tensor gradient);

@@ -252,9 +252,10 @@ const TensorMeta& Backward::output_meta(int i) const {
   return node_.outputs[static_cast<size_t>(i)];
 }
 
-DType Backward::gathered_dtype(int arg) const {
+bool Backward::widens(int arg) {
+  if (GradMode::enabled() || !is_low_precision(grad().dtype())) return false;
   const Edge& edge = node_.edges[node_.inputs_[static_cast<size_t>(arg)].first_edge];
-  return edge.valid() ? edge.node->outputs[edge.output_nr].dtype : meta(arg).dtype;
+  return edge.valid() && edge.node->outputs[edge.output_nr].dtype == DType::Float32;
 }
 
 bool Backward::needs(int arg) const {

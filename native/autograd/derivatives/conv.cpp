@@ -1,8 +1,8 @@
 // Derivatives of convolutions. With y = x * w, the three maps (forward, input gradient, weight
 // gradient) all come from the trilinear form <g, x * w>, so each one's derivatives are the others.
 #include "ops/conv.h"
+
 #include "autograd/derivative.h"
-#include "autograd/grad_mode.h"
 
 namespace ampgrad::derivatives {
 
@@ -44,11 +44,9 @@ Tensor input_grad(Backward& b, Where at, const Tensor& y, const Tensor& w, DimsV
 // The weight is argument 1.
 Tensor weight_grad(Backward& b, Where at, const Tensor& y, const Tensor& x) {
   const Dims kernel = spatial(b.meta(1).sizes);
-  const bool widened =
-      is_low_precision(y.dtype()) && b.gathered_dtype(1) == DType::Float32 && !GradMode::enabled();
   return with_geometry(b, at, [&](const Dims& s, const Dims& p, const Dims& d, int64_t groups) {
-    return widened ? conv_weight_grad_widened(y, x, kernel, {s, p, d, groups})
-                   : ops::convWeightGrad(y, x, kernel, s, p, d, groups);
+    return b.widens(1) ? conv_weight_grad_widened(y, x, kernel, {s, p, d, groups})
+                       : ops::convWeightGrad(y, x, kernel, s, p, d, groups);
   });
 }
 

@@ -21,10 +21,6 @@ void linear_backward(Backward& b) {
   if (!b.needs(1) && !b.needs(2)) return;
   const int64_t count = count_rows(b.meta(0));
   const Tensor rows = rows_of(g, count);
-  const auto widened = [&](int arg) {
-    return is_low_precision(g.dtype()) && b.gathered_dtype(arg) == DType::Float32 &&
-           !GradMode::enabled();
-  };
   if (b.needs(1)) {
     const Tensor x = rows_of(b.input(0), count);
     // The gradient of a transposed view, such as GPT-2's weights, is laid out as the view is: then
@@ -33,14 +29,14 @@ void linear_backward(Backward& b) {
         b.needs(0) && !b.input(1).is_contiguous() && ops::t(b.input(1)).is_contiguous();
     if (turned) {
       b.set(1, ops::t(ops::mm(ops::t(x), rows)));
-    } else if (widened(1)) {
+    } else if (b.widens(1)) {
       b.set(1, mm_widened(ops::t(rows), x));
     } else {
       b.set(1, ops::mm(ops::t(rows), x));
     }
   }
   if (!b.is_tensor(2)) return;
-  b.set(2, [&] { return widened(2) ? row_sum_widened(rows) : ops::sum(rows, Dims{0}); });
+  b.set(2, [&] { return b.widens(2) ? row_sum_widened(rows) : ops::sum(rows, Dims{0}); });
 }
 
 // From the arguments alone, so that it can be differentiated again.
@@ -66,8 +62,7 @@ void feed_forward_backward(Backward& b) {
   for (int i = 0; i < 5; ++i) {
     const auto at = static_cast<size_t>(i);
     wanted.needs[at] = b.is_tensor(i) && b.needs(i);
-    if (!wanted.needs[at]) continue;
-    wanted.widened[at] = is_low_precision(b.meta(i).dtype) && b.gathered_dtype(i) == DType::Float32;
+    wanted.widened[at] = wanted.needs[at] && b.widens(i);
   }
   const Tensor none;
   const Tensor input = b.input(0);
