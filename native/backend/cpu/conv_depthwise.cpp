@@ -17,6 +17,7 @@
 
 #include "backend/cpu/gemm_micro-inl.h"
 #include "backend/cpu/parallel.h"
+#include "backend/cpu/scalar_cast.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ampgrad::cpu::HWY_NAMESPACE {
@@ -198,12 +199,14 @@ constexpr int64_t kTaps = 9;
 constexpr int64_t kParallelPixels = 32768;  // worth a thread
 constexpr int64_t kFewChannels = 8;         // not enough to share them out
 
-float widen_element(float x) { return x; }
-float widen_element(Half x) { return to_float(x); }
-float widen_element(BFloat16 x) { return to_float(x); }
-void narrow_element(float x, float* to) { *to = x; }
-void narrow_element(float x, Half* to) { *to = to_half(x); }
-void narrow_element(float x, BFloat16* to) { *to = to_bfloat16(x); }
+template <class T>
+float widen_element(T x) {
+  if constexpr (std::is_same_v<T, float>) {
+    return x;
+  } else {
+    return to_float(x);
+  }
+}
 
 template <class T>
 DepthwiseKernels kernels_of() {
@@ -291,7 +294,7 @@ class Depthwise {
   }
   void set_weight(int64_t i, float value) const {
     if (!p_.widened) {
-      narrow_element(value, static_cast<T*>(p_.w) + i);
+      static_cast<T*>(p_.w)[i] = from_double<T>(static_cast<double>(value));
       return;
     }
     if constexpr (std::is_same_v<T, Half>) value = to_float(to_half(value));

@@ -27,8 +27,8 @@ struct Copy {
   char* out;
   int64_t in_size;
   int64_t out_size;
-  ConvertFn convert;  // also moves equal dtypes
-  ConvertFn stream;   // whole lines past the caches; nullptr: through a buffer
+  ConvertFn convert;           // also moves equal dtypes
+  ConvertFn stream = nullptr;  // whole lines past the caches; nullptr: through a buffer
   bool same_dtype;
   bool streamed;  // past the caches
 };
@@ -234,12 +234,12 @@ void copy_strided(const ElementwiseParams& params, const void*) {
   c.in_size = static_cast<int64_t>(dtype_size(from));
   c.out_size = static_cast<int64_t>(dtype_size(params.out.dtype));
   c.convert = convert_fn(from, params.out.dtype);
-  c.stream = stream_convert_fn(from, params.out.dtype);
   c.same_dtype = from == params.out.dtype;
   if (const int dim = transposed_dim(c); dim >= 0) return copy_transposed(c, dim);
   const StridedSpace& s = c.space;
   c.streamed = params.numel * c.out_size >= kStreamBytes &&
                (s.ndim == 1 || s.inner_size() * c.out_size >= kStreamedRun);
+  if (c.streamed) c.stream = stream_convert_fn(from, params.out.dtype);
   const bool runs = s.inner_stride(0) == 1 && s.inner_stride(1) == 1 &&
                     (s.ndim == 1 || s.inner_size() >= kLongRun);
   const auto work = [&](int64_t begin, int64_t end) {
