@@ -97,8 +97,24 @@ HWY_INLINE math::Pack<T> apply_vector(const Attrs& attrs, const T* const* p,
   return apply_functor<F>(attrs, math::Pack<T>{hn::LoadU(d, p[I])}...);
 }
 
-// Vectors. A single operand is spread over one vector and read again and again; the last, partial
-// vector goes through a buffer, so that an element's result never depends on its position.
+// Where to read operands from, and how far the next element is: a single one is spread over a
+// vector and read again and again.
+template <class T, size_t N, size_t Lanes>
+HWY_INLINE void read_operands(const void* const* in, uint32_t single, T (&spread)[N][Lanes],
+                              const T* (&p)[N], size_t (&step)[N]) {
+  for (size_t j = 0; j < N; ++j) {
+    p[j] = static_cast<const T*>(in[j]);
+    step[j] = 1;
+    if ((single >> j & 1u) != 0) {
+      std::fill_n(spread[j], Lanes, *p[j]);
+      p[j] = spread[j];
+      step[j] = 0;
+    }
+  }
+}
+
+// Vectors. The last, partial vector goes through a buffer, so that an element's result never
+// depends on its position.
 template <class F, class T, size_t N>
 HWY_ATTR void vector_block(const void* const* in, void* out, size_t n, uint32_t single,
                            const Attrs& attrs_in) {
@@ -109,20 +125,12 @@ HWY_ATTR void vector_block(const void* const* in, void* out, size_t n, uint32_t 
   HWY_ALIGN T spread[N][kLanes];
   const T* p[N];
   size_t step[N];
-  for (size_t j = 0; j < N; ++j) {
-    p[j] = static_cast<const T*>(in[j]);
-    step[j] = kLanes;
-    if ((single >> j & 1u) != 0) {
-      std::fill_n(spread[j], kLanes, *p[j]);
-      p[j] = spread[j];
-      step[j] = 0;
-    }
-  }
+  read_operands(in, single, spread, p, step);
   T* to = static_cast<T*>(out);
   size_t i = 0;
   for (; i + kLanes <= n; i += kLanes) {
     hn::StoreU(apply_vector<F, T>(attrs, p, Arity()).v, d, to + i);
-    for (size_t j = 0; j < N; ++j) p[j] += step[j];
+    for (size_t j = 0; j < N; ++j) p[j] += kLanes * step[j];
   }
   if (i == n) return;
   const size_t rest = n - i;
@@ -150,15 +158,7 @@ HWY_ATTR void vector_stream(const void* const* in, void* out, size_t n, uint32_t
   HWY_ALIGN T spread[N][kLanes];
   const T* p[N];
   size_t step[N];
-  for (size_t j = 0; j < N; ++j) {
-    p[j] = static_cast<const T*>(in[j]);
-    step[j] = 1;
-    if ((single >> j & 1u) != 0) {
-      std::fill_n(spread[j], kLanes, *p[j]);
-      p[j] = spread[j];
-      step[j] = 0;
-    }
-  }
+  read_operands(in, single, spread, p, step);
   T* to = static_cast<T*>(out);
   const auto line = [&](size_t at) HWY_ATTR {
     for (size_t i = at; i < at + kLine; i += kLanes) {
