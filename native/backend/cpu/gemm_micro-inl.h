@@ -67,7 +67,17 @@ HWY_INLINE float widen_one(Bf16Pair x) {
 }
 HWY_INLINE float widen_one(float x) { return x; }
 HWY_INLINE double widen_one(double x) { return x; }
-HWY_INLINE float widen_one(Half x) { return to_float(x); }
+HWY_INLINE float widen_one(Half x) {
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
+  // The processor's own conversion, for what is read in steps.
+  const hn::CappedTag<float, 1> d;
+  const hn::Rebind<uint16_t, decltype(d)> d16;
+  const hn::Rebind<hwy::float16_t, decltype(d)> half;
+  return hn::GetLane(hn::PromoteTo(d, hn::BitCast(half, hn::Set(d16, x.bits))));
+#else
+  return to_float(x);
+#endif
+}
 HWY_INLINE float widen_one(BFloat16 x) { return to_float(x); }
 
 template <class D, class T>
