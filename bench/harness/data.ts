@@ -44,12 +44,21 @@ function count(shape: readonly number[]): number {
   return shape.reduce((a, b) => a * b, 1);
 }
 
+/**
+ * Numbers of JavaScript in memory of the engine: large tensors lie in huge pages there, as the results of
+ * operations do and large arrays of NumPy, which the peers read. `fromBuffer` alone would leave them
+ * in V8's small pages.
+ */
+function owned(data: Float32Array | BigInt64Array, shape: readonly number[]): Tensor {
+  return fromBuffer(data, { shape }).to({ device, copy: true });
+}
+
 /** U(shape, seed, lo, hi): float32 numbers in [lo, hi), computed in double. */
 export function uniform(shape: readonly number[], seed: number, lo = -1, hi = 1): Tensor {
   const n = count(shape);
   const data = new Float32Array(n);
   for (let i = 0; i < n; ++i) data[i] = lo + (hi - lo) * ((hash(i, seed) >>> 8) / 16777216);
-  return fromBuffer(data, { shape }).to(device);
+  return owned(data, shape);
 }
 
 /** I(shape, seed, n): integers in [0, n), int64. */
@@ -59,5 +68,5 @@ export function integers(shape: readonly number[], seed: number, n: number): Ten
   for (let i = 0; i < total; ++i) {
     data[i] = BigInt(Math.floor(((hash(i, seed) >>> 8) / 16777216) * n));
   }
-  return fromBuffer(data, { shape }).to(device);
+  return owned(data, shape);
 }
