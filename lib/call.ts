@@ -2,6 +2,7 @@
  * The road from a TypeScript call to a native op: unwraps tensors, puts options where the schema
  * wants them, rejects what does not belong, wraps results. ops.gen.ts is made of these pieces.
  */
+import { describeArgument } from './amp/describe';
 import { makeError } from './errors';
 import { native, type Handle, type NativeFunction, type OpSchema } from './native';
 import { handleOf, reshaped, Tensor, wrapTensor } from './tensor';
@@ -24,6 +25,8 @@ interface Form {
   readonly index: ReadonlyMap<string, number>;
   /** Makes a tensor from nothing: takes `requiresGrad`. */
   readonly factory: boolean;
+  /** Takes `out`: the tensors that the results are written into. */
+  readonly out: boolean;
 }
 
 function readForm(name: string, target: string): Form {
@@ -31,14 +34,17 @@ function readForm(name: string, target: string): Form {
   const { args } = schema;
   const positional = args.filter((a) => !a.keywordOnly).length;
   const index = new Map(args.map((a, i) => [a.name, i]));
+  const inPlace = schema.name !== target || schema.inplace === 'only';
+  const factory = index.has('device') && index.has('dtype') && schema.differentiable === 'no';
   return {
     schema,
-    inPlace: schema.name !== target || schema.inplace === 'only',
+    inPlace,
     positional,
     spreads: args[positional - 1]?.type === 'int[]',
     variadic: variadic.has(name),
     index,
-    factory: index.has('device') && index.has('dtype') && schema.differentiable === 'no',
+    factory,
+    out: schema.out && !inPlace && !factory,
   };
 }
 
@@ -180,25 +186,77 @@ export function listOf(first: unknown, more: readonly unknown[]): unknown {
   return first;
 }
 
+/** What functions take beside their own options where the result can go into a given tensor. */
+export interface OutOption {
+  /**
+   * Write the result into this tensor and return it. It must have the result's shape, or no elements, and
+   * then takes that shape; the result's dtype must be castable to its dtype (ERR_SHAPE, ERR_DTYPE,
+   * ERR_DEVICE otherwise). Gradients are not recorded: ERR_AUTOGRAD when one of the tensors requires
+   * them, outside `noGrad`. Inside autocast nothing is cast. PyTorch: `out=`. Default: a new tensor.
+   */
+  readonly out?: Tensor | null | undefined;
+}
+
+/** The same for functions with several results: one tensor for each, in their order. */
+export interface OutsOption<T extends readonly Tensor[]> {
+  /** Write the results into these tensors and return them; see {@link OutOption}. */
+  readonly out?: T | null | undefined;
+}
+
+/** Options that are no arguments of the op. */
+interface Beside {
+  requiresGrad: boolean;
+  out: Out | undefined;
+}
+
+/** The value of the option `out`: a tensor, or one for each of several results. */
+type Out = Tensor | readonly Tensor[];
+
+function checkOut(entry: OpEntry, value: unknown): Out {
+  const { returnNames, returns } = entry.form.schema;
+  if (returns === 'Tensors') {
+    const count = returnNames.length;
+    if (Array.isArray(value) && value.length === count && value.every((v) => v instanceof Tensor)) {
+      return value as Tensor[];
+    }
+    const names = returnNames.join(', ');
+    throw makeError(
+      'ERR_TYPE',
+      `${entry.name}: option 'out' must be an array of ${String(count)} Tensors (${names}), ` +
+        `got ${describeArgument(value)}`,
+    );
+  }
+  if (value instanceof Tensor) return value;
+  throw makeError(
+    'ERR_TYPE',
+    `${entry.name}: option 'out' must be a Tensor, got ${describeArgument(value)}`,
+  );
+}
+
 function placeOptions(
   entry: OpEntry,
   options: Record<string, unknown>,
   given: number,
   values: unknown[],
-): boolean {
-  let requiresGrad = false;
+): Beside {
+  const beside: Beside = { requiresGrad: false, out: undefined };
   for (const [key, value] of Object.entries(options)) {
     const at = entry.form.index.get(key);
     if (at === undefined) {
+      if (entry.form.out && key === 'out') {
+        if (value !== undefined && value !== null) beside.out = checkOut(entry, value);
+        continue;
+      }
       if (entry.form.factory && key === 'requiresGrad') {
         if (typeof value !== 'boolean') {
           throw makeError('ERR_TYPE', `${entry.name}: option 'requiresGrad' must be a boolean`);
         }
-        requiresGrad = value;
+        beside.requiresGrad = value;
         continue;
       }
       const names = entry.form.schema.args.filter((a) => !a.required).map((a) => a.name);
       if (entry.form.factory) names.push('requiresGrad');
+      if (entry.form.out) names.push('out');
       const known = names.length === 0 ? 'takes no options' : `options are ${names.join(', ')}`;
       throw makeError(
         'ERR_TYPE',
@@ -210,7 +268,15 @@ function placeOptions(
     }
     values[at] = unwrap(value);
   }
-  return requiresGrad;
+  return beside;
+}
+
+/** Runs an op whose results go into given tensors. */
+function invokeInto(entry: OpEntry, out: Out, values: readonly unknown[]): Out {
+  const outs = out instanceof Tensor ? [out] : out;
+  native.callInto(entry.form.schema.name, outs.map(handleOf), values);
+  for (const t of outs) reshaped(t);
+  return out;
 }
 
 /** Calls an op with arguments as a user writes them: positions, then one options object. */
@@ -238,21 +304,27 @@ export function invoke(entry: OpEntry, args: readonly unknown[]): unknown {
   }
   const values: unknown[] = new Array<unknown>(form.schema.args.length).fill(undefined);
   for (let i = 0; i < positions.length; ++i) values[i] = unwrap(positions[i]);
-  const requiresGrad =
-    options !== undefined && placeOptions(entry, options, positions.length, values);
+  if (options === undefined) return entry.fn(...values);
+  const { requiresGrad, out } = placeOptions(entry, options, positions.length, values);
+  if (out !== undefined) return invokeInto(entry, out, values);
   const result = entry.fn(...values);
   if (requiresGrad) native.setRequiresGrad(result as Handle, true);
   return result;
 }
 
+/** What an op returned; tensors given as `out` come back as they are. */
+function wrap(result: unknown): Tensor {
+  return result instanceof Tensor ? result : wrapTensor(result as Handle);
+}
+
 /** A single result; when native returned an argument itself, so does this. */
 export function wrapOne(result: unknown, self: unknown): Tensor {
   if (self instanceof Tensor && handleOf(self) === result) return self;
-  return wrapTensor(result as Handle);
+  return wrap(result);
 }
 
 export function wrapList(result: unknown): Tensor[] {
-  return (result as Handle[]).map((h) => wrapTensor(h));
+  return (result as unknown[]).map(wrap);
 }
 
 /** Several results: a tuple whose elements also have names. */

@@ -46,6 +46,8 @@ export interface OpSchema {
   readonly differentiable: 'yes' | 'no' | 'composite';
   readonly inplace: 'no' | 'yes' | 'view' | 'only';
   readonly view: boolean;
+  /** The results can be written into given tensors. */
+  readonly out: boolean;
 }
 
 /** A call inside an autocast region. */
@@ -118,6 +120,8 @@ export interface Native {
   opSchema(name: string): OpSchema;
   /** Other names of ops: alias to target. */
   opAliases(): Readonly<Record<string, string>>;
+  /** Calls an op by its name and writes its results into `outs`. */
+  callInto(name: string, outs: readonly Handle[], values: readonly unknown[]): void;
   shape(h: Handle): number[];
   strides(h: Handle): number[];
   dtype(h: Handle): string;

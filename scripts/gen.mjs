@@ -122,6 +122,13 @@ function optionsType(op) {
   return fields.length === 0 ? '' : `{ ${fields.join(' ')} }`;
 }
 
+/** Functions of torch, not of torch.nn.functional, write into a given tensor. */
+function outType(op) {
+  if (!op.out || isFactory(op) || functionOnly.test(op.name)) return '';
+  if (op.returns === 'Tensor') return 'OutOption';
+  return `OutsOption<readonly [${op.returnNames.map((n) => `${safe(n)}: Tensor`).join(', ')}]>`;
+}
+
 /** Parameter lists of an op's overloads, without the first `skip` arguments. */
 function signatures(op, options, skip) {
   const positional = op.args.filter((a) => !a.keywordOnly).slice(skip);
@@ -205,7 +212,7 @@ function spreadsList(op) {
 function spareParameters(op) {
   if (variadic.has(op.name) || spreadsList(op)) return ['...more: unknown[]'];
   const optional = op.args.filter((a) => !a.keywordOnly && !a.required).length;
-  const spare = optional + (optionsType(op) === '' ? 0 : 1);
+  const spare = optional + (optionsType(op) === '' && outType(op) === '' ? 0 : 1);
   return Array.from({ length: spare }, (_, i) => `_${i}?: unknown`);
 }
 
@@ -243,7 +250,8 @@ function generateFunction(op, out) {
   if (op.returns === 'Tensors')
     out.values.push(`const names_${op.name} = ${JSON.stringify(op.returnNames)};\n`);
   const result = returnType(op);
-  const overloads = signatures(op, optionName, 0);
+  const tail = [optionName, outType(op)].filter((type) => type !== '').join(' & ');
+  const overloads = signatures(op, tail, 0);
   const { parameters, body } = implementation(op, op.name, 'input', false);
   const fn = safe(publicName);
   const lines = overloads.map((s) => `export function ${fn}${s}: ${result};`);
@@ -305,7 +313,7 @@ function generateLinalg() {
     if (namespaced.test(op.name)) generateFunction(op, out);
   }
   return `${header}
-import { invoke, opEntry, unwrap, wrapNamed, wrapOne, type Named } from './call';
+import { invoke, opEntry, unwrap, wrapNamed, wrapOne, type Named, type OutOption, type OutsOption } from './call';
 import type { DType, Scalar } from './dtype';
 import type { Tensor } from './tensor';
 
@@ -324,7 +332,7 @@ function generateOps() {
     if (op.inplace === 'yes' || op.inplace === 'view') generateMethod(op, `${op.name}_`, true, out);
   }
   return `${header}
-import { invoke, listOf, opEntry, unwrap, wrapList, wrapNamed, wrapOne, type Named } from './call';
+import { invoke, listOf, opEntry, unwrap, wrapList, wrapNamed, wrapOne, type Named, type OutOption, type OutsOption } from './call';
 import type { Device, DType, Scalar } from './dtype';
 import { reshaped, Tensor } from './tensor';
 

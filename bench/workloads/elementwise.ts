@@ -1,5 +1,5 @@
 /** Element-wise operations, casts and reductions: section 6 of the workloads. */
-import { type DType, noGrad, type Tensor, zeros } from '../../lib';
+import { add, type DType, noGrad, type Tensor, zeros } from '../../lib';
 import { meanAbs } from '../harness/checks';
 import { currentDevice, uniform } from '../harness/data';
 import { type Workload } from '../harness/runner';
@@ -38,6 +38,11 @@ function sized(n: number, suffix: string): Workload[] {
   return [
     binary('add', (x, y) => x.add(y)),
     binary('mul', (x, y) => x.mul(y)),
+    workload(`elem.add_out.f32.${suffix}`, 12 * n, () => {
+      const [x, y] = [uniform([n], 1), uniform([n], 2)];
+      const out = zeros([n], { device: currentDevice() });
+      return () => add(x, y, { out });
+    }),
     workload(`elem.add_inplace.f32.${suffix}`, 12 * n, () => {
       const x = zeros([n], { device: currentDevice() });
       const y = uniform([n], 2, -1e-6, 1e-6);

@@ -314,7 +314,7 @@ void apply_default_device(const OpDef& op, Device device, Values* args) {
   }
 }
 
-napi_value run_op(napi_env env, const OpBinding& binding, size_t argc, const napi_value* argv) {
+Values read_arguments(napi_env env, const OpBinding& binding, size_t argc, const napi_value* argv) {
   const OpDef& op = *binding.op;
   AG_CHECK(argc <= op.args.size(), Type, op.name, ": takes at most ",
            static_cast<int64_t>(op.args.size()), " arguments, got ", static_cast<int64_t>(argc));
@@ -332,6 +332,12 @@ napi_value run_op(napi_env env, const OpBinding& binding, size_t argc, const nap
   if (AG_UNLIKELY(binding.state->default_device.has_value())) {
     apply_default_device(op, *binding.state->default_device, &args);
   }
+  return args;
+}
+
+napi_value run_op(napi_env env, const OpBinding& binding, size_t argc, const napi_value* argv) {
+  const OpDef& op = *binding.op;
+  Values args = read_arguments(env, binding, argc, argv);
   if (binding.in_place || op.inplace == Inplace::Only) {
     call_op_inplace(op, args);
     return argv[0];
@@ -483,6 +489,26 @@ void export_ops(napi_env env, napi_value exports) {
   check_status(env, napi_set_named_property(env, exports, "ops", ops));
 }
 
+void call_into(napi_env env, const OpDef& op, napi_value outs, napi_value values) {
+  const OpBinding binding{&op, false, env_state(env)};
+  std::vector<Handle*> handles;
+  TensorList targets;
+  static const ArgDef kOut{"out", ArgKind::Tensor, true, true, Value()};
+  each_element({binding, kOut, env, outs}, [&](const Argument& e) {
+    targets.push_back(read_tensor(e, "a Tensor").get<Tensor>());
+    handles.push_back(handle_of(env, e.value));
+  });
+  napi_value argv[kMaxArgs + 1];
+  size_t argc = 0;
+  static const ArgDef kValues{"", ArgKind::Tensor, true, true, Value()};
+  each_element({binding, kValues, env, values}, [&](const Argument& e) {
+    if (argc <= kMaxArgs) argv[argc++] = e.value;
+  });
+  Values args = read_arguments(env, binding, argc, argv);
+  call_op_out(op, args, targets);
+  for (size_t i = 0; i < targets.size(); ++i) handles[i]->tensor = targets[i];
+}
+
 napi_value op_schema(napi_env env, const OpDef& op) {
   napi_value item;
   check_status(env, napi_create_object(env, &item));
@@ -497,6 +523,7 @@ napi_value op_schema(napi_env env, const OpDef& op) {
   set_string(env, item, "differentiable", kDiffNames[static_cast<int>(op.diff)]);
   set_string(env, item, "inplace", kInplaceNames[static_cast<int>(op.inplace)]);
   set_bool(env, item, "view", op.is_view);
+  set_bool(env, item, "out", has_out_form(op));
   napi_value value = schema_arguments(env, op);
   check_status(env, napi_set_named_property(env, item, "args", value));
   value = string_array(env, op.return_names);

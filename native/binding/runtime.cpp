@@ -163,6 +163,15 @@ napi_value schema_of(const Call& c) {
   return op_schema(c.env, *op);
 }
 
+// callInto(name, outs, values)
+napi_value call_op_into(const Call& c) {
+  const std::string name = c.string(0);
+  const OpDef* op = find_op(name);
+  AG_CHECK(op != nullptr, Value, "callInto: no op is named '", name, "'");
+  call_into(c.env, *op, c.argv[1], c.argv[2]);
+  return c.undefined();
+}
+
 // {alias: target}
 napi_value aliases(const Call& c) {
   struct Alias {
@@ -224,6 +233,7 @@ void export_runtime_functions(napi_env env, napi_value exports) {
       {"opSchemas", entry<schemas>},
       {"opSchema", entry<schema_of>},
       {"opAliases", entry<aliases>},
+      {"callInto", entry<call_op_into>},
   };
   export_functions(env, exports, kExports, std::size(kExports));
 }

@@ -29,25 +29,36 @@ Tensor launch_elementwise_as(OpId op, DType compute, DType out_dtype, Span<Opera
 void launch_elementwise_into(OpId op, DType compute, const Tensor& out, Span<Operand> operands,
                              const Attrs& attrs = {});
 
-// During an in-place call the runtime offers the target here; the first element-wise launch takes
-// it as its output, so that x.add_(y) writes x directly. An implementation that ends in something
-// else leaves it untaken, and the runtime copies the result.
+// During a call that writes into a given tensor the runtime offers it here; the first element-wise
+// launch takes it as its output, so that x.add_(y) writes x directly. An implementation that ends
+// in something else leaves it untaken, and the runtime copies the result.
 class OutputSlot {
  public:
-  explicit OutputSlot(const Tensor& target);
+  enum class Use : uint8_t {
+    InPlace,  // the target is also the first argument: holds what the op starts from
+    Out,      // add(x, y, { out }): nothing reads the target before it is written
+  };
+  explicit OutputSlot(const Tensor& target, Use use = Use::InPlace);
   ~OutputSlot();
   OutputSlot(const OutputSlot&) = delete;
   OutputSlot& operator=(const OutputSlot&) = delete;
   bool taken() const { return taken_; }
+  bool in_place() const { return use_ == Use::InPlace; }
+  bool dense() const { return target_.defined() && target_.is_contiguous(); }
   // The slot of the running call, or nullptr.
   static OutputSlot* current();
-  // Takes the target if it has this shape.
-  const Tensor* take(OpId op, DimsView sizes, DType natural);
+  // Takes the target if it has this shape and device. A target of the use Out must also have this
+  // dtype: what takes it may be a step on the way to the result.
+  const Tensor* take(DimsView sizes, DType natural, Device device);
 
  private:
   Tensor target_;
+  Use use_;
   bool taken_ = false;
   OutputSlot* previous_;
 };
+
+// Memory for a result: the target of the running call where it fits and is dense, otherwise new.
+Tensor empty_result(DimsView sizes, DType dtype, Device device);
 
 }  // namespace ampgrad

@@ -154,8 +154,8 @@ Tensor slice_sums(const char* op, DimsView sizes, int64_t dim, const Tensor& ind
 
 WriteTarget::WriteTarget(OpId op, const Tensor& self, DType work)
     : name_(op_name(op)), dtype_(self.dtype()) {
-  if (OutputSlot* slot = OutputSlot::current(); slot != nullptr) {
-    if (const Tensor* t = slot->take(op, self.sizes(), self.dtype()); t != nullptr) {
+  if (OutputSlot* slot = OutputSlot::current(); slot != nullptr && slot->in_place()) {
+    if (const Tensor* t = slot->take(self.sizes(), self.dtype(), self.device()); t != nullptr) {
       AG_CHECK(is_non_overlapping(t->sizes(), t->strides()), Value, name_,
                "_: unsupported operation: more than one element of the written-to tensor refers to "
                "a single memory location. Please clone() the tensor before performing the "

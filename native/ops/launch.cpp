@@ -189,7 +189,7 @@ Tensor launch(OpId op, DType compute, DType out_dtype, Launch* l, const Attrs& a
   find_device(op, l);
   find_shape(op, l);
   if (OutputSlot* slot = OutputSlot::current(); AG_UNLIKELY(slot != nullptr)) {
-    if (const Tensor* target = slot->take(op, l->shape(), out_dtype)) {
+    if (const Tensor* target = slot->take(l->shape(), out_dtype, l->device)) {
       check_target(op, *target);
       run_into(op, compute, *target, l, attrs);
       return *target;
@@ -283,7 +283,8 @@ void launch_elementwise_into(OpId op, DType compute, const Tensor& out, Span<Ope
   run_into(op, compute, out, &l, attrs);
 }
 
-OutputSlot::OutputSlot(const Tensor& target) : target_(target), previous_(current_slot) {
+OutputSlot::OutputSlot(const Tensor& target, Use use)
+    : target_(target), use_(use), previous_(current_slot) {
   current_slot = this;
 }
 
@@ -292,13 +293,22 @@ OutputSlot::~OutputSlot() { current_slot = previous_; }
 OutputSlot* OutputSlot::current() { return current_slot; }
 
 // A mismatch leaves the target alone: the runtime reports it.
-const Tensor* OutputSlot::take(OpId, DimsView sizes, DType natural) {
+const Tensor* OutputSlot::take(DimsView sizes, DType natural, Device device) {
   if (taken_ || !target_.defined() || !(DimsView(target_.sizes()) == sizes) ||
-      !can_cast(natural, target_.dtype())) {
+      !(target_.device() == device)) {
     return nullptr;
   }
+  if (in_place() ? !can_cast(natural, target_.dtype()) : natural != target_.dtype()) return nullptr;
   taken_ = true;
   return &target_;
+}
+
+Tensor empty_result(DimsView sizes, DType dtype, Device device) {
+  OutputSlot* slot = OutputSlot::current();
+  if (slot != nullptr && !slot->in_place() && slot->dense()) {
+    if (const Tensor* target = slot->take(sizes, dtype, device)) return *target;
+  }
+  return Tensor::empty(sizes, dtype, device);
 }
 
 void check_declared(OpId op, const Tensor& input) {

@@ -2,6 +2,7 @@
 // is copied unless it has no unit stride in its last two dimensions.
 #include <algorithm>
 
+#include "ops/elementwise.h"
 #include "ops/gemm_operands.h"
 #include "ops/kernels.h"
 #include "ops/left_casts.h"
@@ -69,7 +70,7 @@ Tensor matrix_product(const Tensor& a, const Tensor& b, DType result) {
   AG_CHECK(a.sizes()[1] == b.sizes()[0], Shape, "mm: mat1 and mat2 shapes cannot be multiplied (",
            a.sizes()[0], "x", a.sizes()[1], " and ", b.sizes()[0], "x", b.sizes()[1], ")");
   check_same_kind("mm", a, b);
-  const Tensor out = Tensor::empty({a.sizes()[0], b.sizes()[1]}, result, a.device());
+  const Tensor out = empty_result(Dims{a.sizes()[0], b.sizes()[1]}, result, a.device());
   if (out.numel() == 0) return out;
   const Tensor left = gemm_operand(a);
   const Tensor right = gemm_operand(b);
@@ -140,7 +141,7 @@ Tensor bmm(const Tensor& a, const Tensor& b) {
            a.sizes()[2], "] but got: [", b.sizes()[0], ", ", b.sizes()[1], "]");
   check_same_kind("bmm", a, b);
   const Tensor out =
-      Tensor::empty({a.sizes()[0], a.sizes()[1], b.sizes()[2]}, a.dtype(), a.device());
+      empty_result(Dims{a.sizes()[0], a.sizes()[1], b.sizes()[2]}, a.dtype(), a.device());
   if (out.numel() == 0) return out;
   const Tensor left = gemm_operand(a);
   const Tensor right = gemm_operand(b);

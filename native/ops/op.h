@@ -91,6 +91,11 @@ inline bool has_inplace_form(const OpDef& op) {
   return op.inplace == Inplace::Yes || op.inplace == Inplace::View;
 }
 
+// Whether the results can be written into given tensors. Views have no memory of their own.
+inline bool has_out_form(const OpDef& op) {
+  return op.return_kind == ReturnKind::Tensor && !op.is_view && op.inplace != Inplace::Only;
+}
+
 const OpDef& op_def(OpId id);
 // nullptr when there is no such op.
 const OpDef* find_op(std::string_view name);

@@ -85,6 +85,10 @@ namespace impl {
 void call_op(const OpDef& op, Values& args, Values& results);
 // self.op_(...): the result is written into args[0].
 void call_op_inplace(const OpDef& op, Values& args);
+// op(..., out=...): the results are written into `outs`, which PyTorch's rules for `out` hold for:
+// the result's dtype must be castable to the target's, no gradients are recorded, autocast is off.
+// A target without elements takes the result's shape: its element of `outs` is replaced.
+void call_op_out(const OpDef& op, Values& args, TensorList& outs);
 
 namespace detail {
 
