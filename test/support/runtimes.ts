@@ -42,9 +42,9 @@ export function runProgram<T>(runtime: Runtime, file: string, args: readonly str
     const how = child.signal ?? `status ${String(child.status)}`;
     throw new Error(`${runtime.name} ${file} ended with ${how}\n${child.stdout}${child.stderr}`);
   }
-  // Not just the last line: V8 dumps the source of what terminate() interrupts while it is compiled,
-  // and that output is written when the process ends.
-  const result = child.stdout
+  // Not just the last line of the output: V8 dumps the source of what terminate() interrupts while it
+  // is compiled, in blocks that can cut a line in two. Programs that use it print to the other stream.
+  const result = `${child.stdout}\n${child.stderr}`
     .split('\n')
     .filter((line) => line.startsWith('{"'))
     .at(-1);
