@@ -81,12 +81,15 @@ void run_collector(EnvState* state, bool major) {
   napi_close_handle_scope(state->env, scope);
 }
 
-// Tells V8 about memory it cannot see, in big steps: the call is not free.
-void report_external(EnvState* state) {
+// Tells V8 about memory it cannot see: what outlived a collection of everything, and what has gone
+// since. Every report that grows starts a collection of V8's own, which results that come and go
+// are no reason for.
+void report_external(EnvState* state, bool all_collected) {
   const int64_t live = live_bytes();
-  if (std::abs(live - state->reported_external) < kReportStep) return;
+  const int64_t change = live - state->reported_external;
+  if (change > -kReportStep && (change < kReportStep || !all_collected)) return;
   int64_t total = 0;
-  napi_adjust_external_memory(state->env, live - state->reported_external, &total);
+  napi_adjust_external_memory(state->env, change, &total);
   state->reported_external = live;
 }
 
@@ -114,17 +117,36 @@ void collect_young(EnvState* state, bool meanwhile) {
   state->last_collection = end;
 }
 
+// A collection of everything moves what is alive out of reach of the next ones of young objects: a
+// result of 100 MB that the loop still held is garbage soon, and would by itself be the reason for
+// the next. So where such collections take a sixteenth of the time more may be alive before the
+// next, up to three times of what is alive now.
+void collect_all(EnvState* state) {
+  constexpr int64_t kMostSlack = 4;
+  const auto begin = Clock::now();
+  run_collector(state, true);
+  const auto end = Clock::now();
+  const auto spent = end - begin;
+  const auto between = begin - state->last_major;
+  if (between < spent * 16) {
+    state->major_slack = std::min(state->major_slack * 2, kMostSlack);
+  } else if (between > spent * 64) {
+    state->major_slack = std::max<int64_t>(state->major_slack / 2, 1);
+  }
+  state->last_major = end;
+  const int64_t live = live_bytes();
+  state->major_trigger = std::max(kMajorFloor, live + live / 2 * state->major_slack);
+}
+
 // A synchronous loop never returns to the event loop, so V8 has no reason to collect the small
 // objects that hold large memory. When live bytes pass the watermark, collect young objects; when
 // these do not suffice, everything. Both marks follow the live set.
 void relieve(EnvState* state, bool failed, bool meanwhile) {
   failed ? run_collector(state, true) : collect_young(state, meanwhile);
-  if (live_bytes() > state->major_trigger) {
-    run_collector(state, true);
-    state->major_trigger = std::max(kMajorFloor, live_bytes() + live_bytes() / 2);
-  }
+  const bool all = live_bytes() > state->major_trigger;
+  if (all) collect_all(state);
   state->minor_trigger = next_minor_trigger(state);
-  report_external(state);
+  report_external(state, all || failed);
 }
 
 void relieve_meanwhile() {
@@ -173,6 +195,7 @@ void install_pressure_hook(EnvState* state) {
   state->minor_step = kSmallestStep;
   state->minor_trigger = kSmallestStep;
   state->last_collection = Clock::now();
+  state->last_major = state->last_collection;
   state->major_trigger = kMajorFloor;
   thread_state = state;
   set_thread_pressure_hook(on_pressure);

@@ -38,11 +38,13 @@ struct EnvState {
   int64_t minor_trigger = 0;
   int64_t minor_step = 0;
   int64_t major_trigger = 0;
+  int64_t major_slack = 1;  // halves of what is alive that may come before everything is collected
   int64_t minor_collections = 0;
   int64_t major_collections = 0;
   bool collecting = false;
   int64_t reported_external = 0;
   std::chrono::steady_clock::time_point last_collection;
+  std::chrono::steady_clock::time_point last_major;
 
   void drop_dead_refs();
 };
