@@ -112,7 +112,8 @@ class ConvBlock {
     }
     for (int64_t j = t_.begin; j < t_.end; j += kConvPixels) {
       const int64_t n = std::min(kConvPixels, t_.end - j);
-      start(j, n);
+      place_sums(j);
+      if (direct) start_sums(sums_, first_row_, end_row_ - first_row_, n);
       for (int64_t k = 0; k < phase_.terms(); k += blocks_.size) {
         const int64_t terms = std::min(blocks_.size, phase_.terms() - k);
         if (direct) {
@@ -270,8 +271,8 @@ class ConvBlock {
     return t_.bias == nullptr ? Acc{0} : widen_one(static_cast<const T*>(t_.bias)[row]);
   }
 
-  // Sums start from the bias, in the result or beside it.
-  void start(int64_t j, int64_t n) {
+  // Sums are made in the result or beside it.
+  void place_sums(int64_t j) {
     if (in_place_) {
       if constexpr (std::is_same_v<T, Acc>) sums_ = out_ + j;
       sums_row_ = plan_.result_pixels;
@@ -281,9 +282,11 @@ class ConvBlock {
           gemm_scratch(GemmSlot::Accumulator,
                        static_cast<size_t>(plan_.rows * sums_row_ + kPanelSlack) * sizeof(Acc)));
     }
-    for (int64_t r = first_row_; r < end_row_; ++r) {
-      std::fill(sums_ + r * sums_row_, sums_ + r * sums_row_ + n, bias(r));
-    }
+  }
+
+  // Sums of `height` rows and n pixels start from the bias. `to` is where those of row 0 would be.
+  void start_sums(Acc* to, int64_t row, int64_t height, int64_t n) const {
+    for (int64_t r = row; r < row + height; ++r) std::fill_n(to + r * sums_row_, n, bias(r));
   }
 
   Segment segment_at(int64_t pixel, int64_t at, int64_t limit) const {
@@ -393,8 +396,11 @@ class ConvBlock {
         const int64_t height = panels_.height(q);
         const Acc* a = weights_ + k * plan_.rows + row * terms;
         Acc* to = sums_ + row * sums_row_ + i;
+        // Tile by tile: the whole block would leave the first-level cache before it is added to.
+        const bool begun = k > 0 || t_.bias != nullptr || cols != width;
+        if (begun && k == 0) start_sums(sums_ + i, row, height, cols);
         if (cols == width) {
-          multiply(terms, a, height, panel, width, to, sums_row_, true);
+          multiply(terms, a, height, panel, width, to, sums_row_, begun);
         } else {
           HWY_ALIGN Acc tile[kMaxRows * kMaxVectors * HWY_MAX_BYTES / sizeof(Acc)];
           multiply(terms, a, height, panel, width, tile, width, false);
