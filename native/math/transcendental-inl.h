@@ -148,7 +148,7 @@ struct Cosh {
   }
 };
 
-// 1.1 ulp (float), 2.5 ulp (double).
+// 1.1 ulp (float; 1.2 without fused steps), 2.5 ulp (double).
 struct Tanh {
   static constexpr int kCost = 4;
   template <class V>

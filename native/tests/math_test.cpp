@@ -309,6 +309,45 @@ TEST_CASE("functions are as exact as their comments say") {
   }
 }
 
+TEST_CASE("tanh is odd, keeps zeros and tiny numbers, and never passes 1") {
+  register_cpu_backend();
+  const auto check = []<class T>(T (*scalar)(T)) {
+    const T inf = std::numeric_limits<T>::infinity();
+    std::vector<T> same{T{0}, std::numeric_limits<T>::denorm_min(), std::numeric_limits<T>::min()};
+    std::vector<T> one{T{20}, std::numeric_limits<T>::max(), inf};
+    std::vector<T> x = samples<T>();
+    // Around where tanh becomes 1.
+    for (T v = T{8.9}; v < T{9.1}; v = std::nextafter(v, inf) + T{1e-6}) x.push_back(v);
+    x.insert(x.end(), same.begin(), same.end());
+    x.insert(x.end(), one.begin(), one.end());
+    std::vector<T> negative(x);
+    for (T& v : negative) v = -v;
+    const Op op = [](const Tensor& t) { return ops::tanh(t); };
+    const std::vector<T> y = run_op<T>(op, x);
+    const std::vector<T> mirrored = run_op<T>(op, negative);
+    for (size_t i = 0; i < x.size(); ++i) {
+      CAPTURE(x[i]);
+      if (std::isnan(x[i])) continue;
+      const bool odd = std::signbit(y[i]) == std::signbit(x[i]) && mirrored[i] == -y[i] &&
+                       std::signbit(mirrored[i]) != std::signbit(y[i]);
+      const bool bounded = std::fabs(y[i]) <= 1 && std::fabs(scalar(x[i])) <= 1;
+      CHECK(odd);
+      CHECK(std::signbit(scalar(x[i])) == std::signbit(x[i]));
+      CHECK(bounded);
+    }
+    const std::vector<T> small = run_op<T>(op, same);
+    const std::vector<T> large = run_op<T>(op, one);
+    for (size_t i = 0; i < same.size(); ++i) {
+      CHECK(small[i] == same[i]);
+      CHECK(scalar(same[i]) == same[i]);
+      CHECK(large[i] == 1);
+      CHECK(scalar(one[i]) == 1);
+    }
+  };
+  check(static_cast<float (*)(float)>([](float v) { return math::Tanh::apply(v); }));
+  check(static_cast<double (*)(double)>([](double v) { return math::Tanh::apply(v); }));
+}
+
 TEST_CASE("gelu is off by less than 1.9e-7 of max(1, |x|)") {
   register_cpu_backend();
   const std::vector<float> x = samples<float>();
