@@ -296,7 +296,7 @@ AG_MATH_LIBRARY_2(floor_divide, floor_divide)
 inline constexpr double kTrigLimit = 30000;
 template <FloatValue V>
 AG_MATH V sine_by_quarters(V x, double shift) {
-  // pi / 2 in three parts; n times the first, subtracted, is exact.
+  // pi / 2 in three parts; n times the first, subtracted in one step, is exact.
   constexpr double kFirst = 1.57079637050628662109375;
   constexpr double kSecond = -4.37113900018624283e-8;
   constexpr double kThird = -1.71512449e-15;
@@ -323,10 +323,11 @@ AG_MATH V sine_by_quarters(V x, double shift) {
   return select(quarter >= k<V>(2), -value, value);
 }
 
-// 1 ulp, everywhere. Float: above; large arguments and double: the C library.
+// 1 ulp, everywhere. Float: above; large arguments, double and processors without fused steps: the
+// C library.
 template <FloatValue V>
 AG_MATH V sin(V x) {
-  if constexpr (kIsSingle<V>) {
+  if constexpr (kIsSingle<V> && kFusedSteps<V>) {
     if (!any(!(abs(x) <= k<V>(kTrigLimit)))) {
       return select(x == k<V>(0), x, sine_by_quarters(x, 0));
     }
@@ -335,7 +336,7 @@ AG_MATH V sin(V x) {
 }
 template <FloatValue V>
 AG_MATH V cos(V x) {
-  if constexpr (kIsSingle<V>) {
+  if constexpr (kIsSingle<V> && kFusedSteps<V>) {
     if (!any(!(abs(x) <= k<V>(kTrigLimit)))) return sine_by_quarters(x, 1);
   }
   return lanewise([](ScalarOf<V> v) { return scalar::cos(v); }, x);

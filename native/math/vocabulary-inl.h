@@ -154,6 +154,9 @@ AG_MATH V attr(const Attrs& a, int i) {
 
 template <class V>
 requires kIsScalar<V> AG_MATH V select(bool c, V a, V b) { return c ? a : b; }
+// Whether fma rounds once.
+template <class V>
+inline constexpr bool kFusedSteps = true;
 AG_MATH float fma(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 AG_MATH double fma(double a, double b, double c) { return __builtin_fma(a, b, c); }
 AG_MATH float sqrt(float x) { return __builtin_sqrtf(x); }
@@ -215,6 +218,10 @@ template <class T>
 AG_MATH Pack<T> select(PackMask<T> c, Pack<T> a, Pack<T> b) {
   return {hn::IfThenElse(c.v, a.v, b.v)};
 }
+#if !HWY_NATIVE_FMA
+template <class T>
+inline constexpr bool kFusedSteps<Pack<T>> = false;
+#endif
 template <class T>
 AG_MATH Pack<T> fma(Pack<T> a, Pack<T> b, Pack<T> c) {
   return {hn::MulAdd(a.v, b.v, c.v)};

@@ -4,6 +4,7 @@
 // where functions vary, with subnormals, infinities and NaN. The bounds are those of the comments
 // in native/math.
 #include <doctest/doctest.h>
+#include <hwy/targets.h>
 
 #include <algorithm>
 #include <cfloat>
@@ -348,8 +349,14 @@ TEST_CASE("tanh is odd, keeps zeros and tiny numbers, and never passes 1") {
   check(static_cast<double (*)(double)>([](double v) { return math::Tanh::apply(v); }));
 }
 
-TEST_CASE("gelu is off by less than 1.9e-7 of max(1, |x|)") {
+TEST_CASE("gelu is off by less than 1.9e-7 of max(1, |x|), 2.2e-7 without fused steps") {
   register_cpu_backend();
+#if HWY_ARCH_X86
+  const bool fused = (hwy::SupportedTargets() & (2 * HWY_AVX2 - 1)) != 0;
+#else
+  const bool fused = true;
+#endif
+  const double bound = fused ? 1.9e-7 : 2.2e-7;
   const std::vector<float> x = samples<float>();
   const std::vector<float> y =
       run_op<float>([](const Tensor& t) { return ops::gelu(t, "none"); }, x);
@@ -364,7 +371,7 @@ TEST_CASE("gelu is off by less than 1.9e-7 of max(1, |x|)") {
       CHECK((x[i] > 0 ? math::Gelu::apply(x[i]) == x[i] : std::isnan(math::Gelu::apply(x[i]))));
       continue;
     }
-    CHECK(error(x[i], y[i]) <= 1.9e-7);
+    CHECK(error(x[i], y[i]) <= bound);
     CHECK(error(x[i], math::Gelu::apply(x[i])) <= 1.9e-7);
   }
 }
