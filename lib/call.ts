@@ -78,12 +78,12 @@ function makeEntry(name: string): OpEntry | undefined {
   const suffix = name.endsWith('_') ? '_' : '';
   const alias = name.slice(0, name.length - suffix.length);
   const target = Object.hasOwn(aliases, alias) ? `${aliases[alias] as string}${suffix}` : name;
-  const fn = Object.hasOwn(native.ops, target) ? native.ops[target] : undefined;
+  const fn = native.ops[target];
   return fn === undefined ? undefined : new OpEntry(name, fn, target);
 }
 
 function* opNames(): Generator<string> {
-  yield* Object.keys(native.ops);
+  yield* native.opNames();
   for (const alias of Object.keys(aliases)) {
     for (const name of [alias, `${alias}_`]) {
       if (makeEntry(name) !== undefined) yield name;

@@ -4,8 +4,6 @@
  */
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 
 import { type ErrorCode, makeError } from './errors';
 
@@ -113,7 +111,9 @@ export interface CudaMemoryStats {
 type Nullable = Handle | null | undefined;
 
 export interface Native {
+  /** Ops by name, in-place forms (`add_`) too; undefined for other names. */
   readonly ops: Readonly<Record<string, NativeFunction>>;
+  opNames(): string[];
   setup(makeFailure: unknown, collect: (major: boolean) => void): void;
   opSchemas(): OpSchema[];
   /** The row that the function of that name in `ops` belongs to. */
@@ -261,6 +261,8 @@ let collector: Collector | undefined;
 function getCollector(): Collector {
   if (collector === undefined) {
     collector = (globalThis as { gc?: Collector }).gc;
+    const { setFlagsFromString } = process.getBuiltinModule('node:v8');
+    const { runInNewContext } = process.getBuiltinModule('node:vm');
     // The flag is the process's: another thread that does the same may have taken it back before
     // the context was made.
     for (let attempt = 0; collector === undefined && attempt < 1000; ++attempt) {
@@ -297,7 +299,7 @@ type FailureClass = new (thrown: unknown) => Failure;
 
 /** The addon as it was loaded; copies of this library in one environment share its exports. */
 interface Addon extends Record<string, unknown> {
-  ops: Record<string, NativeFunction>;
+  op: (name: string) => NativeFunction | undefined;
   setup: NativeFunction;
   Failure?: FailureClass;
 }
@@ -318,16 +320,29 @@ function guard(addon: Addon): Native {
   const makeFailure = (code: ErrorCode | undefined, detail: unknown): Failure =>
     new failure(code === undefined ? detail : makeError(code, detail as string));
   addon.setup(makeFailure, collect);
-  const wrap = (functions: Record<string, unknown>): Record<string, unknown> =>
-    Object.fromEntries(
-      Object.entries(functions).map(([name, value]) => [
-        name,
-        typeof value === 'function' && value !== failure
-          ? guarded(value as NativeFunction, failure)
-          : value,
-      ]),
-    );
-  return { ...wrap(addon), ops: wrap(addon.ops) } as unknown as Native;
+  const wrapped = Object.entries(addon).map(([name, value]) => [
+    name,
+    typeof value === 'function' && value !== failure
+      ? guarded(value as NativeFunction, failure)
+      : value,
+  ]);
+  return { ...Object.fromEntries(wrapped), ops: lazyOps(addon, failure) } as Native;
+}
+
+/**
+ * Functions of ops, each made when it is first asked for: 700 of them would be a tenth of the time
+ * that this package takes to load. From then on it is a plain property.
+ */
+function lazyOps(addon: Addon, failure: FailureClass): Native['ops'] {
+  const ops = Object.create(
+    new Proxy(Object.create(null) as object, {
+      get(_, name) {
+        const fn = typeof name === 'string' ? addon.op(name) : undefined;
+        return fn === undefined ? undefined : (ops[name as string] = guarded(fn, failure));
+      },
+    }),
+  ) as Record<string, NativeFunction>;
+  return ops;
 }
 
 function load(): Native {

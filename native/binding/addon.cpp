@@ -14,7 +14,7 @@ NAPI_MODULE_INIT(/* napi_env env, napi_value exports */) {
     auto* state = new EnvState();
     state->env = env;
     check_status(env, napi_set_instance_data(env, state, close_env, nullptr));
-    export_ops(env, exports);
+    export_op_functions(env, exports);
     export_tensor_functions(env, exports);
     export_data_functions(env, exports);
     export_pixel_functions(env, exports);

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "amp/autocast.h"
+#include "binding/function.h"
 #include "ops/kernels.h"
 #include "ops/ops.h"
 
@@ -468,25 +469,38 @@ constexpr const char* kCastNames[] = {"none",    "lower",  "fp32", "fp32Dtype",
 constexpr const char* kDiffNames[] = {"yes", "no", "composite"};
 constexpr const char* kInplaceNames[] = {"no", "yes", "view", "only"};
 
-}  // namespace
+// The function of an op, made when it is first asked for: a program calls a few dozen of the 700.
+napi_value op_function(const Call& c) {
+  const std::string name = c.string(0);
+  const OpDef* op = find_op(name);
+  const bool in_place = op == nullptr && name.ends_with('_');
+  if (in_place) op = find_op(std::string_view(name).substr(0, name.size() - 1));
+  if (op == nullptr || (in_place && !has_inplace_form(*op))) return c.undefined();
+  OpBinding& binding = c.state->ops.emplace_back(OpBinding{op, in_place, c.state});
+  napi_value fn;
+  check_status(c.env,
+               napi_create_function(c.env, name.c_str(), name.size(), op_callback, &binding, &fn));
+  return fn;
+}
 
-void export_ops(napi_env env, napi_value exports) {
-  EnvState* state = env_state(env);
-  std::vector<OpBinding>& bindings = state->ops;
+napi_value op_names(const Call& c) {
+  std::vector<std::string> names;
   for (int i = 0; i < kNumOps; ++i) {
     const OpDef& op = op_def(static_cast<OpId>(i));
-    bindings.push_back({&op, false, state});
-    if (has_inplace_form(op)) bindings.push_back({&op, true, state});
+    names.emplace_back(op.name);
+    if (has_inplace_form(op)) names.push_back(std::string(op.name) + "_");
   }
-  napi_value ops;
-  check_status(env, napi_create_object(env, &ops));
-  for (OpBinding& b : bindings) {
-    const std::string name = std::string(b.op->name) + (b.in_place ? "_" : "");
-    napi_value fn;
-    check_status(env, napi_create_function(env, name.c_str(), name.size(), op_callback, &b, &fn));
-    check_status(env, napi_set_named_property(env, ops, name.c_str(), fn));
-  }
-  check_status(env, napi_set_named_property(env, exports, "ops", ops));
+  return string_array(c.env, names);
+}
+
+}  // namespace
+
+void export_op_functions(napi_env env, napi_value exports) {
+  static constexpr Export kExports[] = {
+      {"op", entry<op_function>},
+      {"opNames", entry<op_names>},
+  };
+  export_functions(env, exports, kExports, std::size(kExports));
 }
 
 void call_into(napi_env env, const OpDef& op, napi_value outs, napi_value values) {

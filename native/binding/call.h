@@ -5,9 +5,10 @@
 
 namespace ampgrad::binding {
 
-// Adds `ops` to exports: { name: function, ... } and, for rows with an in-place form, `name_`.
-// Each function takes one value per schema argument, in order; undefined stands for the default.
-void export_ops(napi_env env, napi_value exports);
+// Adds `opNames()` to exports, the names of the rows and, for rows with an in-place form, `name_`;
+// and `op(name)`, the function of that name or undefined. Each takes one value per schema argument,
+// in order; undefined stands for the default.
+void export_op_functions(napi_env env, napi_value exports);
 
 // Calls an op with an array of its arguments and writes its results into an array of tensors, as
 // call_op_out does.

@@ -6,6 +6,7 @@
 #include <node_api.h>
 
 #include <chrono>
+#include <deque>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,7 +18,7 @@ namespace ampgrad::binding {
 
 struct EnvState;
 
-// An exported op: which one, and in whose environment.
+// The function of an op: which one, and in whose environment.
 struct OpBinding {
   const OpDef* op;
   bool in_place;
@@ -26,7 +27,7 @@ struct OpBinding {
 
 struct EnvState {
   napi_env env = nullptr;
-  std::vector<OpBinding> ops;       // callback data of the exported functions
+  std::deque<OpBinding> ops;        // callback data of the functions of ops, which stays in place
   napi_ref make_failure = nullptr;  // (code, detail) => Failure, from lib/native.ts
   napi_ref collect = nullptr;       // (major: boolean) => void, from lib/memory.ts
   // References released inside the collector, where Node-API must not be called.
