@@ -6,7 +6,7 @@
 import { describeArgument } from './amp/describe';
 import { makeError } from './errors';
 import { native } from './native';
-import { handleOf, Tensor } from './tensor';
+import { defineMethod, handleOf, Tensor } from './tensor';
 
 /** A CUDA device by name or index. `'cuda'` is the current one. */
 export type CudaDevice = number | 'cuda' | `cuda:${number}`;
@@ -241,18 +241,14 @@ declare module './tensor' {
   }
 }
 
-function define(name: string, value: (this: Tensor, ...args: never[]) => unknown): void {
-  Object.defineProperty(Tensor.prototype, name, { value, writable: true, configurable: true });
-}
-
-define('pinMemory', function (this: Tensor) {
+defineMethod('pinMemory', function (this: Tensor) {
   const handle = native.pinMemory(handleOf(this));
   return handle === handleOf(this) ? this : new Tensor(handle);
 });
-define('isPinned', function (this: Tensor) {
+defineMethod('isPinned', function (this: Tensor) {
   return native.isPinned(handleOf(this));
 });
-define('recordStream', function (this: Tensor, target: Stream) {
+defineMethod('recordStream', function (this: Tensor, target: Stream) {
   if (!(target instanceof Stream)) {
     throw makeError('ERR_TYPE', "recordStream: argument 'stream' must be a cuda.Stream");
   }

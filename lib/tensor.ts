@@ -1,11 +1,12 @@
 /**
  * The Tensor class: a handle on a strided window of native memory. Ops are added to its prototype
- * by ops.gen.ts; this file holds what is not an op: geometry, data out, autograd state, lifetime.
+ * by lib/ops and lib/functions; this file holds what is not an op: geometry, data out, autograd state, lifetime.
  */
 import { outsideAutocast, syncAutocast } from './autocastState';
 import { runSelective } from './backwardPass';
 import { type DType, type Device, type TypedArray, allocateTyped } from './dtype';
 import { makeError } from './errors';
+import { defineMember } from './lazy';
 import { native, type Handle } from './native';
 import { formatTensor } from './print';
 import { noteCreated } from './scopes';
@@ -341,6 +342,15 @@ function checkKeys(where: string, options: object, known: ReadonlySet<string>): 
       );
     }
   }
+}
+
+/** Adds a method of tensors; for this package only. */
+export function defineMethod(
+  name: PropertyKey,
+  value: (this: Tensor, ...args: never[]) => unknown,
+): void {
+  if (typeof name === 'string') Object.defineProperty(value, 'name', { value: name });
+  defineMember(Tensor.prototype, name, { value });
 }
 
 /** The native handle of a tensor; for this package only. */

@@ -2,9 +2,10 @@
 import { suggest } from '../call';
 import { type Device, type DType, isDevice, isDType } from '../dtype';
 import { makeError } from '../errors';
+import { defineMember } from '../lazy';
 import { native, type Handle } from '../native';
 import { empty, full, ones, permute, transpose, zeros } from '../ops.gen';
-import { handleOf, Tensor, wrapTensor } from '../tensor';
+import { defineMethod, handleOf, Tensor, wrapTensor } from '../tensor';
 import { tensor, type TensorData, type TensorOptions } from './creation';
 
 export interface ToOptions {
@@ -115,12 +116,8 @@ declare module '../tensor' {
   }
 }
 
-function define(name: string, value: (this: Tensor, ...args: never[]) => unknown): void {
-  Object.defineProperty(Tensor.prototype, name, { value, writable: true, configurable: true });
-}
-
 function defineGetter(name: string, get: (this: Tensor) => Tensor): void {
-  Object.defineProperty(Tensor.prototype, name, { get, configurable: true });
+  defineMember(Tensor.prototype, name, { get });
 }
 
 function convert(x: Tensor, target: ToOptions): Tensor {
@@ -134,7 +131,7 @@ function convert(x: Tensor, target: ToOptions): Tensor {
   return result === handleOf(x) ? x : wrapTensor(result);
 }
 
-define('to', function (this: Tensor, ...args: unknown[]) {
+defineMethod('to', function (this: Tensor, ...args: unknown[]) {
   return convert(this, readToArguments(args));
 });
 
@@ -151,27 +148,27 @@ const shortNames: Readonly<Record<string, DType>> = {
   bool: 'bool',
 };
 for (const [name, dtype] of Object.entries(shortNames)) {
-  define(name, function (this: Tensor) {
+  defineMethod(name, function (this: Tensor) {
     return convert(this, { dtype });
   });
 }
 
-define('cpu', function (this: Tensor) {
+defineMethod('cpu', function (this: Tensor) {
   return convert(this, { device: 'cpu' });
 });
-define('cuda', function (this: Tensor, index?: number) {
+defineMethod('cuda', function (this: Tensor, index?: number) {
   return convert(this, { device: index === undefined ? 'cuda' : `cuda:${index}` });
 });
-define('type', function (this: Tensor, dtype?: DType) {
+defineMethod('type', function (this: Tensor, dtype?: DType) {
   return dtype === undefined ? this.dtype : convert(this, readToArguments([dtype]));
 });
-define('typeAs', function (this: Tensor, other: Tensor) {
+defineMethod('typeAs', function (this: Tensor, other: Tensor) {
   return convert(this, readToArguments([other]));
 });
-define('viewAs', function (this: Tensor, other: Tensor) {
+defineMethod('viewAs', function (this: Tensor, other: Tensor) {
   return this.view(other.shape);
 });
-define('reshapeAs', function (this: Tensor, other: Tensor) {
+defineMethod('reshapeAs', function (this: Tensor, other: Tensor) {
   return this.reshape(other.shape);
 });
 
@@ -189,24 +186,24 @@ function like(x: Tensor, options: NewOptions = {}): NewOptions {
   return { dtype: x.dtype, device: x.device, ...options };
 }
 
-define('newTensor', function (this: Tensor, data: TensorData, options?: TensorOptions) {
+defineMethod('newTensor', function (this: Tensor, data: TensorData, options?: TensorOptions) {
   return tensor(data, like(this, options));
 });
-define('newZeros', function (this: Tensor, size: Shape, options?: NewOptions) {
+defineMethod('newZeros', function (this: Tensor, size: Shape, options?: NewOptions) {
   return zeros(size, like(this, options));
 });
-define('newOnes', function (this: Tensor, size: Shape, options?: NewOptions) {
+defineMethod('newOnes', function (this: Tensor, size: Shape, options?: NewOptions) {
   return ones(size, like(this, options));
 });
-define('newEmpty', function (this: Tensor, size: Shape, options?: NewOptions) {
+defineMethod('newEmpty', function (this: Tensor, size: Shape, options?: NewOptions) {
   return empty(size, like(this, options));
 });
-define('newFull', function (this: Tensor, size: Shape, fillValue: number, options?: NewOptions) {
+defineMethod('newFull', function (this: Tensor, size: Shape, fillValue: number, options?: NewOptions) {
   return full(size, fillValue, like(this, options));
 });
 
 /** Iterates over the first dimension. */
-Tensor.prototype[Symbol.iterator] = function* (this: Tensor): Generator<Tensor> {
+defineMethod(Symbol.iterator, function* (this: Tensor): Generator<Tensor> {
   if (this.ndim === 0) throw makeError('ERR_TYPE', 'iteration over a 0-d tensor');
   for (let i = 0; i < this.size(0); ++i) yield this.select(0, i);
-};
+});

@@ -7,7 +7,7 @@ import { noGrad } from '../autograd';
 import type { Device, DType } from '../dtype';
 import { makeError } from '../errors';
 import { emptyLike, randint, randn } from '../ops.gen';
-import { Tensor } from '../tensor';
+import { defineMethod, Tensor } from '../tensor';
 
 function fail(code: 'ERR_TYPE' | 'ERR_VALUE' | 'ERR_DTYPE' | 'ERR_SHAPE', text: string): Error {
   return makeError(code, text);
@@ -303,18 +303,14 @@ declare module '../tensor' {
   }
 }
 
-function define(name: string, value: (this: Tensor, ...args: unknown[]) => unknown): void {
-  Object.defineProperty(Tensor.prototype, name, { value, writable: true, configurable: true });
-}
-
 for (const [name, draw] of Object.entries(draws)) {
-  define(name, function (this: Tensor, ...args: unknown[]) {
+  defineMethod(name, function (this: Tensor, ...args: unknown[]) {
     return fill(this, () => draw(this, args));
   });
 }
-define('bernoulli', function (this: Tensor, ...args: unknown[]) {
+defineMethod('bernoulli', function (this: Tensor, ...args: unknown[]) {
   return (bernoulli as (...all: unknown[]) => Tensor)(this, ...args);
 });
-define('multinomial', function (this: Tensor, ...args: unknown[]) {
+defineMethod('multinomial', function (this: Tensor, ...args: unknown[]) {
   return (multinomial as (...all: unknown[]) => Tensor)(this, ...args);
 });

@@ -3,7 +3,7 @@ import { type Named, suggest, wrapNamed } from '../call';
 import { makeError } from '../errors';
 import { native } from '../native';
 import { amax, amin, maximum, minimum } from '../ops.gen';
-import { handleOf, Tensor } from '../tensor';
+import { defineMethod, handleOf, Tensor } from '../tensor';
 
 /** The extremes along a dimension and where they stand (the first of several). */
 export type ValuesIndices = Named<
@@ -93,11 +93,7 @@ declare module '../tensor' {
 }
 
 for (const kind of ['max', 'min'] as const) {
-  Object.defineProperty(Tensor.prototype, kind, {
-    value(this: Tensor, a?: Tensor | number | DimOptions, b?: boolean | DimOptions) {
-      return extreme(kind, this, a, b);
-    },
-    writable: true,
-    configurable: true,
+  defineMethod(kind, function (a?: Tensor | number | DimOptions, b?: boolean | DimOptions) {
+    return extreme(kind, this, a, b);
   });
 }

@@ -3,7 +3,7 @@ import { opEntry } from '../call';
 import type { Device, DType } from '../dtype';
 import { makeError } from '../errors';
 import { native, type Handle } from '../native';
-import { handleOf, Tensor, wrapTensor } from '../tensor';
+import { defineMethod, handleOf, Tensor, wrapTensor } from '../tensor';
 import { tensor, type TensorData } from './creation';
 
 /** A range of positions along one dimension; see {@link slice}. */
@@ -196,7 +196,7 @@ function selectOne(x: Tensor, index: number): Tensor | undefined {
   }
 }
 
-Tensor.prototype.get = function (this: Tensor, ...indices: Index[]): Tensor {
+defineMethod('get', function (this: Tensor, ...indices: Index[]): Tensor {
   if (indices.length === 1 && typeof indices[0] === 'number') {
     const row = selectOne(this, indices[0]);
     if (row !== undefined) return row;
@@ -206,7 +206,7 @@ Tensor.prototype.get = function (this: Tensor, ...indices: Index[]): Tensor {
   // Nothing selected: still a tensor of its own, as x[...] is in PyTorch.
   if (s.view === handleOf(this)) return wrapTensor(call('view', s.view, this.shape));
   return wrapTensor(s.view);
-};
+});
 
 function placeOf(target: Tensor): { dtype: DType; device: Device } {
   return { dtype: target.dtype, device: target.device };
@@ -222,11 +222,7 @@ function asValue(value: TensorData, target: Tensor): unknown {
   return value;
 }
 
-Tensor.prototype.set = function (
-  this: Tensor,
-  indices: Index | readonly Index[],
-  value: TensorData,
-): Tensor {
+defineMethod('set', function (indices: Index | readonly Index[], value: TensorData): Tensor {
   const list = Array.isArray(indices) ? (indices as readonly Index[]) : [indices as Index];
   const s = resolve('set', this, list);
   if (!s.any) {
@@ -237,4 +233,4 @@ Tensor.prototype.set = function (
     typeof value === 'object' ? asValue(value, this) : handleOf(tensor(value, placeOf(this)));
   call('indexPut_', s.view, s.advanced, source);
   return this;
-};
+});

@@ -5,7 +5,7 @@
 import { suggest, wrapList, wrapOne } from '../call';
 import { makeError } from '../errors';
 import { native } from '../native';
-import { handleOf, Tensor } from '../tensor';
+import { defineMethod, handleOf, Tensor } from '../tensor';
 
 function checkTensor(op: string, name: string, value: unknown): asserts value is Tensor {
   if (value instanceof Tensor) return;
@@ -192,15 +192,17 @@ declare module '../tensor' {
   }
 }
 
-Tensor.prototype.isNonzero = function (this: Tensor): boolean {
+type PutArguments = Parameters<Tensor['indexPut']>;
+
+defineMethod('isNonzero', function () {
   return isNonzero(this);
-};
+});
 
-Tensor.prototype.indexPut = function (this: Tensor, indices, values, accumulate = false): Tensor {
+defineMethod('indexPut', function (...[indices, values, accumulate = false]: PutArguments) {
   return indexPut(this, indices, values, accumulate);
-};
+});
 
-Tensor.prototype.indexPut_ = function (this: Tensor, indices, values, accumulate = false): Tensor {
+defineMethod('indexPut_', function (...[indices, values, accumulate = false]: PutArguments) {
   native.ops['indexPut_']?.(...putArguments('indexPut_', this, indices, values, accumulate));
   return this;
-};
+});

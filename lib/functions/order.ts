@@ -2,7 +2,7 @@
 import { suggest, wrapNamed, wrapOne } from '../call';
 import { makeError } from '../errors';
 import { native } from '../native';
-import { handleOf, Tensor } from '../tensor';
+import { defineMethod, handleOf, Tensor } from '../tensor';
 import type { DimOptions, ValuesIndices } from './extrema';
 
 type Kind = 'median' | 'nanmedian';
@@ -146,18 +146,14 @@ declare module '../tensor' {
   }
 }
 
-function define(name: string, value: (this: Tensor, ...args: never[]) => unknown): void {
-  Object.defineProperty(Tensor.prototype, name, { value, writable: true, configurable: true });
-}
-
 for (const kind of ['median', 'nanmedian'] as const) {
-  define(kind, function (a?: number | DimOptions, b?: boolean | DimOptions) {
+  defineMethod(kind, function (a?: number | DimOptions, b?: boolean | DimOptions) {
     return middle(kind, this, a, b);
   });
 }
-define('unique', function (options: UniqueOptions = {}) {
+defineMethod('unique', function (options: UniqueOptions = {}) {
   return groups('unique', this, options, false);
 });
-define('uniqueConsecutive', function (options: UniqueConsecutiveOptions = {}) {
+defineMethod('uniqueConsecutive', function (options: UniqueConsecutiveOptions = {}) {
   return groups('uniqueConsecutive', this, options, true);
 });

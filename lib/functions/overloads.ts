@@ -9,7 +9,7 @@ import {
   type RandintOptions,
   where as whereOp,
 } from '../ops.gen';
-import { Tensor } from '../tensor';
+import { defineMethod, Tensor } from '../tensor';
 import { nonzero } from './split';
 
 type Size = number | readonly number[];
@@ -83,13 +83,11 @@ declare module '../tensor' {
   }
 }
 
-const conditionFirst = Tensor.prototype.where as Loose;
-Tensor.prototype.where = function (this: Tensor, ...args: unknown[]): Tensor {
+defineMethod('where', function (...args: unknown[]): Tensor {
   const [condition, ...rest] = args;
   const isMask = condition instanceof Tensor && condition.dtype === 'bool';
-  if (isMask) return (whereOp as Loose)(condition, this, ...rest);
-  return conditionFirst.call(this, ...args);
-} as Tensor['where'];
-Tensor.prototype.narrow = function (this: Tensor, ...args: unknown[]): Tensor {
+  return isMask ? (whereOp as Loose)(condition, this, ...rest) : (whereOp as Loose)(this, ...args);
+});
+defineMethod('narrow', function (...args: unknown[]): Tensor {
   return (narrow as Loose)(this, ...args);
-} as Tensor['narrow'];
+});

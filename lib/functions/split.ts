@@ -2,7 +2,7 @@
 import { suggest, wrapList, wrapOne } from '../call';
 import { makeError } from '../errors';
 import { native, type Handle } from '../native';
-import { handleOf, Tensor } from '../tensor';
+import { defineMethod, handleOf, Tensor } from '../tensor';
 
 /** A number of parts, or the positions at which to cut (a vector of integers counts as a list). */
 export type Cuts = number | readonly number[] | Tensor;
@@ -140,11 +140,7 @@ declare module '../tensor' {
 
 const methods = { tensorSplit, hsplit, vsplit, dsplit, nonzero };
 for (const [name, fn] of Object.entries(methods)) {
-  Object.defineProperty(Tensor.prototype, name, {
-    value(this: Tensor, ...args: unknown[]) {
-      return (fn as (...all: unknown[]) => unknown)(this, ...args);
-    },
-    writable: true,
-    configurable: true,
+  defineMethod(name, function (...args: unknown[]) {
+    return (fn as (...all: unknown[]) => unknown)(this, ...args);
   });
 }

@@ -1,7 +1,7 @@
 /** Functions whose PyTorch forms a schema cannot express: `std(x, unbiased)`, `norm(x, 'fro')`. */
 import { invoke, type Named, opEntry, type OpEntry, wrapNamed, wrapOne } from '../call';
 import { makeError } from '../errors';
-import { Tensor } from '../tensor';
+import { defineMethod, Tensor } from '../tensor';
 
 type Dims = number | readonly number[] | null;
 
@@ -138,11 +138,7 @@ declare module '../tensor' {
 }
 
 for (const [name, fn] of Object.entries({ std, var: var_, norm })) {
-  Object.defineProperty(Tensor.prototype, name, {
-    value(this: Tensor, ...args: never[]) {
-      return (fn as unknown as (input: Tensor, ...rest: never[]) => Tensor)(this, ...args);
-    },
-    writable: true,
-    configurable: true,
+  defineMethod(name, function (...args: never[]) {
+    return (fn as unknown as (input: Tensor, ...rest: never[]) => Tensor)(this, ...args);
   });
 }
