@@ -12,7 +12,7 @@ const stamp = join(root, 'build', 'dist.stamp');
 const steps = [
   ['scripts/clean.mjs', 'dist'],
   ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'],
-  ['scripts/lazy-root.mjs'],
+  ['scripts/lazy-build.mjs'],
   ['scripts/build-esm.mjs'],
 ];
 // The types of packages count by the lock file.
@@ -23,7 +23,7 @@ const inputs = [
   'package.json',
   'package-lock.json',
   'scripts/build-ts.mjs',
-  'scripts/lazy-root.mjs',
+  'scripts/lazy-build.mjs',
   'scripts/build-esm.mjs',
 ];
 
