@@ -45,7 +45,8 @@ function origin(symbol) {
   const file = target.declarations[0].getSourceFile();
   const exported = checker.getExportsOfModule(checker.getSymbolAtLocation(file));
   const own = exported.find((item) => resolved(item) === target);
-  if (own === undefined) throw new Error(`lazy-build: ${pathOf(file)} does not export ${symbol.name}`);
+  if (own === undefined)
+    throw new Error(`lazy-build: ${pathOf(file)} does not export ${symbol.name}`);
   return { path: pathOf(file), name: own.name };
 }
 

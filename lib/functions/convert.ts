@@ -198,9 +198,12 @@ defineMethod('newOnes', function (this: Tensor, size: Shape, options?: NewOption
 defineMethod('newEmpty', function (this: Tensor, size: Shape, options?: NewOptions) {
   return empty(size, like(this, options));
 });
-defineMethod('newFull', function (this: Tensor, size: Shape, fillValue: number, options?: NewOptions) {
-  return full(size, fillValue, like(this, options));
-});
+defineMethod(
+  'newFull',
+  function (this: Tensor, size: Shape, fillValue: number, options?: NewOptions) {
+    return full(size, fillValue, like(this, options));
+  },
+);
 
 /** Iterates over the first dimension. */
 defineMethod(Symbol.iterator, function* (this: Tensor): Generator<Tensor> {
