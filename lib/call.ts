@@ -1,6 +1,6 @@
 /**
  * The road from a TypeScript call to a native op: unwraps tensors, puts options where the schema
- * wants them, rejects what does not belong, wraps results. ops.gen.ts is made of these pieces.
+ * wants them, rejects what does not belong, wraps results. lib/ops is made of these pieces.
  */
 import { describeArgument } from './amp/describe';
 import { makeError } from './errors';

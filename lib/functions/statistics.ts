@@ -1,7 +1,7 @@
 /** Functions whose PyTorch forms a schema cannot express: `std(x, unbiased)`, `norm(x, 'fro')`. */
 import { invoke, type Named, opEntry, type OpEntry, wrapNamed, wrapOne } from '../call';
 import { makeError } from '../errors';
-import { defineMethod, Tensor } from '../tensor';
+import { defineMethod, type Tensor } from '../tensor';
 
 type Dims = number | readonly number[] | null;
 
