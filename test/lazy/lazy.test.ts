@@ -48,21 +48,21 @@ interface Shape {
 }
 
 function shapes(): { Shape: new () => Shape; loaded: string[] } {
-  class Shape {}
+  class Base {}
   const loaded: string[] = [];
   const load = (path: string): object => {
     loaded.push(path);
-    defineMember(Shape.prototype, 'area', { value: () => 'area' });
-    defineMember(Shape.prototype, 'sides', { value: () => 'sides' });
-    defineMember(Shape.prototype, 'name', {
+    defineMember(Base.prototype, 'area', { value: () => 'area' });
+    defineMember(Base.prototype, 'sides', { value: () => 'sides' });
+    defineMember(Base.prototype, 'name', {
       get(this: object) {
-        return this instanceof Shape ? 'shape' : 'nothing';
+        return this instanceof Base ? 'shape' : 'nothing';
       },
     });
     return {};
   };
-  lazyMembers(Shape.prototype, load, { './shape': 'area sides name missing' });
-  return { Shape: Shape as new () => Shape, loaded };
+  lazyMembers(Base.prototype, load, { './shape': 'area sides name missing' });
+  return { Shape: Base as new () => Shape, loaded };
 }
 
 test('a member loads its module when it is used', () => {
