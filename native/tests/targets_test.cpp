@@ -2,9 +2,25 @@
 #include <doctest/doctest.h>
 #include <hwy/targets.h>
 
+#include "backend/cpu/capability.h"
+
 #if defined(__x86_64__)
 
+namespace {
+
+// All that the processor has, whatever AMPGRAD_CPU_CAPABILITY says.
+struct Unrestricted {
+  Unrestricted() { hwy::DisableTargets(0); }
+  ~Unrestricted() {
+    hwy::DisableTargets(0);
+    ampgrad::cpu::restrict_capability();
+  }
+};
+
+}  // namespace
+
 TEST_CASE("targets: what the compiler's own detection says") {
+  const Unrestricted scope;
   const int64_t targets = hwy::SupportedTargets();
   CHECK((targets & HWY_STATIC_TARGET) != 0);
   const auto has = [&](int64_t target) { return (targets & target) != 0; };
@@ -19,6 +35,7 @@ TEST_CASE("targets: what the compiler's own detection says") {
 }
 
 TEST_CASE("targets: what is disabled or pretended") {
+  const Unrestricted scope;
   const int64_t all = hwy::SupportedTargets();
   hwy::DisableTargets(HWY_STATIC_TARGET - 1);
   CHECK(hwy::SupportedTargets() == (all & ~(HWY_STATIC_TARGET - 1)));
