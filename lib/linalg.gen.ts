@@ -47,6 +47,7 @@ export interface SolveOptions {
 
 /** Options of {@link solveTriangular}. */
 export interface SolveTriangularOptions {
+  readonly upper: boolean;
   readonly left?: boolean | undefined;
   readonly unitriangular?: boolean | undefined;
 }
@@ -362,7 +363,7 @@ export function solve(A?: unknown, B?: unknown, _0?: unknown): Tensor {
 export function solveTriangular(
   A: Tensor,
   B: Tensor,
-  options?: SolveTriangularOptions & OutOption,
+  options: SolveTriangularOptions & OutOption,
 ): Tensor;
 export function solveTriangular(A?: unknown, B?: unknown, _0?: unknown): Tensor {
   return wrapOne(invoke(op_linalgSolveTriangular, [...arguments]), A);

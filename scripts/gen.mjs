@@ -122,8 +122,12 @@ function isFactory(op) {
 }
 
 function optionsType(op) {
-  const optional = op.args.filter((a) => !a.required);
-  const fields = optional.map((a) => `readonly ${a.name}?: ${argument(a)} | undefined;`);
+  const named = op.args.filter((a) => !a.required || a.keywordOnly);
+  const fields = named.map((a) =>
+    a.required
+      ? `readonly ${a.name}: ${argument(a)};`
+      : `readonly ${a.name}?: ${argument(a)} | undefined;`,
+  );
   if (isFactory(op)) fields.push('readonly requiresGrad?: boolean | undefined;');
   return fields.length === 0 ? '' : `{ ${fields.join(' ')} }`;
 }
@@ -140,7 +144,8 @@ function signatures(op, options, skip) {
   const positional = op.args.filter((a) => !a.keywordOnly).slice(skip);
   const required = positional.filter((a) => a.required);
   const show = (a) => `${safe(a.name)}: ${argument(a)}`;
-  const tail = options === '' ? [] : [`options?: ${options}`];
+  const mustName = op.args.some((a) => a.required && a.keywordOnly);
+  const tail = options === '' ? [] : [`options${mustName ? '' : '?'}: ${options}`];
   const lists = [[...required.map(show), ...tail]];
   if (positional.length > required.length) {
     const all = positional.map((a, i) =>
