@@ -5,10 +5,12 @@
 #include "binding/call.h"
 #include "binding/function.h"
 #include "core/device_backend.h"
+#include "core/system_block.h"
 
 NAPI_MODULE_INIT(/* napi_env env, napi_value exports */) {
   using namespace ampgrad::binding;
   try {
+    ampgrad::keep_small_memory();
     ampgrad::register_cpu_backend();
     ampgrad::set_cuda_finder(&ampgrad::register_cuda_backend);
     auto* state = new EnvState();

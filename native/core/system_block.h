@@ -12,4 +12,7 @@ inline constexpr size_t kHugePage = size_t{2} << 20;
 // 64.
 void* system_allocate(size_t size);
 
+// Lets malloc keep what small objects leave behind. Once a process.
+void keep_small_memory();
+
 }  // namespace ampgrad
