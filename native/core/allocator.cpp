@@ -30,6 +30,8 @@ constexpr size_t kSmallLimit = size_t{32} << 10;
 constexpr size_t kChunk = size_t{1} << 20;
 // Cache allowed besides the peak, so that small programs never trim.
 constexpr size_t kCacheSlack = size_t{32} << 20;
+// How often all the memory in use must be freed until the peak has faded to a third.
+constexpr double kPeakTurnovers = 64;
 // Under AddressSanitizer every block has its exact size and is freed at once, so that an access
 // past the end or after the release is seen.
 #if defined(__SANITIZE_ADDRESS__)
@@ -106,8 +108,7 @@ class CachingCpuAllocator final : public Allocator {
       free_[index].push_back({block, ++clock_});
       if (block_size < kSmallLimit) return;
       cached_ += block_size;
-      // The peak fades so that one large phase does not pin its memory for ever.
-      fading_peak_ = std::max<size_t>(stats_.allocated, fading_peak_ - fading_peak_ / 4096);
+      fade_peak(block_size);
       const size_t allowed = fading_peak_ + fading_peak_ / 8 + kCacheSlack;
       if (stats_.allocated + cached_ > allowed)
         trim(stats_.allocated + cached_ - allowed, &evicted);
@@ -147,6 +148,16 @@ class CachingCpuAllocator final : public Allocator {
     fading_peak_ = std::max<size_t>(fading_peak_, stats_.allocated);
     stats_.peak_allocated = std::max(stats_.peak_allocated, stats_.allocated);
     stats_.peak_reserved = std::max(stats_.peak_reserved, stats_.reserved);
+  }
+
+  // The peak fades so that one large phase does not pin its memory for ever: by the bytes that are
+  // freed, measured by those in use. Steps that garbage piles up in until it is collected need
+  // their peak once in many steps, whatever number of blocks a step has.
+  void fade_peak(size_t freed) {
+    const auto live = static_cast<double>(stats_.allocated + freed);
+    const double part = static_cast<double>(freed) / (kPeakTurnovers * live);
+    const auto faded = static_cast<size_t>(static_cast<double>(fading_peak_) * (1 - part));
+    fading_peak_ = std::max<size_t>(stats_.allocated, faded);
   }
 
   void* allocate_exact(size_t size, size_t block_size) {
