@@ -210,7 +210,8 @@ class Tile {
     int64_t out_row = width;
     bool add = false;
     bool finish_tile = true;
-    const bool in_place = plain_ && cols == width;
+    const bool bare = plain_ || (!last && p_.alpha == 1 && p_.beta == 0);
+    const bool in_place = bare && cols == width;
     if (widened_a_) {
       a_row = a_stride_;
       a_k = 1;
@@ -243,6 +244,14 @@ class Tile {
       kMicroTable<Acc, Out>.fn[rows - 1][vectors][packed](k, panel_a, a_row, a_k, panel_b, b_k,
                                                           c_ + i * p_.c_row + j, p_.c_row, false);
       return;
+    }
+    if (finish_tile) {
+      // C arrives while the products are summed, as it does for a kernel that writes it itself.
+      for (int64_t r = 0; r < rows; ++r) {
+        const Out* to = c_ + (i + r) * p_.c_row + j;
+        hwy::Prefetch(to);
+        hwy::Prefetch(to + cols - 1);
+      }
     }
     multiply(rows, vectors, packed, k, panel_a, a_row, a_k, panel_b, b_k, out, out_row, add);
     if (!finish_tile) return;
