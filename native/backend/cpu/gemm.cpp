@@ -6,6 +6,10 @@
 #include <algorithm>
 #include <cstdlib>
 
+#if defined(__unix__) || defined(__APPLE__)
+#include <unistd.h>
+#endif
+
 #include "backend/cpu/ceil_div.h"
 #include "backend/cpu/convert.h"
 #include "backend/cpu/gemm_kernels.h"
@@ -20,6 +24,19 @@ namespace {
 // Multiply-adds that are worth a thread's wake-up, and bytes of a memory-bound product.
 constexpr int64_t kParallelWork = 200'000;
 constexpr int64_t kParallelVectorWork = 100'000;
+
+// Bounds of a packed block of A. Larger ones were not faster.
+constexpr int64_t kLeastBlock = 192 << 10;
+constexpr int64_t kMostBlock = 400 << 10;
+
+// Bytes; 0 where the system does not say.
+int64_t second_level_cache() {
+#if defined(_SC_LEVEL2_CACHE_SIZE)
+  return std::max<int64_t>(sysconf(_SC_LEVEL2_CACHE_SIZE), 0);
+#else
+  return 0;
+#endif
+}
 
 struct ScratchBuffers {
   void* data[kNumGemmSlots] = {};
@@ -272,6 +289,11 @@ void* gemm_scratch(GemmSlot slot, size_t bytes) {
     buffers.size[s] = bytes;
   }
   return buffers.data[s];
+}
+
+int64_t gemm_block_bytes() {
+  static const int64_t bytes = std::clamp(second_level_cache() / 5 * 4, kLeastBlock, kMostBlock);
+  return bytes;
 }
 
 void gemm(const GemmParams& params) {

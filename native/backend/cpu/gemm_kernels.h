@@ -65,4 +65,7 @@ enum class GemmSlot { A, B, Accumulator, Vector, Image, Shared };
 inline constexpr int kNumGemmSlots = 6;
 void* gemm_scratch(GemmSlot slot, size_t bytes);
 
+// Bytes of a packed block of A: it stays in the second-level cache while panels of B pass.
+int64_t gemm_block_bytes();
+
 }  // namespace ampgrad::cpu

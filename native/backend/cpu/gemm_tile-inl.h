@@ -28,10 +28,9 @@ struct NoActivation {
   }
 };
 
-// Terms summed in registers, bytes of a packed block of A (for the second-level cache) and columns
-// of a packed block of B (for the level beyond). Sums that would have to wait in memory for a
-// second block of terms get up to kWholeK terms at once, whatever dtype the result has, so that all
-// of them round the same sums.
+// Terms summed in registers and columns of a packed block of B, for the level beyond that of A.
+// Sums that would have to wait in memory for a second block of terms get up to kWholeK terms at
+// once, whatever dtype the result has, so that all of them round the same sums.
 #if HWY_TARGET == HWY_AVX2
 inline constexpr int64_t kBlockK = 512;
 inline constexpr int64_t kWholeK = 1024;
@@ -39,7 +38,6 @@ inline constexpr int64_t kWholeK = 1024;
 inline constexpr int64_t kBlockK = 384;
 inline constexpr int64_t kWholeK = kBlockK;
 #endif
-inline constexpr int64_t kBlockBytesA = 192 << 10;
 inline constexpr int64_t kBlockN = 1024;
 inline constexpr int64_t kAccumulatorRows = 768;
 // Operands that meet no more columns (or rows) of the other are not used often enough to be worth
@@ -71,8 +69,8 @@ class Tile {
         direct_b_(std::is_same_v<T, Acc> && p.b_col == 1 && p.m <= kDirect && panel_caches_well()),
         widened_a_(!std::is_same_v<T, Acc> && dot_ == nullptr && p.n <= kDirect && p.a_col == 1),
         a_stride_(round_up(k_block_, kLine) | kLine) {
-    const int64_t wanted = kBlockBytesA / (k_block_ * static_cast<int64_t>(sizeof(Acc)));
-    const int64_t most = std::max<int64_t>(wanted / kMaxRows, 1) * kMaxRows;
+    const int64_t wanted = gemm_block_bytes() / (k_block_ * static_cast<int64_t>(sizeof(Acc)));
+    const int64_t most = round_up(std::max<int64_t>(wanted, 1), kMaxRows);
     m_block_ = round_up(ceil_div(p.m, ceil_div(p.m, most)), kMaxRows);
     use_accumulator_ = !std::is_same_v<Out, Acc> && k_blocks_ > 1;
     m_span_ = use_accumulator_ ? std::min(p.m, kAccumulatorRows) : p.m;
