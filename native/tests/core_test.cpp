@@ -189,22 +189,22 @@ TEST_CASE("the cache follows bytes in use, not the number of blocks freed") {
     for (int i = 0; i < times; ++i) a.release(a.allocate(size), size);
   };
   std::vector<void*> live;
-  for (int i = 0; i < 8; ++i) live.push_back(a.allocate(192 * kMiB));
+  for (int i = 0; i < 8; ++i) live.push_back(a.allocate(48 * kMiB));
   // Garbage that is collected once in many steps of many blocks: its memory serves the next steps.
   std::vector<void*> garbage(4);
-  for (void*& block : garbage) block = a.allocate(96 * kMiB);
-  for (void* block : garbage) a.release(block, 96 * kMiB);
+  for (void*& block : garbage) block = a.allocate(24 * kMiB);
+  for (void* block : garbage) a.release(block, 24 * kMiB);
   churn(64 << 10, 4000);
   const uint64_t before = a.stats().system_allocations;
-  for (void*& block : garbage) block = a.allocate(96 * kMiB);
+  for (void*& block : garbage) block = a.allocate(24 * kMiB);
   CHECK(a.stats().system_allocations == before);
   // A phase that is over does not pin its memory.
-  for (void* block : garbage) a.release(block, 96 * kMiB);
-  for (size_t i = 1; i < live.size(); ++i) a.release(live[i], 192 * kMiB);
-  churn(96 * kMiB, 1000);
+  for (void* block : garbage) a.release(block, 24 * kMiB);
+  for (size_t i = 1; i < live.size(); ++i) a.release(live[i], 48 * kMiB);
+  churn(24 * kMiB, 1000);
   const MemoryStats after = a.stats();
   CHECK(after.reserved < after.allocated + after.allocated / 2 + 128 * kMiB);
-  a.release(live[0], 192 * kMiB);
+  a.release(live[0], 48 * kMiB);
   a.empty_cache();
 }
 #endif
