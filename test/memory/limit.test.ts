@@ -1,5 +1,6 @@
 /** memory.setLimit and the way out of memory: collect, drop the cache, then an error; then go on. */
 import { memory, ones, TensorError, zeros } from '../../lib';
+import { liveTensors } from '../ops/support/leaks';
 
 const MiB = 2 ** 20;
 
@@ -12,6 +13,8 @@ function errorOf(f: () => unknown): TensorError {
   throw new Error('nothing was thrown');
 }
 
+// What other files of this process left behind would make room.
+beforeAll(liveTensors);
 afterEach(() => memory.setLimit(null));
 
 test('a request beyond the limit is ERR_OOM with totals and remedies, and nothing is lost', () => {

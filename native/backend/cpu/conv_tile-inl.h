@@ -113,7 +113,8 @@ class ConvBlock {
     for (int64_t j = t_.begin; j < t_.end; j += kConvPixels) {
       const int64_t n = std::min(kConvPixels, t_.end - j);
       place_sums(j);
-      if (direct) start_sums(sums_, first_row_, end_row_ - first_row_, n);
+      // A phase that no tap reaches has only the bias.
+      if (direct || phase_.terms() == 0) start_sums(sums_, first_row_, end_row_ - first_row_, n);
       for (int64_t k = 0; k < phase_.terms(); k += blocks_.size) {
         const int64_t terms = std::min(blocks_.size, phase_.terms() - k);
         if (direct) {
