@@ -3,9 +3,9 @@ const assert = require('node:assert/strict');
 const { readFileSync } = require('node:fs');
 const ag = require('ampgrad');
 
-// Namespaces are loaded on first use.
+// Namespaces, functions and methods are loaded on first use.
 const isLoaded = (folder) => Object.keys(require.cache).some((file) => file.includes(folder));
-assert.ok(isLoaded('ops.gen') && !isLoaded('vision') && !isLoaded('optim'));
+assert.ok(isLoaded('lazy') && !isLoaded('tensor') && !isLoaded('vision') && !isLoaded('optim'));
 assert.equal(ag.optim, require('ampgrad/optim'));
 assert.equal(ag.optim.SGD.name, 'SGD');
 assert.ok(isLoaded('optim') && !isLoaded('vision'));
@@ -23,6 +23,9 @@ assert.deepEqual(ag.matmul(a, b).toArray(), [
   [19, 22],
   [43, 50],
 ]);
+assert.ok(isLoaded('ops/linalg.gen') && !isLoaded('elementwise1.gen'));
+assert.deepEqual(a.add(b).toArray(), ag.add(a, b).toArray());
+assert.ok(isLoaded('elementwise1.gen'));
 
 // Linear algebra uses the LAPACK and the Fortran runtime inside the package, not the system's.
 assert.ok(Math.abs(ag.linalg.det(a.to('float32')).item() + 2) < 1e-5);
