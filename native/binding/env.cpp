@@ -29,7 +29,15 @@ int64_t next_minor_trigger(const EnvState* state) {
   return live + std::max(state->minor_step, live / 4);
 }
 
-// Collections that V8 makes on its own lower the watermark too: one that follows a live set long
+// The live handles at which they are. V8 collects young objects when they fill their space, which
+// grows with what a program has kept; small tensors then leave many times a cache's size of memory
+// behind between two collections, and each takes half as long again.
+int64_t next_handle_trigger(const EnvState* state) {
+  constexpr int64_t kStep = 20'000;
+  return state->live_handles + std::max(kStep, state->live_handles / 4);
+}
+
+// Collections that V8 makes on its own lower the watermarks too: one that follows a live set long
 // gone would let garbage pile up, each result in fresh memory.
 void release_handle(napi_env, void* data, void*) {
   auto* handle = static_cast<Handle*>(data);
@@ -39,6 +47,7 @@ void release_handle(napi_env, void* data, void*) {
     delete state;
   } else if (!state->collecting) {
     state->minor_trigger = std::min(state->minor_trigger, next_minor_trigger(state));
+    state->handle_trigger = std::min(state->handle_trigger, next_handle_trigger(state));
   }
 }
 
@@ -146,7 +155,14 @@ void relieve(EnvState* state, bool failed, bool meanwhile) {
   const bool all = live_bytes() > state->major_trigger;
   if (all) collect_all(state);
   state->minor_trigger = next_minor_trigger(state);
+  state->handle_trigger = next_handle_trigger(state);
   report_external(state, all || failed);
+}
+
+// Many small tensors: how often bytes are collected does not depend on these.
+void relieve_handles(EnvState* state) {
+  run_collector(state, false);
+  state->handle_trigger = next_handle_trigger(state);
 }
 
 void relieve_meanwhile() {
@@ -161,7 +177,10 @@ void on_pressure(size_t needed) {
   if (state == nullptr || state->collect == nullptr || state->collecting) return;
   const bool failed = needed != 0;
   const int64_t over = live_bytes() - state->minor_trigger;
-  if (!failed && over < 0) return;
+  if (!failed && over < 0) {
+    if (state->live_handles >= state->handle_trigger) relieve_handles(state);
+    return;
+  }
   const bool may_wait = !failed && over < state->minor_step / 2 && cpu::num_threads() > 1;
   defer_work(may_wait ? relieve_meanwhile : nullptr);
   if (!may_wait) relieve(state, failed, false);
@@ -194,6 +213,7 @@ void close_env(napi_env, void* data, void*) {
 void install_pressure_hook(EnvState* state) {
   state->minor_step = kSmallestStep;
   state->minor_trigger = kSmallestStep;
+  state->handle_trigger = next_handle_trigger(state);
   state->last_collection = Clock::now();
   state->last_major = state->last_collection;
   state->major_trigger = kMajorFloor;

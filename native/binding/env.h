@@ -35,9 +35,10 @@ struct EnvState {
   int64_t live_handles = 0;
   std::optional<Device> default_device;  // of factories that are given none
   bool closed = false;                   // the environment is gone; the last handle deletes this
-  // Watermark of the collector, in bytes of live storages of this thread.
+  // Watermarks of the collector, in bytes of live storages of this thread.
   int64_t minor_trigger = 0;
   int64_t minor_step = 0;
+  int64_t handle_trigger = 0;  // in handles
   int64_t major_trigger = 0;
   int64_t major_slack = 1;  // halves of what is alive that may come before everything is collected
   int64_t minor_collections = 0;
