@@ -23,10 +23,15 @@ constexpr int64_t kReportStep = 32 * kMiB;
 
 int64_t live_bytes() { return thread_memory_account()->live_bytes.load(std::memory_order_relaxed); }
 
-// The live bytes at which young objects are collected again.
+// The live bytes at which young objects are collected again. What lives through two collections is
+// out of their reach, so while results outlive them, as in the forward pass of a large model, or
+// are large, a quarter of what is alive may be added before the next. But where results die young
+// two of them have to do: much of what is alive may be garbage that only a collection of everything
+// finds.
 int64_t next_minor_trigger(const EnvState* state) {
   const int64_t live = live_bytes();
-  return live + std::max(state->minor_step, live / 4);
+  const int64_t most = state->dies_young ? 2 * state->largest : live;
+  return live + std::max(state->minor_step, std::min(live / 4, most));
 }
 
 // The live handles at which they are. V8 collects young objects when they fill their space, which
@@ -122,7 +127,10 @@ void collect_young(EnvState* state, bool meanwhile) {
   run_collector(state, false);
   const auto end = Clock::now();
   const auto spent = meanwhile ? (end - begin) / 2 : end - begin;
-  adapt_step(state, before - live_bytes(), spent, begin - state->last_collection);
+  const int64_t freed = before - live_bytes();
+  state->dies_young = freed >= (before - state->live_after) / 8 * 7;
+  state->live_after = before - freed;
+  adapt_step(state, freed, spent, begin - state->last_collection);
   state->last_collection = end;
 }
 
@@ -156,6 +164,7 @@ void relieve(EnvState* state, bool failed, bool meanwhile) {
   if (all) collect_all(state);
   state->minor_trigger = next_minor_trigger(state);
   state->handle_trigger = next_handle_trigger(state);
+  state->largest = 0;
   report_external(state, all || failed);
 }
 
@@ -172,10 +181,10 @@ void relieve_meanwhile() {
 
 // Just past the watermark the collection may wait for a loop that helpers take part in, most often
 // the one that fills the new block.
-void on_pressure(size_t needed) {
+void on_pressure(size_t size, bool failed) {
   EnvState* state = thread_state;
   if (state == nullptr || state->collect == nullptr || state->collecting) return;
-  const bool failed = needed != 0;
+  state->largest = std::max(state->largest, static_cast<int64_t>(size));
   const int64_t over = live_bytes() - state->minor_trigger;
   if (!failed && over < 0) {
     if (state->live_handles >= state->handle_trigger) relieve_handles(state);

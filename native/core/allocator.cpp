@@ -279,10 +279,10 @@ std::string readable(uint64_t bytes) {
 
 void* allocate_or_throw(Device device, size_t size) {
   Allocator& allocator = allocator_for(device);
-  if (thread_hook != nullptr) thread_hook(0);
+  if (thread_hook != nullptr) thread_hook(size, false);
   void* block = allocator.allocate(size);
   if (AG_LIKELY(block != nullptr)) return block;
-  if (thread_hook != nullptr) thread_hook(size);
+  if (thread_hook != nullptr) thread_hook(size, true);
   allocator.empty_cache();
   block = allocator.allocate(size);
   if (block != nullptr) return block;

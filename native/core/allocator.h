@@ -51,9 +51,9 @@ Allocator& cpu_allocator();
 void* allocate_or_throw(Device device, size_t size);
 Allocator& allocator_for(Device device);
 
-// Called by allocate_or_throw on the thread that allocates. `needed` = 0: the allocation is
-// routine, collect only if the watermark says so; > 0: this allocation failed, collect all.
-using PressureHook = void (*)(size_t needed);
+// Called by allocate_or_throw on the thread that allocates: before the allocation, to collect if
+// the watermark says so, and once more to collect everything where it failed.
+using PressureHook = void (*)(size_t size, bool failed);
 void set_thread_pressure_hook(PressureHook hook);
 PressureHook thread_pressure_hook();
 

@@ -41,6 +41,16 @@ describe.each(runtimes)('$name', (runtime) => {
     expect(result.collections).toBeLessThan(3);
   });
 
+  // What is alive does not decide how soon results that die young are found: every third one collects.
+  test('small results are found soon while much is held', () => {
+    const result = runProgram<{ held: number; collections: number }>(
+      runtime,
+      join(programs, 'held.cjs'),
+    );
+    expect(result.held).toBe(26 * 1024 * 1024);
+    expect(result.collections).toBeGreaterThan(120 / 5);
+  });
+
   onLinux('2,000 training steps without an await', () => {
     const result = runProgram<{ first: number; last: number; peakRssMB: number }>(
       runtime,
