@@ -36,9 +36,10 @@ int64_t next_minor_trigger(const EnvState* state) {
 
 // The live handles at which they are. V8 collects young objects when they fill their space, which
 // grows with what a program has kept; small tensors then leave many times a cache's size of memory
-// behind between two collections, and each takes half as long again.
+// behind between two collections, and each takes half as long again. Fewer than the pools of
+// tensors keep (core/pool.h), so that these need no malloc.
 int64_t next_handle_trigger(const EnvState* state) {
-  constexpr int64_t kStep = 20'000;
+  constexpr int64_t kStep = 8'000;
   return state->live_handles + std::max(kStep, state->live_handles / 4);
 }
 
