@@ -1,6 +1,7 @@
 // The one pipeline every op call goes through, from JavaScript, from C++ and from derivatives:
 // cast the arguments inside autocast, run the implementation (which checks, promotes, infers and
 // launches) and record it on the tape.
+#include "runtime/call.h"
 #include "amp/autocast.h"
 #include "amp/trace.h"
 #include "autograd/grad_mode.h"
@@ -29,9 +30,7 @@ void copy_result_into(const OpDef& op, const Tensor& self, const Tensor& result)
   if (result.is_same(self)) return;
   AG_CHECK(result.sizes() == self.sizes(), Shape, op.name, "_: output with shape ", self.sizes(),
            " doesn't match the broadcast shape ", result.sizes());
-  AG_CHECK(can_cast(result.dtype(), self.dtype()), DType, op.name, "_: result type ",
-           dtype_name(result.dtype()), " can't be cast to the desired output type ",
-           dtype_name(self.dtype()));
+  check_castable(op, "_", result, self);
   impl::copy_(self, Operand(result), false);
 }
 

@@ -4,6 +4,7 @@
 #include "autograd/op_node.h"
 #include "ops/elementwise.h"
 #include "ops/ops.h"
+#include "runtime/call.h"
 
 namespace ampgrad {
 
@@ -42,9 +43,7 @@ void check_fits(const OpDef& op, const Tensor& out, const Tensor& result) {
   AG_CHECK(out.sizes() == result.sizes() || out.numel() == 0, Shape, op.name,
            ": argument 'out' must have the shape of the result ", result.sizes(),
            " or no elements, got shape ", out.sizes());
-  AG_CHECK(can_cast(result.dtype(), out.dtype()), DType, op.name, ": result type ",
-           dtype_name(result.dtype()), " can't be cast to the desired output type ",
-           dtype_name(out.dtype()));
+  check_castable(op, "", result, out);
   AG_CHECK(result.device() == out.device(), Device, op.name, ": argument 'out' is on ",
            to_string(out.device()), ", the result on ", to_string(result.device()));
 }
