@@ -23,8 +23,6 @@ interface Form {
   readonly variadic: boolean;
   /** Positions of the arguments. */
   readonly index: ReadonlyMap<string, number>;
-  /** Makes a tensor from nothing: takes `requiresGrad`. */
-  readonly factory: boolean;
   /** Takes `out`: the tensors that the results are written into. */
   readonly out: boolean;
 }
@@ -35,7 +33,6 @@ function readForm(name: string, target: string): Form {
   const positional = args.filter((a) => !a.keywordOnly).length;
   const index = new Map(args.map((a, i) => [a.name, i]));
   const inPlace = schema.name !== target || schema.inplace === 'only';
-  const factory = index.has('device') && index.has('dtype') && schema.differentiable === 'no';
   return {
     schema,
     inPlace,
@@ -43,8 +40,7 @@ function readForm(name: string, target: string): Form {
     spreads: args[positional - 1]?.type === 'int[]',
     variadic: variadic.has(name),
     index,
-    factory,
-    out: schema.out && !inPlace && !factory,
+    out: schema.out && !inPlace,
   };
 }
 
@@ -173,7 +169,7 @@ function spreadList(entry: OpEntry, args: readonly unknown[]): unknown[] | undef
 
 /**
  * The list of integers that is all a call was given, as one number, several, or an array; anything
- * else is for {@link invoke}.
+ * else is for {@link call}.
  */
 export function listOf(first: unknown, more: readonly unknown[]): unknown {
   if (typeof first === 'number') {
@@ -247,7 +243,7 @@ function placeOptions(
         if (value !== undefined && value !== null) beside.out = checkOut(entry, value);
         continue;
       }
-      if (entry.form.factory && key === 'requiresGrad') {
+      if (entry.form.schema.factory && key === 'requiresGrad') {
         if (typeof value !== 'boolean') {
           throw makeError('ERR_TYPE', `${entry.name}: option 'requiresGrad' must be a boolean`);
         }
@@ -255,7 +251,7 @@ function placeOptions(
         continue;
       }
       const names = entry.form.schema.args.filter((a) => !a.required).map((a) => a.name);
-      if (entry.form.factory) names.push('requiresGrad');
+      if (entry.form.schema.factory) names.push('requiresGrad');
       if (entry.form.out) names.push('out');
       const known = names.length === 0 ? 'takes no options' : `options are ${names.join(', ')}`;
       throw makeError(
@@ -272,15 +268,15 @@ function placeOptions(
 }
 
 /** Runs an op whose results go into given tensors. */
-function invokeInto(entry: OpEntry, out: Out, values: readonly unknown[]): Out {
+function callInto(entry: OpEntry, out: Out, values: readonly unknown[]): unknown {
   const outs = out instanceof Tensor ? [out] : out;
   native.callInto(entry.form.schema.name, outs.map(handleOf), values);
   for (const t of outs) reshaped(t);
-  return out;
+  return out instanceof Tensor ? out : named([...outs], entry.form.schema.returnNames);
 }
 
-/** Calls an op with arguments as a user writes them: positions, then one options object. */
-export function invoke(entry: OpEntry, args: readonly unknown[]): unknown {
+/** What an op is given for a call as a user writes it: positions, then one options object. */
+function readArguments(entry: OpEntry, args: readonly unknown[]): [unknown[], Beside | undefined] {
   const { form } = entry;
   let positions: readonly unknown[] = args;
   let options: Record<string, unknown> | undefined;
@@ -304,47 +300,50 @@ export function invoke(entry: OpEntry, args: readonly unknown[]): unknown {
   }
   const values: unknown[] = new Array<unknown>(form.schema.args.length).fill(undefined);
   for (let i = 0; i < positions.length; ++i) values[i] = unwrap(positions[i]);
-  if (options === undefined) return entry.fn(...values);
-  const { requiresGrad, out } = placeOptions(entry, options, positions.length, values);
-  if (out !== undefined) return invokeInto(entry, out, values);
-  const result = entry.fn(...values);
-  if (requiresGrad) native.setRequiresGrad(result as Handle, true);
-  return result;
+  if (options === undefined) return [values, undefined];
+  return [values, placeOptions(entry, options, positions.length, values)];
 }
 
-/** What an op returned; tensors given as `out` come back as they are. */
-function wrap(result: unknown): Tensor {
-  return result instanceof Tensor ? result : wrapTensor(result as Handle);
+/** Calls an op as a user does and wraps what it returns: a `T`, by its schema. */
+export function call<T>(entry: OpEntry, args: readonly unknown[]): T {
+  const [values, beside] = readArguments(entry, args);
+  if (beside?.out !== undefined) return callInto(entry, beside.out, values) as T;
+  const result = entry.fn(...values);
+  if (beside?.requiresGrad === true) native.setRequiresGrad(result as Handle, true);
+  return wrapResult(entry, result, args[0]) as T;
 }
 
 /** A single result; when native returned an argument itself, so does this. */
 export function wrapOne(result: unknown, self: unknown): Tensor {
   if (self instanceof Tensor && handleOf(self) === result) return self;
-  return wrap(result);
+  return wrapTensor(result as Handle);
 }
 
 export function wrapList(result: unknown): Tensor[] {
-  return (result as unknown[]).map(wrap);
+  return (result as Handle[]).map(wrapTensor);
 }
 
 /** Several results: a tuple whose elements also have names. */
 export type Named<Tuple extends readonly Tensor[], Fields> = Tuple & Fields;
 
-export function wrapNamed<T>(result: unknown, names: readonly string[]): T {
-  const list = wrapList(result);
+function named(list: Tensor[], names: readonly string[]): Tensor[] {
   names.forEach((name, i) => {
     Object.defineProperty(list, name, { value: list[i], enumerable: false });
   });
-  return list as unknown as T;
+  return list;
+}
+
+export function wrapNamed<T>(result: unknown, names: readonly string[]): T {
+  return named(wrapList(result), names) as unknown as T;
 }
 
 /** Wraps what an op returned, by its schema. */
-export function wrapResult(entry: OpEntry, result: unknown, args: readonly unknown[]): unknown {
+function wrapResult(entry: OpEntry, result: unknown, self: unknown): unknown {
   const { schema, inPlace } = entry.form;
-  if (inPlace) return schema.inplace === 'view' ? reshaped(args[0] as Tensor) : args[0];
+  if (inPlace) return schema.inplace === 'view' ? reshaped(self as Tensor) : self;
   switch (schema.returns) {
     case 'Tensor':
-      return wrapOne(result, args[0]);
+      return wrapOne(result, self);
     case 'Tensors':
       return wrapNamed(result, schema.returnNames);
     case 'Tensor[]':
@@ -365,7 +364,5 @@ export function callOp(
   args: readonly unknown[],
   options?: Readonly<Record<string, unknown>>,
 ): unknown {
-  const entry = opEntry(name);
-  const all = options === undefined ? args : [...args, options];
-  return wrapResult(entry, invoke(entry, all), args);
+  return call(opEntry(name), options === undefined ? args : [...args, options]);
 }

@@ -44,6 +44,8 @@ export interface OpSchema {
   readonly differentiable: 'yes' | 'no' | 'composite';
   readonly inplace: 'no' | 'yes' | 'view' | 'only';
   readonly view: boolean;
+  /** Makes a tensor from nothing that carries gradients: takes `requiresGrad`. */
+  readonly factory: boolean;
   /** The results can be written into given tensors. */
   readonly out: boolean;
 }

@@ -116,11 +116,6 @@ function returnType(op) {
   }
 }
 
-function isFactory(op) {
-  const has = (name) => op.args.some((a) => a.name === name);
-  return has('device') && has('dtype') && op.differentiable === 'no';
-}
-
 function optionsType(op) {
   const named = op.args.filter((a) => !a.required || a.keywordOnly);
   const fields = named.map((a) =>
@@ -128,13 +123,13 @@ function optionsType(op) {
       ? `readonly ${a.name}: ${argument(a)};`
       : `readonly ${a.name}?: ${argument(a)} | undefined;`,
   );
-  if (isFactory(op)) fields.push('readonly requiresGrad?: boolean | undefined;');
+  if (op.factory) fields.push('readonly requiresGrad?: boolean | undefined;');
   return fields.length === 0 ? '' : `{ ${fields.join(' ')} }`;
 }
 
 /** Functions of torch, not of torch.nn.functional, write into a given tensor. */
 function outType(op) {
-  if (!op.out || isFactory(op) || functionOnly.test(op.name)) return '';
+  if (!op.out || functionOnly.test(op.name)) return '';
   if (op.returns === 'Tensor') return 'OutOption';
   return `OutsOption<readonly [${op.returnNames.map((n) => `${safe(n)}: Tensor`).join(', ')}]>`;
 }
@@ -233,9 +228,7 @@ function implementation(op, name, self, inPlace) {
   const names = self === 'this' ? ['this', ...required.slice(1)] : required;
   const first = self === 'this' ? 'this' : (names[0] ?? 'undefined');
   const all = self === 'this' ? '[this, ...arguments]' : '[...arguments]';
-  const slow = `invoke(${entry}, ${all})`;
-  const done = op.inplace === 'view' ? `reshaped(${first})` : first;
-  const returned = inPlace ? `${slow}; return ${done};` : finish(op, slow, first);
+  const slow = `return call(${entry}, ${all});`;
   const own = self === 'this' ? required.slice(1) : required;
   const parameters = [...own.map((n) => `${n}?: unknown`), ...spareParameters(op)];
   // `arguments` keeps calls free of arrays; parameters are named for the fast path only.
@@ -244,7 +237,7 @@ function implementation(op, name, self, inPlace) {
       ? ''
       : fastPath(op, names, first, `fn_${name}`, inPlace) ||
         (inPlace ? '' : listPath(op, names, first, `fn_${name}`));
-  return { parameters, body: `${quick}${returned}` };
+  return { parameters, body: `${quick}${slow}` };
 }
 
 function hasUnused(parameters, body) {
@@ -387,7 +380,7 @@ function moduleText(out, home) {
 `;
   const body = [out.types.join('\n'), out.values.join(''), declarations, ...out.functions];
   const text = [...body, ...out.methods].join('\n');
-  const pieces = ['invoke', 'listOf', 'opEntry', 'unwrap', 'wrapList', 'wrapNamed', 'wrapOne'];
+  const pieces = ['call', 'listOf', 'opEntry', 'unwrap', 'wrapList', 'wrapNamed', 'wrapOne'];
   const unused = out.unused ? ', @typescript-eslint/no-unused-vars' : '';
   return `${header}
 /* eslint-disable prefer-rest-params${unused} */
@@ -395,7 +388,7 @@ ${importUsed(text, [...pieces, 'type Named', 'type OutOption', 'type OutsOption'
     text,
     ['type Device', 'type DType', 'type Scalar'],
     `${home}/dtype`,
-  )}${importUsed(text, ['defineMethod', 'reshaped', 'type Tensor'], `${home}/tensor`)}
+  )}${importUsed(text, ['defineMethod', 'type Tensor'], `${home}/tensor`)}
 ${text}`;
 }
 

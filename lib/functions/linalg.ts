@@ -1,5 +1,5 @@
 /** Functions whose PyTorch forms a schema cannot express: `chainMatmul(a, b, c)`, `lu(a, true, true)`. */
-import { invoke, opEntry, wrapOne } from '../call';
+import { call, opEntry } from '../call';
 import * as linalg from '../linalg.gen';
 import { type Tensor } from '../tensor';
 
@@ -14,7 +14,7 @@ const entry = opEntry('chainMatmul');
 export function chainMatmul(...matrices: readonly Tensor[] | [readonly Tensor[]]): Tensor {
   const first: unknown = matrices[0];
   const list = Array.isArray(first) && matrices.length === 1 ? (first as Tensor[]) : matrices;
-  return wrapOne(invoke(entry, [list]), list[0]);
+  return call(entry, [list]);
 }
 
 /** Options of {@link lu}. */

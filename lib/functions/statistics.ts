@@ -1,5 +1,5 @@
 /** Functions whose PyTorch forms a schema cannot express: `std(x, unbiased)`, `norm(x, 'fro')`. */
-import { invoke, type Named, opEntry, type OpEntry, wrapNamed, wrapOne } from '../call';
+import { call, type Named, opEntry, type OpEntry, type OutOption, type OutsOption } from '../call';
 import { makeError } from '../errors';
 import { defineMethod, type Tensor } from '../tensor';
 
@@ -26,19 +26,19 @@ export type DeviationAndMean = Named<
   { readonly deviation: Tensor; readonly mean: Tensor }
 >;
 
-type VarianceArgs =
-  | [options?: VarianceOptions]
+type VarianceArgs<Out = object> =
+  | [options?: VarianceOptions & Out]
   | [unbiased: boolean]
-  | [dim: Dims, options?: VarianceOptions]
+  | [dim: Dims, options?: VarianceOptions & Out]
   | [dim: Dims, unbiased: boolean, keepdim?: boolean];
 
 /** A truth value in the place of `dim` is PyTorch's `unbiased`. */
-function runVariance(entry: OpEntry, input: Tensor, args: readonly unknown[]): unknown {
-  if (typeof args[0] !== 'boolean') return invoke(entry, [input, ...args]);
+function runVariance<T>(entry: OpEntry, input: Tensor, args: readonly unknown[]): T {
+  if (typeof args[0] !== 'boolean') return call(entry, [input, ...args]);
   if (args.length > 1) {
     throw makeError('ERR_TYPE', `${entry.name}: argument 'unbiased' must be followed by nothing`);
   }
-  return invoke(entry, [input, { unbiased: args[0] }]);
+  return call(entry, [input, { unbiased: args[0] }]);
 }
 
 const entries = {
@@ -51,30 +51,30 @@ const entries = {
 };
 
 /** Standard deviation. PyTorch: `torch.std`. */
-export function std(input: Tensor, ...args: VarianceArgs): Tensor {
-  return wrapOne(runVariance(entries.std, input, args), input);
+export function std(input: Tensor, ...args: VarianceArgs<OutOption>): Tensor {
+  return runVariance(entries.std, input, args);
 }
 
-function var_(input: Tensor, ...args: VarianceArgs): Tensor {
-  return wrapOne(runVariance(entries.var, input, args), input);
+function var_(input: Tensor, ...args: VarianceArgs<OutOption>): Tensor {
+  return runVariance(entries.var, input, args);
 }
 /** Variance. PyTorch: `torch.var`. */
 export { var_ as var };
 
 /** Standard deviation and mean. PyTorch: `torch.std_mean`. */
-export function stdMean(input: Tensor, ...args: VarianceArgs): DeviationAndMean {
-  return wrapNamed(
-    runVariance(entries.stdMean, input, args),
-    entries.stdMean.form.schema.returnNames,
-  );
+export function stdMean(
+  input: Tensor,
+  ...args: VarianceArgs<OutsOption<readonly [deviation: Tensor, mean: Tensor]>>
+): DeviationAndMean {
+  return runVariance(entries.stdMean, input, args);
 }
 
 /** Variance and mean. PyTorch: `torch.var_mean`. */
-export function varMean(input: Tensor, ...args: VarianceArgs): VarianceAndMean {
-  return wrapNamed(
-    runVariance(entries.varMean, input, args),
-    entries.varMean.form.schema.returnNames,
-  );
+export function varMean(
+  input: Tensor,
+  ...args: VarianceArgs<OutsOption<readonly [variance: Tensor, mean: Tensor]>>
+): VarianceAndMean {
+  return runVariance(entries.varMean, input, args);
 }
 
 export interface NormOptions {
@@ -85,11 +85,11 @@ export interface NormOptions {
   readonly dtype?: 'float16' | 'bfloat16' | 'float32' | 'float64' | undefined;
 }
 
-type NormArgs =
-  | [options?: NormOptions]
-  | [p: number | 'fro' | 'nuc' | null, options?: NormOptions]
-  | [p: number | 'fro' | 'nuc' | null, dim: Dims, options?: NormOptions]
-  | [p: number | 'fro' | 'nuc' | null, dim: Dims, keepdim: boolean, options?: NormOptions];
+type NormArgs<Out = object> =
+  | [options?: NormOptions & Out]
+  | [p: number | 'fro' | 'nuc' | null, options?: NormOptions & Out]
+  | [p: number | 'fro' | 'nuc' | null, dim: Dims, options?: NormOptions & Out]
+  | [p: number | 'fro' | 'nuc' | null, dim: Dims, keepdim: boolean, options?: NormOptions & Out];
 
 function order(p: unknown): unknown {
   return p === 'fro' ? 2 : p;
@@ -112,18 +112,18 @@ function nuclearNorm(input: Tensor, args: readonly unknown[]): Tensor {
   });
   const { p: _, dim, ...rest } = options;
   const dims = dim ?? input.shape.map((__, d) => d);
-  return wrapOne(invoke(entries.matrixNorm, [input, 'nuc', { dim: dims, ...rest }]), input);
+  return call(entries.matrixNorm, [input, 'nuc', { dim: dims, ...rest }]);
 }
 
 /** Norm of the elements, over everything or some dimensions. PyTorch: `torch.norm`. */
-export function norm(input: Tensor, ...args: NormArgs): Tensor {
+export function norm(input: Tensor, ...args: NormArgs<OutOption>): Tensor {
   if (orderOf(args) === 'nuc') return nuclearNorm(input, args);
   const plain = args.map((a: unknown, i) => {
     if (i === 0 && typeof a === 'string') return order(a);
     if (typeof a !== 'object' || a === null || !('p' in a)) return a;
     return { ...a, p: order(a.p) };
   });
-  return wrapOne(invoke(entries.norm, [input, ...plain]), input);
+  return call(entries.norm, [input, ...plain]);
 }
 
 declare module '../tensor' {

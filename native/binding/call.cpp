@@ -537,6 +537,7 @@ napi_value op_schema(napi_env env, const OpDef& op) {
   set_string(env, item, "differentiable", kDiffNames[static_cast<int>(op.diff)]);
   set_string(env, item, "inplace", kInplaceNames[static_cast<int>(op.inplace)]);
   set_bool(env, item, "view", op.is_view);
+  set_bool(env, item, "factory", is_factory(op));
   set_bool(env, item, "out", has_out_form(op));
   napi_value value = schema_arguments(env, op);
   check_status(env, napi_set_named_property(env, item, "args", value));

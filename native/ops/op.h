@@ -91,9 +91,14 @@ inline bool has_inplace_form(const OpDef& op) {
   return op.inplace == Inplace::Yes || op.inplace == Inplace::View;
 }
 
-// Whether the results can be written into given tensors. Views have no memory of their own.
+// Whether it makes a tensor that nothing it is given carries gradients to: zeros, randnLike.
+bool is_factory(const OpDef& op);
+
+// Whether the results can be written into given tensors. Views have no memory of their own, and
+// factories are not offered it: fill_, uniform_ and their kind write in place.
 inline bool has_out_form(const OpDef& op) {
-  return op.return_kind == ReturnKind::Tensor && !op.is_view && op.inplace != Inplace::Only;
+  return op.return_kind == ReturnKind::Tensor && !op.is_view && op.inplace != Inplace::Only &&
+         !is_factory(op);
 }
 
 const OpDef& op_def(OpId id);

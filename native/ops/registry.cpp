@@ -1,5 +1,6 @@
 // Expands op_table.def into the run-time registry: OpDefs with parsed defaults, boxed callers made
 // from the implementations' addresses, the name index, and the kernel table.
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <string>
@@ -212,6 +213,14 @@ const std::vector<OpDef>& registry() {
 const OpDef& op_def(OpId id) {
   static const OpDef* first = registry().data();
   return first[static_cast<int>(id)];
+}
+
+bool is_factory(const OpDef& op) {
+  const auto has = [&](const char* name) {
+    return std::any_of(op.args.begin(), op.args.end(),
+                       [&](const ArgDef& a) { return a.name == name; });
+  };
+  return op.diff == Diff::No && has("device") && has("dtype");
 }
 
 const OpDef* find_op(std::string_view name) {

@@ -15,7 +15,7 @@ test('a row and its entry agree', () => {
   for (const schema of opSchemas()) expect(opEntry(schema.name).form.schema).toEqual(schema);
   expect(opEntry('add_').form.inPlace).toBe(true);
   expect(opEntry('add').form.inPlace).toBe(false);
-  expect(opEntry('zeros').form.factory).toBe(true);
+  expect(opEntry('zeros').form.schema.factory).toBe(true);
   expect(opEntry('view').form.spreads).toBe(true);
 });
 
