@@ -1,9 +1,9 @@
 // Writes dist/esm: one thin ESM wrapper a public entry, which imports the CommonJS build and
 // exports each of its names. Both module systems so share one addon and one Tensor class. Between
 // the two stands a file that hides the build from Node, which would look for names in all of it
-// before it runs, a fifth of the time an import takes. A namespace such as `nn` is loaded on first
-// use here too: until then its export is an object of getters, the first of which puts the module
-// in its place.
+// before it runs, a fifth of the time an import takes. What the root exports is loaded on first use
+// here too: until then a namespace such as `nn` is an object of getters, and a function one that
+// calls it; the first use puts what they stand for in their place.
 // The names come from the type checker, so the addon need not be built.
 // With --check it writes nothing and verifies that package.json lists every entry of lib/.
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -62,15 +62,17 @@ function isTypeOnly(symbol) {
   );
 }
 
-/** Exports that exist at run time, by their name; of a namespace, such as `nn`, its own names. */
+/** Exports that exist at run time, by their name: 'function', 'value', or the names in a namespace. */
 function valueExports(checker, module) {
   const values = new Map();
   for (const symbol of checker.getExportsOfModule(module)) {
     const isAlias = (symbol.flags & ts.SymbolFlags.Alias) !== 0;
     const target = isAlias ? checker.getAliasedSymbol(symbol) : symbol;
     if ((target.flags & ts.SymbolFlags.Value) === 0 || isTypeOnly(symbol)) continue;
-    const isModule = (target.flags & ts.SymbolFlags.ValueModule) !== 0;
-    values.set(symbol.name, isModule ? [...valueExports(checker, target).keys()] : undefined);
+    const is = (flag) => (target.flags & flag) !== 0;
+    const isModule = is(ts.SymbolFlags.ValueModule);
+    const kind = is(ts.SymbolFlags.Function) ? 'function' : 'value';
+    values.set(symbol.name, isModule ? [...valueExports(checker, target).keys()] : kind);
   }
   return new Map([...values].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
@@ -84,16 +86,25 @@ const lazyNamespace = `function lazy(names, load) {
 }
 `;
 
+/** The statement that binds `variable` to an export, for now to what loads it. */
+function binding(variable, name, kind) {
+  const value = `cjs[${JSON.stringify(name)}]`;
+  if (kind === 'value') return `const ${variable} = ${value};`;
+  if (kind === 'function') {
+    // A name as a property: some, such as `var`, are no identifiers.
+    const call = `(${variable} = ${value}).apply(this, arguments)`;
+    return `let { ${name}: ${variable} } = { ${name}: function () { return ${call}; } };`;
+  }
+  return `let ${variable} = lazy(${JSON.stringify(kind)}, () => (${variable} = ${value}));`;
+}
+
 /** The wrapper of an entry; `build` is the CommonJS file that has its values. */
 function wrapper(build, values, lazily) {
   const lines = [`import cjs from '${build}';`];
   if (lazily) lines.push(lazyNamespace);
   const names = [...values.keys()];
   names.forEach((name, k) => {
-    const value = `cjs[${JSON.stringify(name)}]`;
-    const members = lazily ? values.get(name) : undefined;
-    if (members === undefined) lines.push(`const e${k} = ${value};`);
-    else lines.push(`let e${k} = lazy(${JSON.stringify(members)}, () => (e${k} = ${value}));`);
+    lines.push(binding(`e${k}`, name, lazily ? values.get(name) : 'value'));
   });
   const list = names.map((name, k) => `  e${k} as ${name},`);
   return [...lines, 'export {', ...list, '};', ''].join('\n');

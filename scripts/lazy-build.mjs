@@ -3,7 +3,7 @@
 // them: what index.ts and ops.gen.ts export, each by the module that defines it, and the members
 // that modules declare for Tensor. index.js and ops.gen.js become tables of names, and tensor.js
 // gets one of members.
-import { appendFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -110,3 +110,35 @@ appendFileSync(
   join(dist, 'tensor.js'),
   `require("./lazy").lazyMembers(Tensor.prototype, require, ${text(members())});\n`,
 );
+
+/**
+ * Makes a module require what it imports when it first reads a name of it: what comes with Node, some
+ * of which takes milliseconds to load, everywhere; in lib/files, which the root needs for one class,
+ * all but types. Only for imports without effects of their own. Lines stay where they are, and
+ * the parentheses keep `new a.B()` what it is.
+ */
+function requireLate(file, late) {
+  const imports = /^const (\w+) = require\("([^"]+)"\);$/gm;
+  const before = readFileSync(file, 'utf8');
+  const variables = [];
+  let after = before.replace(imports, (line, variable, path) => {
+    if (!late(path)) return line;
+    variables.push(variable);
+    return `let $${variable}; const ${variable} = () => ($${variable} ??= require("${path}"));`;
+  });
+  for (const variable of variables) {
+    after = after.replaceAll(new RegExp(`(?<![\\w$.])${variable}\\.`, 'g'), `(${variable}()).`);
+    const rest = after
+      .replaceAll(`(${variable}()).`, '')
+      .replaceAll(`const ${variable} = () =>`, '');
+    if (new RegExp(`(?<![\\w$])${variable}\\b`).test(rest))
+      throw new Error(`lazy-build: ${file} uses ${variable} as a whole`);
+  }
+  if (after !== before) writeFileSync(file, after);
+}
+
+for (const item of readdirSync(dist, { recursive: true })) {
+  if (!item.endsWith('.js')) continue;
+  const everything = /^files[\\/]/.test(item);
+  requireLate(join(dist, item), (path) => everything || path.startsWith('node:'));
+}

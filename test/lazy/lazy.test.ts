@@ -103,4 +103,13 @@ describe.each(runtimes)('$name', (runtime) => {
     expect(result.problems).toEqual([]);
     expect(result.names).toBeGreaterThan(500);
   });
+
+  test('so does the ES module, whose functions become those of the package', () => {
+    const result = runProgram<{ names: number; problems: string[] }>(
+      runtime,
+      join(__dirname, 'programs/esm.mjs'),
+    );
+    expect(result.problems).toEqual([]);
+    expect(result.names).toBeGreaterThan(500);
+  });
 });

@@ -119,7 +119,9 @@ async function main() {
   checkCallable(esm, 'import');
   const names = Object.keys(ag).sort().join();
   check(names === Object.keys(esm).sort().join(), 'require and import differ in names');
-  const different = Object.keys(ag).filter((n) => typeof ag[n] === 'function' && ag[n] !== esm[n]);
+  // Functions become those of the package when they are first called: programs/esm.mjs.
+  const isClass = (value) => typeof value === 'function' && /^class\b/.test(String(value));
+  const different = Object.keys(ag).filter((n) => isClass(ag[n]) && ag[n] !== esm[n]);
   check(different.length === 0, `require and import differ in ${different.join(', ')}`);
   console.log(JSON.stringify({ names: Object.keys(ag).length, problems }));
 }
