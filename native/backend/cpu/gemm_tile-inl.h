@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <numeric>
 
 #include "backend/cpu/gemm_kernels.h"
 #include "backend/cpu/gemm_pack-inl.h"
@@ -45,6 +46,9 @@ inline constexpr int64_t kAccumulatorRows = 768;
 inline constexpr int64_t kDirect = 128;
 // Elements of a cache line: widened rows are an odd number of lines apart, to share no cache sets.
 inline constexpr int64_t kLine = 16;
+// The first-level cache of most processors, 32 KiB.
+inline constexpr int64_t kCacheSets = 64;
+inline constexpr int64_t kCacheWays = 8;
 
 // `Out` is T, or for float32 results of halves RoundedHalf or float: see GemmParams::widened.
 template <class T, class Out = T>
@@ -128,12 +132,17 @@ class Tile {
            p_.a_row * static_cast<int64_t>(sizeof(T)) % 4096 != 0 || p_.n <= width_;
   }
 
-  // For the same reason a panel of B that is used again must then be small enough for the few sets
-  // it has.
+  // A panel of B that is used again should fit into the sets of the first-level cache that its rows
+  // fall into, few where they are a power of two apart. Few uses are not worth packing it all the
+  // same, unless it shares a set of the second level too.
   bool panel_caches_well() const {
-    const int64_t unit = static_cast<int64_t>(sizeof(T));
-    return p_.m <= kMaxRows || p_.b_row * unit % 4096 != 0 ||
-           k_block_ * width_ * unit <= (32 << 10);
+    const int64_t line = kLine * static_cast<int64_t>(sizeof(float));
+    const int64_t stride = p_.b_row * static_cast<int64_t>(sizeof(T));
+    if (p_.m <= kMaxRows || stride % line != 0) return true;
+    const int64_t bytes = k_block_ * width_ * static_cast<int64_t>(sizeof(T));
+    if (p_.m <= kDirect / 2) return stride % 4096 != 0 || bytes <= (32 << 10);
+    const int64_t sets = kCacheSets / std::gcd(kCacheSets, stride / line);
+    return bytes <= sets * kCacheWays * line;
   }
 
   // Whole panels of a dense B can be multiplied in place; the last, narrower one is packed.
