@@ -417,11 +417,11 @@ AG_MATH void split_exponent(V x, V* mantissa, V* exponent) {
     // The biased exponent difference is made positive, put into the low bits of 1.5 * 2^23 (2^52)
     // and read back as a floating-point number: no vector conversion of 64-bit integers needed.
     constexpr int kBias = kSingle ? 128 : 1024;
-    const auto shifted = hn::ShiftRight<kShift>(
-        hn::Add(offset, hn::Set(du, static_cast<U>(U{kBias} << kShift))));
+    const auto shifted =
+        hn::ShiftRight<kShift>(hn::Add(offset, hn::Set(du, static_cast<U>(U{kBias} << kShift))));
     const auto whole = hn::BitCast(d, hn::Add(shifted, hn::Set(du, kMagic)));
-    const T magic = kSingle ? static_cast<T>(12582912.0 + kBias)
-                            : static_cast<T>(6755399441055744.0 + kBias);
+    const T magic =
+        kSingle ? static_cast<T>(12582912.0 + kBias) : static_cast<T>(6755399441055744.0 + kBias);
     *exponent = V{hn::Sub(whole, hn::Set(d, magic))};
     const auto bits = hn::Add(hn::And(offset, hn::Set(du, kMantissa)), hn::Set(du, kRoot));
     *mantissa = V{hn::BitCast(d, bits)};
