@@ -130,7 +130,6 @@ void collect_young(EnvState* state, bool meanwhile) {
   const auto spent = meanwhile ? (end - begin) / 2 : end - begin;
   const int64_t freed = before - live_bytes();
   state->dies_young = freed >= (before - state->live_after) / 8 * 7;
-  state->live_after = before - freed;
   adapt_step(state, freed, spent, begin - state->last_collection);
   state->last_collection = end;
 }
@@ -165,6 +164,7 @@ void relieve(EnvState* state, bool failed, bool meanwhile) {
   if (all) collect_all(state);
   state->minor_trigger = next_minor_trigger(state);
   state->handle_trigger = next_handle_trigger(state);
+  state->live_after = live_bytes();
   state->largest = 0;
   report_external(state, all || failed);
 }
@@ -173,6 +173,7 @@ void relieve(EnvState* state, bool failed, bool meanwhile) {
 void relieve_handles(EnvState* state) {
   run_collector(state, false);
   state->handle_trigger = next_handle_trigger(state);
+  state->live_after = live_bytes();
 }
 
 void relieve_meanwhile() {

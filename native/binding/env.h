@@ -38,9 +38,9 @@ struct EnvState {
   // Watermarks of the collector, in bytes of live storages of this thread.
   int64_t minor_trigger = 0;
   int64_t minor_step = 0;
-  int64_t live_after = 0;      // bytes that outlived the last collection of young objects
-  bool dies_young = true;      // it freed all but an eighth of what had come since the one before
-  int64_t largest = 0;         // bytes of the largest allocation since the trigger was set
+  int64_t live_after = 0;  // bytes that outlived the last collection
+  bool dies_young = true;  // one for bytes freed all but an eighth of what had come since the last
+  int64_t largest = 0;     // bytes of the largest allocation since the trigger was set
   int64_t handle_trigger = 0;  // in handles
   int64_t major_trigger = 0;
   int64_t major_slack = 1;  // halves of what is alive that may come before everything is collected
