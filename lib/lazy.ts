@@ -92,3 +92,11 @@ export function defineMember(
   const writable = 'value' in member ? { writable: true } : {};
   Object.defineProperty(prototype, name, { ...member, ...writable, configurable: true });
 }
+
+const standIn = Symbol.for('ampgrad.standsFor');
+
+/** The function that one of the ES module stands for before its first use (scripts/build-esm.mjs). */
+export function standsFor<F extends object>(fn: F): F {
+  const load = (fn as { [standIn]?: () => F })[standIn];
+  return load === undefined ? fn : load();
+}

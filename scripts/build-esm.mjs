@@ -77,31 +77,32 @@ function valueExports(checker, module) {
   return new Map([...values].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-const lazyNamespace = `function lazy(names, load) {
+/** lib/lazy.ts reads the symbol. */
+const helpers = `function lazy(names, load) {
   const namespace = {};
   for (const name of names) {
     Object.defineProperty(namespace, name, { enumerable: true, get: () => load()[name] });
   }
   return namespace;
 }
+function late(name, load) {
+  const { [name]: fn } = { [name]() { return load().apply(this, arguments); } };
+  return Object.defineProperty(fn, Symbol.for('ampgrad.standsFor'), { value: load });
+}
 `;
 
-/** The statement that binds `variable` to an export, for now to what loads it. */
+/** The statement that binds `variable` to an export, until its first use to what loads it. */
 function binding(variable, name, kind) {
   const value = `cjs[${JSON.stringify(name)}]`;
   if (kind === 'value') return `const ${variable} = ${value};`;
-  if (kind === 'function') {
-    // A name as a property: some, such as `var`, are no identifiers.
-    const call = `(${variable} = ${value}).apply(this, arguments)`;
-    return `let { ${name}: ${variable} } = { ${name}: function () { return ${call}; } };`;
-  }
-  return `let ${variable} = lazy(${JSON.stringify(kind)}, () => (${variable} = ${value}));`;
+  const [make, what] = kind === 'function' ? ['late', name] : ['lazy', kind];
+  return `let ${variable} = ${make}(${JSON.stringify(what)}, () => (${variable} = ${value}));`;
 }
 
 /** The wrapper of an entry; `build` is the CommonJS file that has its values. */
 function wrapper(build, values, lazily) {
   const lines = [`import cjs from '${build}';`];
-  if (lazily) lines.push(lazyNamespace);
+  if (lazily) lines.push(helpers);
   const names = [...values.keys()];
   names.forEach((name, k) => {
     lines.push(binding(`e${k}`, name, lazily ? values.get(name) : 'value'));

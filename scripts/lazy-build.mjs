@@ -113,8 +113,8 @@ appendFileSync(
 
 /**
  * Makes a module require what it imports when it first reads a name of it: what comes with Node, some
- * of which takes milliseconds to load, everywhere; in lib/files, which the root needs for one class,
- * all but types. Only for imports without effects of their own. Lines stay where they are, and
+ * of which takes milliseconds to load, everywhere; in lib/files, of which the root needs one class,
+ * everything. Only for imports without effects of their own. Lines stay where they are, and
  * the parentheses keep `new a.B()` what it is.
  */
 function requireLate(file, late) {

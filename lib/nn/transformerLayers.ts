@@ -1,5 +1,6 @@
 /** One layer of a transformer's encoder and decoder. */
 import { makeError } from '../errors';
+import { standsFor } from '../lazy';
 import { gelu, relu } from '../ops.gen';
 import type { Tensor } from '../tensor';
 import { MultiheadAttention } from './attention';
@@ -69,7 +70,7 @@ type Read = { [K in keyof typeof layerSpec]: ReturnType<(typeof layerSpec)[K]> }
 
 function activationOf(given: Activation): (x: Tensor) => Tensor {
   if (given === 'relu') return relu;
-  return given === 'gelu' ? gelu : given;
+  return given === 'gelu' ? gelu : standsFor(given);
 }
 
 /** The feed-forward part of a layer, before its last dropout. */

@@ -27,6 +27,8 @@ check(
 );
 
 const cjs = require('../../../dist/cjs/index.js');
+const { activation } = new ag.nn.TransformerEncoderLayer(4, 1, { activation: ag.relu });
+check(activation === cjs.relu, 'a layer does not know relu before its first use');
 check(ag.add === cjs.add, 'add is not that of the build after its first use');
 check(
   early !== cjs.add &&
