@@ -45,7 +45,9 @@ struct Job {
   size_t out_size;
   size_t result_size;
   ConvertFn convert_out = nullptr;  // nullptr: the block writes the output's dtype
-  bool streamed = false;            // the output goes past the caches
+  bool in_place = false;            // the output is an operand too
+  bool large = false;               // the output does not stay in the caches
+  bool streamed = false;            // and goes past them
 };
 
 void convert_one(DType from, DType to, const void* in, void* out) {
@@ -81,15 +83,6 @@ void load_single(const ElementwiseParams& p, int j, DType compute, bool round_fi
   s->data = s->value;
 }
 
-// Would the output leave the caches before it is used? Not where it is an input as well.
-bool leaves_caches(const ElementwiseParams& p, const Job& job) {
-  if (p.numel * static_cast<int64_t>(job.out_size) < kStreamBytes) return false;
-  for (int j = 0; j < job.num_inputs; ++j) {
-    if (job.in[j].data == job.out) return false;
-  }
-  return true;
-}
-
 void prepare(const ElementwiseParams& p, const BlockEntry& entry, Job* job) {
   simplify(p, &job->space);
   job->entry = &entry;
@@ -114,7 +107,11 @@ void prepare(const ElementwiseParams& p, const BlockEntry& entry, Job* job) {
   job->out_size = dtype_size(p.out.dtype);
   job->result_size = dtype_size(result);
   if (p.out.dtype != result) job->convert_out = convert_fn(result, p.out.dtype);
-  job->streamed = leaves_caches(p, *job);
+  for (int j = 0; j < p.num_inputs; ++j) {
+    job->in_place = job->in_place || job->in[j].data == job->out;
+  }
+  job->large = p.numel * static_cast<int64_t>(job->out_size) >= kStreamBytes;
+  job->streamed = job->large && !job->in_place;
 }
 
 void skip(const Job& job, const void** in, uint32_t mask, int64_t n) {
@@ -136,11 +133,13 @@ void stream_through_buffer(const Job& job, const void** in, uint32_t mask, char*
   }
 }
 
-// A run of a row past the caches. What lies before and after whole lines is written as ever.
-void stream_run(const Job& job, const void** in, uint32_t mask, char* out, int64_t n) {
+// A run of a large row. What lies before and after whole lines is written as ever.
+void large_run(const Job& job, const void** in, uint32_t mask, char* out, int64_t n) {
   const auto size = static_cast<int64_t>(job.out_size);
-  if (job.entry->stream == nullptr || n * size < kDirectRun) {
-    return stream_through_buffer(job, in, mask, out, n);
+  const BlockFn lines = job.in_place ? job.entry->in_place : job.entry->stream;
+  if (lines == nullptr || n * size < kDirectRun) {
+    if (job.streamed) return stream_through_buffer(job, in, mask, out, n);
+    return job.entry->fn(in, out, static_cast<size_t>(n), mask, *job.attrs);
   }
   const auto run = [&](BlockFn fn, int64_t count) {
     if (count == 0) return;
@@ -150,7 +149,7 @@ void stream_run(const Job& job, const void** in, uint32_t mask, char* out, int64
     n -= count;
   };
   run(job.entry->fn, std::min(n, bytes_to_line(out) / size));
-  run(job.entry->stream, n - n % (kStreamLine / size));
+  run(lines, n - n % (kStreamLine / size));
   run(job.entry->fn, n);
 }
 
@@ -187,8 +186,8 @@ void run_rows(const Job& job, int64_t begin, int64_t end) {
                   : s.data + StridedCursor(space, j + 1, at).offset * static_cast<int64_t>(s.size);
     }
     char* out = job.out + StridedCursor(space, 0, at).offset * static_cast<int64_t>(job.out_size);
-    if (job.streamed) {
-      stream_run(job, in, mask, out, run);
+    if (job.large) {
+      large_run(job, in, mask, out, run);
     } else {
       job.entry->fn(in, out, static_cast<size_t>(run), mask, *job.attrs);
     }

@@ -145,10 +145,11 @@ HWY_ATTR void vector_block(const void* const* in, void* out, size_t n, uint32_t 
   std::copy_n(last, rest, to + i);
 }
 
-// As vector_block, but whole lines go past the caches straight from registers. Two places of a run
-// are worked on in turn: a core fetches two sequences of addresses faster than one.
-template <class F, class T, size_t N>
-HWY_ATTR void vector_stream(const void* const* in, void* out, size_t n, uint32_t single,
+// As vector_block for whole lines of long runs, `kPlaces` places of which are worked on in turn: a
+// core fetches several sequences of addresses faster than one. kPast: past the caches straight from
+// registers.
+template <class F, class T, size_t N, bool kPast, size_t kPlaces>
+HWY_ATTR void vector_places(const void* const* in, void* out, size_t n, uint32_t single,
                             const Attrs& attrs_in) {
   using Arity = std::make_index_sequence<N>;
   const hn::ScalableTag<T> d;
@@ -164,15 +165,19 @@ HWY_ATTR void vector_stream(const void* const* in, void* out, size_t n, uint32_t
     for (size_t i = at; i < at + kLine; i += kLanes) {
       const T* from[N];
       for (size_t j = 0; j < N; ++j) from[j] = p[j] + i * step[j];
-      hn::Stream(apply_vector<F, T>(attrs, from, Arity()).v, d, to + i);
+      const auto result = apply_vector<F, T>(attrs, from, Arity()).v;
+      if constexpr (kPast) {
+        hn::Stream(result, d, to + i);
+      } else {
+        hn::StoreU(result, d, to + i);
+      }
     }
   };
-  const size_t half = n / kLine / 2 * kLine;
-  for (size_t i = 0; i < half; i += kLine) {
-    line(i);
-    line(half + i);
+  const size_t part = n / kLine / kPlaces * kLine;
+  for (size_t i = 0; i < part; i += kLine) {
+    for (size_t place = 0; place < kPlaces; ++place) line(place * part + i);
   }
-  for (size_t i = 2 * half; i < n; i += kLine) line(i);
+  for (size_t i = kPlaces * part; i < n; i += kLine) line(i);
 }
 
 #undef AG_HALF_BLOCKS
@@ -286,6 +291,7 @@ void add_row(BlockTable* table, BlockRow row) {
       entry.compute = dtype_of<T>;
       entry.wide = &entries[static_cast<int>(DType::Float32)];
       entry.stream = nullptr;
+      entry.in_place = nullptr;
       entry.fn = &HalfBlock<F, T, N>::run;
     }
 #endif
@@ -300,7 +306,8 @@ void add_row(BlockTable* table, BlockRow row) {
     if constexpr (std::is_floating_point_v<T> && !std::is_same_v<Result, bool>) {
       entry.fn = &vector_block<F, T, N>;
       if constexpr (std::is_same_v<T, float> && is_cheap<F>() && kStreams) {
-        entry.stream = &vector_stream<F, T, N>;
+        entry.stream = &vector_places<F, T, N, true, 2>;
+        entry.in_place = &vector_places<F, T, N, false, 4>;
       }
     } else {
       entry.fn = &plain_block<F, T, N>;

@@ -41,6 +41,9 @@ struct BlockEntry {
   // The same past the caches, for whole cache lines of `out` and other memory than the operands';
   // nullptr where a loop computes so long that a detour through a buffer does not matter.
   BlockFn stream = nullptr;
+  // The same for long runs of whole lines that are not in a cache, where `out` is an operand;
+  // nullptr as above.
+  BlockFn in_place = nullptr;
   DType compute = DType::Float32;  // element type of the operands
   bool bool_result = false;        // writes bool, whatever it computes in
   uint8_t cost = 1;                // time per element, in units of an addition

@@ -17,9 +17,8 @@ namespace ampgrad::cpu {
 
 namespace {
 
-constexpr int64_t kChunk = 1 << 14;       // elements of a piece of work
+constexpr int64_t kChunk = 1 << 16;       // elements of a piece of work
 constexpr int64_t kBlock = kReduceBlock;  // elements a buffer holds
-constexpr int64_t kGrain = 2;             // chunks a thread should get at least
 
 struct Chunk {
   int64_t tensor;
@@ -69,7 +68,16 @@ template <class T>
 double fold_chunk(const Norm& norm, const MultiTensor& t, const Chunk& c, T* buffer) {
   const bool convert = t.dtype != dtype_of<T>;
   double total = norm.start();
-  for (int64_t at = 0; at < c.count; at += kBlock) {
+  int64_t at = 0;
+  if (norm.ord == 2 && !convert) {
+    // Whole blocks at once, which are read in several places in turn.
+    double sums[kChunk / kBlock];
+    const int64_t blocks = c.count / kBlock;
+    sum_squares_runs(static_cast<const T*>(element(t, c.begin)), kBlock, blocks, kBlock, 0.0, sums);
+    for (int64_t b = 0; b < blocks; ++b) total += sums[b];
+    at = blocks * kBlock;
+  }
+  for (; at < c.count; at += kBlock) {
     const int64_t n = std::min(kBlock, c.count - at);
     const void* from = element(t, c.begin + at);
     if (convert) convert_fn(t.dtype, dtype_of<T>)(from, buffer, static_cast<size_t>(n));
@@ -93,7 +101,7 @@ void norm_kernel(const MultiTensorParams& p, const void*) {
                      : fold_chunk(norm, t, chunks[k], reinterpret_cast<float*>(buffer.get()));
     }
   };
-  parallel_for(static_cast<int64_t>(chunks.size()), kGrain, work);
+  parallel_for(static_cast<int64_t>(chunks.size()), 1, work);
   double total = norm.start();
   for (size_t k = 0; k < chunks.size();) {
     double one = norm.start();
@@ -147,7 +155,7 @@ void scale_kernel(const MultiTensorParams& p, const void*) {
       }
     }
   };
-  parallel_for(static_cast<int64_t>(chunks.size()), kGrain, work);
+  parallel_for(static_cast<int64_t>(chunks.size()), 1, work);
 }
 
 }  // namespace

@@ -58,7 +58,7 @@ HWY_ATTR void step_run(const OptimRun& run) {
 
 template <class T>
 HWY_ATTR void scale_run(T* x, int64_t n, T scale, T low, T high) {
-  each_value<T>(n, [=](auto one, int64_t i) HWY_ATTR {
+  each_value_apart<T>(n, [=](auto one, int64_t i) HWY_ATTR {
     using V = decltype(one);
     store(math::ScaleAndClamp::apply(load<V>(x + i), math::m::k<V>(scale), math::m::k<V>(low),
                                      math::m::k<V>(high)),

@@ -8,6 +8,7 @@
 #define AMPGRAD_REDUCE_LANES_INL_H_
 #endif
 
+#include <algorithm>
 #include <cstdint>
 #include <type_traits>
 
@@ -80,36 +81,55 @@ HWY_INLINE SumOf<T> add_lanes(const T* lanes) {
 }
 
 // How many runs are read at once: one stream of addresses does not use all that the memory gives.
-// As many as leave registers free.
+inline constexpr int64_t kRunsAtOnce = 4;
+// Elements of a run before it is the next one's turn, where the lanes of all do not fit the
+// registers: enough to be worth a change of lanes, few enough for the processor to keep fetching
+// ahead in every run (twice as many are as slow as one run after the other).
+template <class T>
+inline constexpr int64_t kTurn = std::max<int64_t>(kLanes, 512 / sizeof(T));
 #if HWY_TARGET <= HWY_AVX3
 inline constexpr int64_t kVectorRegisters = 32;
 #else
 inline constexpr int64_t kVectorRegisters = 16;
 #endif
-template <class T>
-inline constexpr int64_t kRunsAtOnce = kRegsOf<T> * 2 > kVectorRegisters
-                                           ? 1
-                                           : kVectorRegisters / (2 * kRegsOf<T>);
 
 // The lanes of `kRuns` runs.
 template <class T, int64_t kRuns>
 using Lanes = hn::Vec<Tag<T>>[kRuns][kRegsOf<T>];
+
+// `step(acc, vector)` over a group of 64 elements.
+template <class T, class Step>
+HWY_INLINE void fold_group(const T* HWY_RESTRICT p, const Step& step,
+                           hn::Vec<Tag<T>> (&acc)[kRegsOf<T>]) {
+#pragma GCC unroll 64
+  for (int64_t r = 0; r < kRegsOf<T>; ++r) {
+    acc[r] = step(acc[r], hn::LoadU(Tag<T>(), p + r * kWidthOf<T>));
+  }
+}
 
 // Runs `step(acc, vector)` over whole groups of 64 elements of runs `apart`, and returns how many
 // elements of each that were.
 template <class T, int64_t kRuns, class Step>
 HWY_INLINE int64_t fold_groups(const T* HWY_RESTRICT p, int64_t apart, int64_t n, const Step& step,
                                Lanes<T, kRuns>& acc) {
-  const Tag<T> d;
   int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
+  if constexpr (kRuns > 1 && 2 * kRuns * kRegsOf<T> > kVectorRegisters) {
+    for (; i + kTurn<T> <= n; i += kTurn<T>) {
+      for (int64_t k = 0; k < kRuns; ++k) {
+        hn::Vec<Tag<T>> lanes[kRegsOf<T>];
 #pragma GCC unroll 64
-    for (int64_t k = 0; k < kRuns; ++k) {
+        for (int64_t r = 0; r < kRegsOf<T>; ++r) lanes[r] = acc[k][r];
+        for (int64_t j = 0; j < kTurn<T>; j += kLanes) {
+          fold_group(p + k * apart + i + j, step, lanes);
+        }
 #pragma GCC unroll 64
-      for (int64_t r = 0; r < kRegsOf<T>; ++r) {
-        acc[k][r] = step(acc[k][r], hn::LoadU(d, p + k * apart + i + r * kWidthOf<T>));
+        for (int64_t r = 0; r < kRegsOf<T>; ++r) acc[k][r] = lanes[r];
       }
     }
+  }
+  for (; i + kLanes <= n; i += kLanes) {
+#pragma GCC unroll 64
+    for (int64_t k = 0; k < kRuns; ++k) fold_group(p + k * apart + i, step, acc[k]);
   }
   return i;
 }

@@ -38,34 +38,46 @@ HWY_INLINE void sum_folds(const T* p, int64_t apart, int64_t n, const Step& step
   }
 }
 
-// Runs `stride` apart, several at once: they are taken from different parts of all, far enough
-// from each other to be streams of their own.
+// How many of `runs` runs each of kRunsAtOnce streams gets, none where a cache of the core holds
+// them. Runs are taken from different parts of all, far enough from each other for the processor to
+// fetch ahead in each.
 template <class T>
-HWY_INLINE void sum_runs_of(const T* p, int64_t stride, int64_t runs, int64_t n, SumOf<T>* out) {
-  const auto step = [](auto acc, auto v) HWY_ATTR { return hn::Add(acc, v); };
-  const auto one = [](T acc, T x) HWY_ATTR { return math::wrapping_sum(acc, x); };
-  const int64_t share = runs / kRunsAtOnce<T>;
+HWY_INLINE int64_t runs_a_stream(int64_t stride, int64_t runs, int64_t n) {
+  constexpr int64_t kCached = (256 << 10) / sizeof(T);
+  return n >= kTurn<T> && stride * runs >= kCached ? runs / kRunsAtOnce : 0;
+}
+
+template <class T, class Step, class One>
+HWY_INLINE void sum_runs_by(const T* p, int64_t stride, int64_t runs, int64_t n, const Step& step,
+                            const One& one, SumOf<T>* out) {
+  const int64_t share = runs_a_stream<T>(stride, runs, n);
   for (int64_t i = 0; i < share; ++i) {
-    sum_folds<kRunsAtOnce<T>>(p + i * stride, share * stride, n, step, one, out + i, share);
+    sum_folds<kRunsAtOnce>(p + i * stride, share * stride, n, step, one, out + i, share);
   }
-  for (int64_t i = kRunsAtOnce<T> * share; i < runs; ++i) {
+  for (int64_t i = kRunsAtOnce * share; i < runs; ++i) {
     sum_folds<1>(p + i * stride, 0, n, step, one, out + i, 0);
   }
 }
 
 template <class T>
-HWY_INLINE double sum_squares_run_of(const T* p, int64_t n, double center) {
+HWY_INLINE void sum_runs_of(const T* p, int64_t stride, int64_t runs, int64_t n, SumOf<T>* out) {
+  sum_runs_by(
+      p, stride, runs, n, [](auto acc, auto v) HWY_ATTR { return hn::Add(acc, v); },
+      [](T acc, T x) HWY_ATTR { return math::wrapping_sum(acc, x); }, out);
+}
+
+template <class T>
+HWY_INLINE void sum_squares_runs_of(const T* p, int64_t stride, int64_t runs, int64_t n,
+                                    double center, double* out) {
   const T c = static_cast<T>(center);
   const auto middle = hn::Set(Tag<T>(), c);
-  double sum;
-  sum_folds<1>(
-      p, 0, n,
+  sum_runs_by(
+      p, stride, runs, n,
       [middle](auto acc, auto v) HWY_ATTR {
         const auto diff = hn::Sub(v, middle);
         return hn::Add(acc, hn::Mul(diff, diff));
       },
-      [c](T acc, T x) HWY_ATTR { return acc + (x - c) * (x - c); }, &sum, 0);
-  return sum;
+      [c](T acc, T x) HWY_ATTR { return acc + (x - c) * (x - c); }, out);
 }
 
 template <class T>
@@ -137,13 +149,13 @@ HWY_INLINE void extreme_runs_of(const T* p, int64_t stride, int64_t runs, int64_
   const auto one = [=](int64_t i) HWY_ATTR {
     if (!extremes_of<kMax, 1>(p + i * stride, 0, n, out + i, 0)) out[i] = kNan;
   };
-  const int64_t share = runs / kRunsAtOnce<T>;
+  const int64_t share = runs_a_stream<T>(stride, runs, n);
   for (int64_t i = 0; i < share; ++i) {
-    if (!extremes_of<kMax, kRunsAtOnce<T>>(p + i * stride, share * stride, n, out + i, share)) {
-      for (int64_t k = 0; k < kRunsAtOnce<T>; ++k) one(i + k * share);
+    if (!extremes_of<kMax, kRunsAtOnce>(p + i * stride, share * stride, n, out + i, share)) {
+      for (int64_t k = 0; k < kRunsAtOnce; ++k) one(i + k * share);
     }
   }
-  for (int64_t i = kRunsAtOnce<T> * share; i < runs; ++i) one(i);
+  for (int64_t i = kRunsAtOnce * share; i < runs; ++i) one(i);
 }
 
 // The first element equal to `value`, which is one of them; the first NaN for NaN.
@@ -248,11 +260,13 @@ AG_REDUCE_TARGET(double, f64)
 AG_REDUCE_TARGET(int64_t, i64)
 #undef AG_REDUCE_TARGET
 
-HWY_ATTR double sum_squares_run_f32(const float* p, int64_t n, double center) {
-  return sum_squares_run_of(p, n, center);
+HWY_ATTR void sum_squares_runs_f32(const float* p, int64_t stride, int64_t runs, int64_t n,
+                                   double center, double* out) {
+  sum_squares_runs_of(p, stride, runs, n, center, out);
 }
-HWY_ATTR double sum_squares_run_f64(const double* p, int64_t n, double center) {
-  return sum_squares_run_of(p, n, center);
+HWY_ATTR void sum_squares_runs_f64(const double* p, int64_t stride, int64_t runs, int64_t n,
+                                   double center, double* out) {
+  sum_squares_runs_of(p, stride, runs, n, center, out);
 }
 
 }  // namespace ampgrad::cpu::HWY_NAMESPACE
@@ -295,13 +309,15 @@ AG_REDUCE_EXPORT(double, double, f64)
 AG_REDUCE_EXPORT(int64_t, int64_t, i64)
 #undef AG_REDUCE_EXPORT
 
-HWY_EXPORT(sum_squares_run_f32);
-HWY_EXPORT(sum_squares_run_f64);
-double sum_squares_run(const float* p, int64_t n, double center) {
-  return HWY_DYNAMIC_DISPATCH(sum_squares_run_f32)(p, n, center);
+HWY_EXPORT(sum_squares_runs_f32);
+HWY_EXPORT(sum_squares_runs_f64);
+void sum_squares_runs(const float* p, int64_t stride, int64_t runs, int64_t n, double center,
+                      double* out) {
+  HWY_DYNAMIC_DISPATCH(sum_squares_runs_f32)(p, stride, runs, n, center, out);
 }
-double sum_squares_run(const double* p, int64_t n, double center) {
-  return HWY_DYNAMIC_DISPATCH(sum_squares_run_f64)(p, n, center);
+void sum_squares_runs(const double* p, int64_t stride, int64_t runs, int64_t n, double center,
+                      double* out) {
+  HWY_DYNAMIC_DISPATCH(sum_squares_runs_f64)(p, stride, runs, n, center, out);
 }
 
 }  // namespace ampgrad::cpu

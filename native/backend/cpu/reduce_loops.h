@@ -21,9 +21,11 @@ void sum_runs(const float* p, int64_t stride, int64_t runs, int64_t n, double* o
 void sum_runs(const double* p, int64_t stride, int64_t runs, int64_t n, double* out);
 void sum_runs(const int64_t* p, int64_t stride, int64_t runs, int64_t n, int64_t* out);
 
-// Sums of (p[i] - center)^2, for variances.
-double sum_squares_run(const float* p, int64_t n, double center);
-double sum_squares_run(const double* p, int64_t n, double center);
+// The same of (p[i] - center)^2, for norms and variances.
+void sum_squares_runs(const float* p, int64_t stride, int64_t runs, int64_t n, double center,
+                      double* out);
+void sum_squares_runs(const double* p, int64_t stride, int64_t runs, int64_t n, double center,
+                      double* out);
 
 // Extremes of runs; NaN if there is one. n > 0.
 void max_runs(const float* p, int64_t stride, int64_t runs, int64_t n, float* out);
@@ -68,6 +70,13 @@ T min_run(const T* p, int64_t n) {
   T best;
   min_runs(p, 0, 1, n, &best);
   return best;
+}
+
+template <class T>
+double sum_squares_run(const T* p, int64_t n, double center) {
+  double sum;
+  sum_squares_runs(p, 0, 1, n, center, &sum);
+  return sum;
 }
 
 // Moments of a run of n > 0 elements, in two passes while it is in a cache.

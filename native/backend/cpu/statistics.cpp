@@ -75,7 +75,7 @@ struct Variance : RunByRun<Variance<T, kRoot>> {
 };
 
 template <class T>
-struct EuclideanNorm : RunByRun<EuclideanNorm<T>> {
+struct EuclideanNorm {
   using Input = T;
   using Acc = double;
   using Result = T;
@@ -83,7 +83,9 @@ struct EuclideanNorm : RunByRun<EuclideanNorm<T>> {
   static constexpr bool kIndices = false;
 
   static Acc identity() { return 0; }
-  static void run(const T* p, int64_t n, Acc* acc) { *acc += sum_squares_run(p, n, 0); }
+  static void runs(const T* p, int64_t stride, int64_t runs, int64_t n, int64_t, Acc* accs) {
+    sum_squares_runs(p, stride, runs, n, 0, accs);
+  }
   static void rows(const T* p, int64_t stride, int64_t rows, int64_t cols, int64_t, Acc* accs) {
     for (int64_t r = 0; r < rows; ++r) {
       for (int64_t c = 0; c < cols; ++c) {

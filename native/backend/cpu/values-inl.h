@@ -9,6 +9,7 @@
 #define AMPGRAD_VALUES_INL_H_
 #endif
 
+#include <algorithm>
 #include <cstdint>
 
 #include "hwy/cache_control.h"
@@ -51,6 +52,24 @@ HWY_INLINE void each_value(int64_t n, const Body& body) {
   int64_t i = 0;
   for (; i + width <= n; i += width) body(V(), i);
   for (; i < n; ++i) body(T(), i);
+}
+
+// As each_value, in four places of the run in turn, a line of each: a core fetches several sequences
+// of addresses faster than one. For long runs that are not in a cache.
+template <class T, class Body>
+HWY_INLINE void each_value_apart(int64_t n, const Body& body) {
+  using V = math::Pack<T>;
+  constexpr int64_t kPlaces = 4;
+  const auto width = static_cast<int64_t>(hwy::HWY_NAMESPACE::Lanes(typename V::Tag()));
+  const int64_t line = std::max<int64_t>(width, 64 / sizeof(T));
+  const int64_t part = n / kPlaces / line * line;
+  for (int64_t i = 0; i < part; i += line) {
+    for (int64_t place = 0; place < kPlaces; ++place) {
+      for (int64_t j = 0; j < line; j += width) body(V(), place * part + i + j);
+    }
+  }
+  const int64_t done = kPlaces * part;
+  each_value<T>(n - done, [&](auto one, int64_t i) HWY_ATTR { body(one, done + i); });
 }
 
 // Fetches what follows a row of n elements, at the place of element i. Meant for the last loop over
