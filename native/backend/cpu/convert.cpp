@@ -15,6 +15,7 @@
 #include "hwy/foreach_target.h"
 
 #include "backend/cpu/bfloat-inl.h"
+#include "backend/cpu/stream.h"
 #include "core/integer_cast.h"
 #include "hwy/cache_control.h"
 #include "hwy/highway.h"
@@ -199,7 +200,7 @@ HWY_ATTR void convert_streamed(const void* in, void* out, size_t n) {
                  reinterpret_cast<uint8_t*>(to + at) + i);
     }
   };
-  const size_t part = n / kLine / kPlaces * kLine;
+  const size_t part = places_apart(n * sizeof(T), kPlaces) / sizeof(T);
   for (size_t i = 0; i < part; i += kLine) {
     for (size_t place = 0; place < kPlaces; ++place) line(place * part + i);
   }

@@ -14,6 +14,7 @@
 
 #include "backend/cpu/bfloat-inl.h"
 #include "backend/cpu/elementwise_blocks.h"
+#include "backend/cpu/stream.h"
 #include "hwy/cache_control.h"
 #include "hwy/highway.h"
 #include "math/activation-inl.h"
@@ -173,7 +174,7 @@ HWY_ATTR void vector_places(const void* const* in, void* out, size_t n, uint32_t
       }
     }
   };
-  const size_t part = n / kLine / kPlaces * kLine;
+  const size_t part = places_apart(n * sizeof(T), kPlaces) / sizeof(T);
   for (size_t i = 0; i < part; i += kLine) {
     for (size_t place = 0; place < kPlaces; ++place) line(place * part + i);
   }

@@ -15,6 +15,7 @@
 #include "hwy/cache_control.h"
 #include "hwy/highway.h"
 
+#include "backend/cpu/stream.h"
 #include "math/vocabulary-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -62,7 +63,8 @@ HWY_INLINE void each_value_apart(int64_t n, const Body& body) {
   constexpr int64_t kPlaces = 4;
   const auto width = static_cast<int64_t>(hwy::HWY_NAMESPACE::Lanes(typename V::Tag()));
   const int64_t line = std::max<int64_t>(width, 64 / sizeof(T));
-  const int64_t part = n / kPlaces / line * line;
+  const int64_t part = static_cast<int64_t>(
+      places_apart(static_cast<size_t>(n) * sizeof(T), kPlaces) / sizeof(T)) / line * line;
   for (int64_t i = 0; i < part; i += line) {
     for (int64_t place = 0; place < kPlaces; ++place) {
       for (int64_t j = 0; j < line; j += width) body(V(), place * part + i + j);
