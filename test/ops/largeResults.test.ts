@@ -46,6 +46,35 @@ describe('large results', () => {
     );
   });
 
+  test('in place', () => {
+    const inPlace = (f: (t: Tensor) => Tensor, from: Tensor = x): Tensor => f(from.clone());
+    expectSame(
+      inPlace((t) => t.relu_()),
+      x.relu(),
+    );
+    expectSame(
+      inPlace((t) => t.add_(y)),
+      x.add(y),
+    );
+    expectSame(
+      inPlace((t) => t.mul_(y.get(0))),
+      x.mul(y.get(0)),
+    );
+    expectSame(
+      inPlace((t) => t.lerp_(y, 0.25)),
+      x.lerp(y, 0.25),
+    );
+    const halves = x.half();
+    expectSame(
+      inPlace((t) => t.mul_(3), halves),
+      halves.mul(3),
+    );
+    const shifted = x.clone();
+    shifted.narrow(0, 3, n - 3).mul_(2);
+    expectSame(shifted.narrow(0, 3, n - 3), x.narrow(0, 3, n - 3).mul(2));
+    expectSame(shifted.narrow(0, 0, 3), x.narrow(0, 0, 3));
+  });
+
   test('whose rows begin in the middle of a cache line', () => {
     const rows = 4391;
     const cols = 1021;

@@ -1,5 +1,5 @@
 /** Kernels that take several rows at once, or rows of large results another way than small ones. */
-import { manualSeed, nn, rand, randn, tensor, zeros, type Tensor } from '../../lib';
+import { manualSeed, nn, rand, randint, randn, stack, tensor, zeros, type Tensor } from '../../lib';
 
 const F = nn.functional;
 
@@ -56,6 +56,7 @@ test('a reduction of rows is that of each row', () => {
       [11, 130],
       [70, 17],
       [3, 9000],
+      [303, 1100], // more than a core's cache holds
     ] as const) {
       // prettier-ignore
       const x = randn(shape).mul(100).to(dtype);
@@ -84,6 +85,59 @@ test('NaN spoils its own row only', () => {
   expect((x.argmax(1).toArray() as (number | bigint)[]).map(Number)).toEqual([
     0, 0, 0, 0, 50, 0, 0, 99, 0,
   ]);
+});
+
+test('a norm of rows is that of each row', () => {
+  manualSeed(4);
+  for (const dtype of ['float32', 'float64'] as const) {
+    const x = randn([303, 1100]).to(dtype);
+    x.select(0, 299).narrow(0, 700, 1).fill_(NaN);
+    const norms = x.norm({ dim: 1 });
+    for (let r = 0; r < 303; ++r) {
+      expect(norms.select(0, r).item()).toBe(x.select(0, r).clone().norm().item());
+    }
+    expect(x.amax(1).isnan().sum().item()).toBe(1);
+  }
+});
+
+describe('the same columns of every row', () => {
+  const picked = (x: Tensor, columns: readonly number[]): Tensor =>
+    stack(
+      columns.map((c) => x.select(1, c)),
+      1,
+    );
+
+  test.each([
+    [1, 40, 17],
+    [2, 40, 300],
+    [7, 1024, 512],
+    [65, 1024, 513],
+    [1001, 100, 33],
+    [33, 3000, 2900], // rows that do not share the first-level cache
+    [50, 5000, 16],
+  ])('%i rows of %i, %i picks', (rows, size, picks) => {
+    manualSeed(5);
+    const x = randn([rows, size]).mul(100);
+    const index = randint(0, size, [picks]);
+    const columns = (index.toArray() as (number | bigint)[]).map(Number);
+    for (const dtype of ['float32', 'float16', 'float64', 'uint8', 'bool'] as const) {
+      const t = x.abs().clamp({ max: 255 }).to(dtype);
+      const expected = picked(t, columns);
+      expect(t.indexSelect(1, index).equal(expected)).toBe(true);
+      expect(t.t().contiguous().t().indexSelect(1, index).equal(expected)).toBe(true);
+    }
+    const wide = randn([rows, 2 * size]).narrow(1, size - 1, size);
+    expect(wide.indexSelect(1, index).equal(picked(wide, columns))).toBe(true);
+  });
+
+  test('a position out of range leaves nothing written', () => {
+    const x = zeros([40, 30]);
+    const index = zeros([20], { dtype: 'int64' });
+    index.narrow(0, 19, 1).fill_(30);
+    expect(() => x.indexSelect(1, index)).toThrow(
+      /index 30 is out of bounds for dimension 1 with size 30/,
+    );
+  });
 });
 
 test('any and all of long rows find the element that decides', () => {

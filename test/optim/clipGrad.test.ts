@@ -1,4 +1,4 @@
-import { ones, type Tensor, tensor } from '../../lib';
+import { allclose, ones, randn, type Tensor, tensor, zeros } from '../../lib';
 import {
   clipGradNorm_,
   clipGradsWithNorm_,
@@ -53,6 +53,25 @@ describe('getTotalNorm', () => {
 });
 
 describe('clipGradNorm_', () => {
+  test('gradients of more than a core takes at once', () => {
+    const sizes = [1, 15, 4095, 65_536, 65_537, 300_001];
+    const params = sizes.map((n) => {
+      const p = zeros([n], { requiresGrad: true });
+      p.grad = randn([n]);
+      return p;
+    });
+    const before = params.map((p) => (p.grad as Tensor).clone());
+    const expected = Math.sqrt(
+      before.reduce((sum, g) => sum + g.double().square().sum().item(), 0),
+    );
+    expect(Math.abs(clipGradNorm_(params, 1).item() / expected - 1)).toBeLessThan(1e-6);
+    const scale = tensor(1 / (expected + 1e-6), { dtype: 'float32' });
+    for (const [i, p] of params.entries()) {
+      const wanted = (before[i] as Tensor).mul(scale);
+      expect(allclose(p.grad as Tensor, wanted, { rtol: 1e-6, atol: 0 })).toBe(true);
+    }
+  });
+
   test('scales all gradients together and returns the norm before', () => {
     const params = withGrads([3, 0], [0, 4]);
     const without = ones([2], { requiresGrad: true });

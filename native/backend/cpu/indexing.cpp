@@ -7,8 +7,10 @@
 #include <memory>
 #include <vector>
 
+#include "backend/cpu/columns.h"
 #include "backend/cpu/opmath.h"
 #include "backend/cpu/parallel.h"
+#include "backend/cpu/pick.h"
 #include "backend/cpu/register.h"
 #include "backend/cpu/stream.h"
 #include "core/error.h"
@@ -21,19 +23,6 @@ namespace {
 
 constexpr int64_t kGrain = 1 << 14;  // elements a thread should get at least
 constexpr int64_t kBlock = 1024;     // positions worked out at once
-
-AG_NOINLINE void out_of_range(const char* op, int64_t dim, int64_t size, int64_t value) {
-  AG_FAIL(Range, op, ": index ", value, " is out of bounds for dimension ", dim, " with size ",
-          size);
-}
-
-AG_INLINE int64_t position(const IndexedParams& p, const IndexArg& a, int64_t value) {
-  const int64_t i = value < 0 && p.negative ? value + a.size : value;
-  if (AG_UNLIKELY(static_cast<uint64_t>(i) >= static_cast<uint64_t>(a.size))) {
-    out_of_range(p.op, a.dim, a.size, value);
-  }
-  return i * a.stride;
-}
 
 // Checks every value of an index once (it may be read at many points).
 void check_index(const IndexedParams& p, const IndexArg& a, size_t dim, const int64_t* at) {
@@ -79,52 +68,6 @@ AG_INLINE void apply(T* data, T* other) {
   } else {
     *data = combine_plain<M>(*data, *other);
   }
-}
-
-// Bytes to fetch ahead of their use, in order, a few lines at a time.
-class Ahead {
- public:
-  static constexpr int64_t kLine = 64;
-  Ahead() = default;
-  // Spread over n steps.
-  Ahead(const void* from, int64_t bytes, int64_t n)
-      : at_(static_cast<const char*>(from)),
-        end_(at_ + bytes),
-        step_((bytes + n * kLine - 1) / (n * kLine) * kLine) {}
-
-  void fetch() {
-    const char* stop = std::min(end_, at_ + step_);
-    for (; at_ < stop; at_ += kLine) __builtin_prefetch(at_);
-  }
-
- private:
-  const char* at_ = nullptr;
-  const char* end_ = nullptr;
-  int64_t step_ = 0;
-};
-
-constexpr int64_t kPicks = 8;  // between two fetches
-
-// to[j] = from[at[j]]. Four elements of four bytes share a store, because a processor completes
-// about one a cycle, but loads several.
-template <class T>
-void pick(const T* from, const int64_t* at, T* __restrict to, int64_t n, Ahead ahead) {
-  int64_t j = 0;
-  for (; j + kPicks <= n; j += kPicks) {
-    ahead.fetch();
-#if defined(__GNUC__)
-    if constexpr (sizeof(T) == 4) {
-      using Four = uint32_t __attribute__((vector_size(16)));
-      for (int64_t i = j; i < j + kPicks; i += 4) {
-        const Four four = {from[at[i]], from[at[i + 1]], from[at[i + 2]], from[at[i + 3]]};
-        std::memcpy(to + i, &four, sizeof(four));
-      }
-      continue;
-    }
-#endif
-    for (int64_t i = j; i < j + kPicks; ++i) to[i] = from[at[i]];
-  }
-  for (; j < n; ++j) to[j] = from[at[j]];
 }
 
 template <class T, IndexMode M>
@@ -187,7 +130,7 @@ class Box {
       const int64_t step = a.strides[last_];
       const int64_t* index = starts_[0];
       if (M == IndexMode::Read && step == 1 && ds == 0 && os == 1) {
-        read_row(a, index, n);
+        if constexpr (M == IndexMode::Read) read_row(a, index, n);
         return;
       }
       for (int64_t j = 0; j < n; ++j) {
@@ -206,30 +149,18 @@ class Box {
   }
 
   // Picks from one row of the data. Positions are worked out ahead of the loop that moves elements,
-  // a block at a time, and kept: the next row is often read through the same indices.
+  // a block at a time.
   void read_row(const IndexArg& a, const int64_t* index, int64_t n) {
-    if (positions_.empty()) positions_.resize(static_cast<size_t>(std::min(n, kBlock)));
-    int64_t* at = positions_.data();
+    int64_t at[kBlock];
     for (int64_t first = 0; first < n; first += kBlock) {
       const int64_t count = std::min(kBlock, n - first);
-      if (index + first != positions_of_) {
-        for (int64_t j = 0; j < count; ++j) at[j] = position(p_, a, index[first + j]);
-        positions_of_ = index + first;
-      }
-      const Ahead ahead = first == 0 ? next_row(a, n) : Ahead();
-      if constexpr (M == IndexMode::Read) pick(data_, at, other_ + first, count, ahead);
+      for (int64_t j = 0; j < count; ++j) at[j] = position(p_, a, index[first + j]);
+      const PickedRow<T> row[] = {{data_, other_ + first}};
+      const bool fetches = first == 0 && a.stride == 1 && last_ > 0;
+      pick(row, at, count,
+           fetches ? Ahead::over(a.size * static_cast<int64_t>(sizeof(T)), count) : Ahead(),
+           fetches ? p_.data_strides[last_ - 1] : 0, 0);
     }
-  }
-
-  // Picks in no order come from every line of a row sooner or later, but the processor cannot tell
-  // which is next: the row after this one is fetched in order meanwhile. All at once, its lines
-  // would hold up the picks.
-  Ahead next_row(const IndexArg& a, int64_t n) const {
-    const int64_t bytes = a.size * static_cast<int64_t>(sizeof(T));
-    if (a.stride != 1 || last_ == 0 || bytes > n * Ahead::kLine || bytes > (16 << 10)) return {};
-    if (at_[last_ - 1] + 1 >= p_.sizes[last_ - 1]) return {};
-    const int64_t steps = std::min(n, kBlock) / kPicks;
-    return steps == 0 ? Ahead() : Ahead(data_ + p_.data_strides[last_ - 1], bytes, steps);
   }
 
   void move(size_t dim, int64_t steps) {
@@ -258,8 +189,6 @@ class Box {
   SmallVector<const int64_t*, 6> starts_;
   bool streamed_;
   bool varies_ = false;
-  std::vector<int64_t> positions_;         // of a block of indices
-  const int64_t* positions_of_ = nullptr;  // where the block begins
 };
 
 // The dimension to share out, or -1.
@@ -284,6 +213,9 @@ IndexedParams part_of(const IndexedParams& p, size_t dim, int64_t begin, int64_t
 
 template <class T, IndexMode M>
 void run_mode(const IndexedParams& p) {
+  if constexpr (M == IndexMode::Read) {
+    if (read_columns<T>(p)) return;
+  }
   const int64_t total = element_count(p.sizes);
   const bool streamed =
       M == IndexMode::Read && total * static_cast<int64_t>(sizeof(T)) >= kStreamBytes;
@@ -324,7 +256,7 @@ struct SortedSlices {
     const auto row = [&](int64_t i) {
       const int64_t r = a.data[i * a.strides[0]];
       if (AG_UNLIKELY(static_cast<uint64_t>(r) >= static_cast<uint64_t>(a.size))) {
-        out_of_range(p.op, a.dim, a.size, r);
+        fail_position(p, a, r);
       }
       return static_cast<size_t>(r);
     };
@@ -490,6 +422,11 @@ void nonzero_kernel(const NonzeroParams& p, const void*) {
 }
 
 }  // namespace
+
+void fail_position(const IndexedParams& p, const IndexArg& a, int64_t value) {
+  AG_FAIL(Range, p.op, ": index ", value, " is out of bounds for dimension ", a.dim, " with size ",
+          a.size);
+}
 
 void register_indexing() {
 #define AG_SET(name, type, text)                                                           \

@@ -55,16 +55,17 @@ HWY_INLINE void each_value(int64_t n, const Body& body) {
   for (; i < n; ++i) body(T(), i);
 }
 
-// As each_value, in four places of the run in turn, a line of each: a core fetches several sequences
-// of addresses faster than one. For long runs that are not in a cache.
+// As each_value, in four places of the run in turn, a line of each: a core fetches several
+// sequences of addresses faster than one. For long runs that are not in a cache.
 template <class T, class Body>
 HWY_INLINE void each_value_apart(int64_t n, const Body& body) {
   using V = math::Pack<T>;
   constexpr int64_t kPlaces = 4;
   const auto width = static_cast<int64_t>(hwy::HWY_NAMESPACE::Lanes(typename V::Tag()));
   const int64_t line = std::max<int64_t>(width, 64 / sizeof(T));
-  const int64_t part = static_cast<int64_t>(
-      places_apart(static_cast<size_t>(n) * sizeof(T), kPlaces) / sizeof(T)) / line * line;
+  const int64_t part =
+      static_cast<int64_t>(places_apart(static_cast<size_t>(n) * sizeof(T), kPlaces) / sizeof(T)) /
+      line * line;
   for (int64_t i = 0; i < part; i += line) {
     for (int64_t place = 0; place < kPlaces; ++place) {
       for (int64_t j = 0; j < line; j += width) body(V(), place * part + i + j);
