@@ -26,6 +26,7 @@ const { values } = parseArgs({
     save: { type: 'string' },
     from: { type: 'string' },
     write: { type: 'boolean', default: false },
+    document: { type: 'string', default: 'docs/performance.md' },
     'tuned-malloc': { type: 'boolean', default: false },
   },
 });
@@ -161,7 +162,7 @@ async function main(): Promise<void> {
   process.stdout.write(textTable(run));
   if (values.write) {
     const whole = values.save === undefined ? run : load(values.save);
-    await writeDocument(join(root, 'docs/performance.md'), whole);
+    await writeDocument(resolve(root, values.document), whole);
   }
 }
 

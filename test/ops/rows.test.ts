@@ -110,7 +110,8 @@ describe('the same columns of every row', () => {
   test.each([
     [1, 40, 17],
     [2, 40, 300],
-    [7, 1024, 512],
+    [32, 40, 300],
+    [37, 1024, 512],
     [65, 1024, 513],
     [1001, 100, 33],
     [33, 3000, 2900], // rows that do not share the first-level cache

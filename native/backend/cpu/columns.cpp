@@ -14,6 +14,7 @@ namespace {
 
 constexpr int64_t kGrain = 1 << 14;    // elements a thread should get at least
 constexpr int64_t kMinPicks = 16;      // in a row; fewer are not worth the preparation
+constexpr int64_t kMinRows = 32;       // fewer would not do for many threads
 constexpr int64_t kCached = 32 << 10;  // bytes of the first-level cache
 
 template <class T, class Index>
@@ -93,7 +94,7 @@ bool read_columns(const IndexedParams& p) {
   if (p.mode != IndexMode::Read || p.sizes.size() != 2 || p.indices.size() != 1) return false;
   const IndexArg& a = p.indices[0];
   if (a.strides[0] != 0 || p.data_strides[1] != 0 || p.other_strides[1] != 1) return false;
-  if (p.sizes[1] < kMinPicks) return false;
+  if (p.sizes[0] < kMinRows || p.sizes[1] < kMinPicks) return false;
   if (a.size * a.stride <= std::numeric_limits<uint32_t>::max()) {
     read<T, uint32_t>(p);
   } else {
