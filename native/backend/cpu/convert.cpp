@@ -15,7 +15,7 @@
 #include "hwy/foreach_target.h"
 
 #include "backend/cpu/bfloat-inl.h"
-#include "backend/cpu/stream.h"
+#include "backend/cpu/places-inl.h"
 #include "core/integer_cast.h"
 #include "hwy/cache_control.h"
 #include "hwy/highway.h"
@@ -180,11 +180,10 @@ HWY_INLINE void convert_line(const S* from, T* line) {
   }
 }
 
-// Four places in turn: a core fetches several sequences of addresses faster than one.
+// Whole lines past the caches.
 template <class S, class T>
 HWY_ATTR void convert_streamed(const void* in, void* out, size_t n) {
   constexpr size_t kLine = 64 / sizeof(T);
-  constexpr size_t kPlaces = 4;
   // As wide as the stores of convert_line: a load of what two of them wrote would wait for both.
   using Narrow = hn::Rebind<uint16_t, hn::ScalableTag<float>>;
   const std::conditional_t<std::is_same_v<T, Half>, hn::Repartition<uint8_t, Narrow>,
@@ -200,11 +199,7 @@ HWY_ATTR void convert_streamed(const void* in, void* out, size_t n) {
                  reinterpret_cast<uint8_t*>(to + at) + i);
     }
   };
-  const size_t part = places_apart(n * sizeof(T), kPlaces) / sizeof(T);
-  for (size_t i = 0; i < part; i += kLine) {
-    for (size_t place = 0; place < kPlaces; ++place) line(place * part + i);
-  }
-  for (size_t i = kPlaces * part; i < n; i += kLine) line(i);
+  each_line<4, kLine, T>(n, line);
 }
 
 template <class S, class T>

@@ -14,7 +14,7 @@
 
 #include "backend/cpu/bfloat-inl.h"
 #include "backend/cpu/elementwise_blocks.h"
-#include "backend/cpu/stream.h"
+#include "backend/cpu/places-inl.h"
 #include "hwy/cache_control.h"
 #include "hwy/highway.h"
 #include "math/activation-inl.h"
@@ -146,9 +146,8 @@ HWY_ATTR void vector_block(const void* const* in, void* out, size_t n, uint32_t 
   std::copy_n(last, rest, to + i);
 }
 
-// As vector_block for whole lines of long runs, `kPlaces` places of which are worked on in turn: a
-// core fetches several sequences of addresses faster than one. kPast: past the caches straight from
-// registers.
+// As vector_block for whole lines of long runs, `kPlaces` places of which are worked on in turn.
+// kPast: past the caches straight from registers.
 template <class F, class T, size_t N, bool kPast, size_t kPlaces>
 HWY_ATTR void vector_places(const void* const* in, void* out, size_t n, uint32_t single,
                             const Attrs& attrs_in) {
@@ -174,11 +173,7 @@ HWY_ATTR void vector_places(const void* const* in, void* out, size_t n, uint32_t
       }
     }
   };
-  const size_t part = places_apart(n * sizeof(T), kPlaces) / sizeof(T);
-  for (size_t i = 0; i < part; i += kLine) {
-    for (size_t place = 0; place < kPlaces; ++place) line(place * part + i);
-  }
-  for (size_t i = kPlaces * part; i < n; i += kLine) line(i);
+  each_line<kPlaces, kLine, T>(n, line);
 }
 
 #undef AG_HALF_BLOCKS

@@ -129,9 +129,8 @@ class Box {
       const IndexArg& a = p_.indices[0];
       const int64_t step = a.strides[last_];
       const int64_t* index = starts_[0];
-      if (M == IndexMode::Read && step == 1 && ds == 0 && os == 1) {
-        if constexpr (M == IndexMode::Read) read_row(a, index, n);
-        return;
+      if constexpr (M == IndexMode::Read) {
+        if (step == 1 && ds == 0 && os == 1) return read_row(a, index, n);
       }
       for (int64_t j = 0; j < n; ++j) {
         apply<M>(data_ + j * ds + position(p_, a, index[j * step]), other_ + j * os);

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "backend/cpu/stream.h"
 #include "core/macros.h"
 #include "ops/indexing_params.h"
 
@@ -25,7 +26,6 @@ inline int64_t position(const IndexedParams& p, const IndexArg& a, int64_t value
 }
 
 inline constexpr int64_t kPicks = 8;  // between two fetches
-inline constexpr int64_t kLine = 64;
 
 // How the lines of a row of `bytes` are spread over n picks from the row before.
 struct Ahead {
@@ -37,9 +37,9 @@ struct Ahead {
     // every line.
     constexpr int64_t kMost = 16 << 10;
     const int64_t steps = n / kPicks;
-    if (steps == 0 || bytes > n * kLine || bytes > kMost) return {};
-    const int64_t lines = (bytes + steps * kLine - 1) / (steps * kLine);
-    return {lines, (bytes + lines * kLine - 1) / (lines * kLine) * kPicks};
+    if (steps == 0 || bytes > n * kStreamLine || bytes > kMost) return {};
+    const int64_t lines = (bytes + steps * kStreamLine - 1) / (steps * kStreamLine);
+    return {lines, (bytes + lines * kStreamLine - 1) / (lines * kStreamLine) * kPicks};
   }
 };
 
@@ -76,8 +76,9 @@ AG_INLINE void pick(const PickedRow<T> (&rows)[kRows], const Index* at, int64_t 
     if (j < ahead.until) {
       for (int k = 0; k < kRows; ++k) {
         const auto* next = reinterpret_cast<const char*>(rows[k].from + from_step) +
-                           j / kPicks * ahead.lines * kLine;
-        for (int64_t line = 0; line < ahead.lines; ++line) __builtin_prefetch(next + line * kLine);
+                           j / kPicks * ahead.lines * kStreamLine;
+        for (int64_t line = 0; line < ahead.lines; ++line)
+          __builtin_prefetch(next + line * kStreamLine);
       }
     }
     if constexpr (kRows > 1) {

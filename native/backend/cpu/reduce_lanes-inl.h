@@ -112,8 +112,9 @@ HWY_INLINE void fold_group(const T* HWY_RESTRICT p, const Step& step,
 template <class T, int64_t kRuns, class Step>
 HWY_INLINE int64_t fold_groups(const T* HWY_RESTRICT p, int64_t apart, int64_t n, const Step& step,
                                Lanes<T, kRuns>& acc) {
+  constexpr bool kFits = kRuns == 1 || kVectorRegisters >= 2 * kRuns * kRegsOf<T>;
   int64_t i = 0;
-  if constexpr (kRuns > 1 && 2 * kRuns * kRegsOf < T >> kVectorRegisters) {
+  if constexpr (!kFits) {
     for (; i + kTurn<T> <= n; i += kTurn<T>) {
       for (int64_t k = 0; k < kRuns; ++k) {
         hn::Vec<Tag<T>> lanes[kRegsOf<T>];

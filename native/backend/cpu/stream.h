@@ -25,18 +25,6 @@ inline bool streams_rows(const void* out, int64_t rows, int64_t bytes) {
   return rows * bytes >= kStreamBytes && bytes % kStreamLine == 0 && bytes_to_line(out) == 0;
 }
 
-// How far apart, in bytes, places of a run should lie that are worked on in turn, `places` of them:
-// whole lines, and no whole pages, since lines a page apart share their place in the first-level
-// cache and look to the processor as if one were read that was just written. What the places do not
-// cover is left to the end.
-constexpr size_t places_apart(size_t bytes, size_t places) {
-  constexpr size_t kPage = 4096;
-  constexpr size_t kOffset = 1088;
-  const size_t part = bytes / places;
-  if (part < kPage + kOffset) return part / kStreamLine * kStreamLine;
-  return (part - kOffset) / kPage * kPage + kOffset;
-}
-
 // As memcpy. Another thread sees the bytes after end_stream().
 void stream_copy(void* to, const void* from, size_t bytes);
 void end_stream();

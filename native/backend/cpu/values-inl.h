@@ -15,7 +15,7 @@
 #include "hwy/cache_control.h"
 #include "hwy/highway.h"
 
-#include "backend/cpu/stream.h"
+#include "backend/cpu/places-inl.h"
 #include "math/vocabulary-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -55,23 +55,16 @@ HWY_INLINE void each_value(int64_t n, const Body& body) {
   for (; i < n; ++i) body(T(), i);
 }
 
-// As each_value, in four places of the run in turn, a line of each: a core fetches several
-// sequences of addresses faster than one. For long runs that are not in a cache.
+// As each_value, in four places of the run in turn. For long runs that are not in a cache.
 template <class T, class Body>
 HWY_INLINE void each_value_apart(int64_t n, const Body& body) {
   using V = math::Pack<T>;
-  constexpr int64_t kPlaces = 4;
-  const auto width = static_cast<int64_t>(hwy::HWY_NAMESPACE::Lanes(typename V::Tag()));
-  const int64_t line = std::max<int64_t>(width, 64 / sizeof(T));
-  const int64_t part =
-      static_cast<int64_t>(places_apart(static_cast<size_t>(n) * sizeof(T), kPlaces) / sizeof(T)) /
-      line * line;
-  for (int64_t i = 0; i < part; i += line) {
-    for (int64_t place = 0; place < kPlaces; ++place) {
-      for (int64_t j = 0; j < line; j += width) body(V(), place * part + i + j);
-    }
-  }
-  const int64_t done = kPlaces * part;
+  constexpr size_t kWidth = hwy::HWY_NAMESPACE::MaxLanes(typename V::Tag());
+  constexpr size_t kLine = std::max(kWidth, 64 / sizeof(T));
+  const auto done =
+      static_cast<int64_t>(each_line<4, kLine, T>(static_cast<size_t>(n), [&](size_t at) HWY_ATTR {
+        for (size_t i = at; i < at + kLine; i += kWidth) body(V(), static_cast<int64_t>(i));
+      }));
   each_value<T>(n - done, [&](auto one, int64_t i) HWY_ATTR { body(one, done + i); });
 }
 
