@@ -8,6 +8,7 @@
 #include <bit>
 #include <cmath>
 #include <cstdlib>
+#include <deque>
 #include <mutex>
 #include <vector>
 
@@ -30,8 +31,13 @@ constexpr size_t kSmallLimit = size_t{32} << 10;
 constexpr size_t kChunk = size_t{1} << 20;
 // Cache allowed besides the peak, so that small programs never trim.
 constexpr size_t kCacheSlack = size_t{32} << 20;
-// How often all the memory in use must be freed until the peak has faded to a third.
-constexpr double kPeakTurnovers = 64;
+// What use and cache may come to together, in peaks of use: the classes of a program whose shapes
+// change all the time would add up to many. (GPT-2 needs 1.37, with steps of always the same
+// shapes.)
+constexpr double kMostOfPeak = 1.5;
+// How often all the memory in use must be freed until a peak is forgotten: once this at least,
+// twice at most.
+constexpr double kPeakTurnovers = 32;
 // Under AddressSanitizer every block has its exact size and is freed at once, so that an access
 // past the end or after the release is seen.
 #if defined(__SANITIZE_ADDRESS__)
@@ -61,25 +67,40 @@ size_t class_size(int index) {
   return (size + kMinBlock - 1) / kMinBlock * kMinBlock;
 }
 
+// The highest value in the present window of time and in the one before it.
+class RecentPeak {
+ public:
+  void note(size_t value) { current_ = std::max(current_, value); }
+  void next_window(size_t value) {
+    previous_ = current_;
+    current_ = value;
+  }
+  size_t value() const { return std::max(current_, previous_); }
+
+ private:
+  size_t current_ = 0;
+  size_t previous_ = 0;
+};
+
 class CachingCpuAllocator final : public Allocator {
  public:
   void* allocate(size_t size) override {
     const int index = class_of(size);
     const size_t block_size = class_size(index);
-    if (kExactBlocks) return allocate_exact(size, block_size);
+    if (kExactBlocks) return allocate_exact(size, index);
     {
       const std::lock_guard<std::mutex> lock(mutex_);
-      auto& list = free_[index];
+      std::deque<Cached>& list = classes_[index].free;
       if (!list.empty()) {
         void* block = list.back().block;
         list.pop_back();
         if (block_size >= kSmallLimit) cached_ -= block_size;
-        note_allocated(block_size);
+        note_allocated(index);
         return block;
       }
       if (block_size < kSmallLimit) {
         void* block = cut_from_chunk(block_size);
-        if (block != nullptr) note_allocated(block_size);
+        if (block != nullptr) note_allocated(index);
         return block;
       }
     }
@@ -89,7 +110,7 @@ class CachingCpuAllocator final : public Allocator {
     const std::lock_guard<std::mutex> lock(mutex_);
     ++stats_.system_allocations;
     stats_.reserved += block_size;
-    note_allocated(block_size);
+    note_allocated(index);
     return block;
   }
 
@@ -100,18 +121,18 @@ class CachingCpuAllocator final : public Allocator {
     {
       const std::lock_guard<std::mutex> lock(mutex_);
       stats_.allocated -= block_size;
+      --classes_[index].in_use;
       if (kExactBlocks) {
         stats_.reserved -= block_size;
         std::free(block);
         return;
       }
-      free_[index].push_back({block, ++clock_});
+      classes_[index].free.push_back({block, ++clock_});
       if (block_size < kSmallLimit) return;
       cached_ += block_size;
-      fade_peak(block_size);
-      const size_t allowed = fading_peak_ + fading_peak_ / 8 + kCacheSlack;
-      if (stats_.allocated + cached_ > allowed)
-        trim(stats_.allocated + cached_ - allowed, &evicted);
+      if (count_turnover(block_size)) trim(peak_.value() + kCacheSlack, true, &evicted);
+      const auto most = static_cast<size_t>(kMostOfPeak * static_cast<double>(peak_.value()));
+      trim(most + kCacheSlack, false, &evicted);
     }
     for (const Cached& c : evicted) std::free(c.block);
   }
@@ -120,7 +141,7 @@ class CachingCpuAllocator final : public Allocator {
     std::vector<Cached> evicted;
     {
       const std::lock_guard<std::mutex> lock(mutex_);
-      trim(SIZE_MAX, &evicted);
+      trim(0, false, &evicted);
     }
     for (const Cached& c : evicted) std::free(c.block);
   }
@@ -141,32 +162,47 @@ class CachingCpuAllocator final : public Allocator {
     void* block;
     uint64_t freed_at;
   };
+  struct SizeClass {
+    std::deque<Cached> free;  // those freed longest ago first
+    size_t in_use = 0;        // blocks
+    RecentPeak peak;          // of in_use
 
-  void note_allocated(size_t block_size) {
+    bool has_more_than_needed() const {
+      return !free.empty() && in_use + free.size() > peak.value();
+    }
+  };
+
+  void note_allocated(int index) {
+    SizeClass& c = classes_[index];
+    c.peak.note(++c.in_use);
     ++stats_.allocations;
-    stats_.allocated += block_size;
-    fading_peak_ = std::max<size_t>(fading_peak_, stats_.allocated);
+    stats_.allocated += class_size(index);
+    peak_.note(stats_.allocated);
     stats_.peak_allocated = std::max(stats_.peak_allocated, stats_.allocated);
     stats_.peak_reserved = std::max(stats_.peak_reserved, stats_.reserved);
   }
 
-  // The peak fades so that one large phase does not pin its memory for ever: by the bytes that are
-  // freed, measured by those in use. Steps that garbage piles up in until it is collected need
-  // their peak once in many steps, whatever number of blocks a step has.
-  void fade_peak(size_t freed) {
-    const auto live = static_cast<double>(stats_.allocated + freed);
-    const double part = static_cast<double>(freed) / (kPeakTurnovers * live);
-    const auto faded = static_cast<size_t>(static_cast<double>(fading_peak_) * (1 - part));
-    fading_peak_ = std::max<size_t>(stats_.allocated, faded);
+  // Peaks are forgotten, so that one large phase does not pin its memory for ever: by the bytes
+  // that are freed, measured by those in use. Steps that garbage piles up in until it is collected
+  // need their peak once in many steps, whatever number of blocks a step has. Returns whether they
+  // were.
+  bool count_turnover(size_t freed) {
+    turnovers_ += static_cast<double>(freed) / static_cast<double>(stats_.allocated + freed);
+    if (turnovers_ < kPeakTurnovers) return false;
+    turnovers_ = 0;
+    peak_.next_window(stats_.allocated);
+    for (SizeClass& c : classes_) c.peak.next_window(c.in_use);
+    return true;
   }
 
-  void* allocate_exact(size_t size, size_t block_size) {
+  void* allocate_exact(size_t size, int index) {
+    const size_t block_size = class_size(index);
     void* block = nullptr;
     if (!may_grow(block_size) || posix_memalign(&block, kAlignment, size) != 0) return nullptr;
     const std::lock_guard<std::mutex> lock(mutex_);
     ++stats_.system_allocations;
     stats_.reserved += block_size;
-    note_allocated(block_size);
+    note_allocated(index);
     return block;
   }
 
@@ -192,30 +228,33 @@ class CachingCpuAllocator final : public Allocator {
     return block;
   }
 
-  // Takes blocks out of the cache, those freed longest ago first, until `bytes` are gathered.
-  void trim(size_t bytes, std::vector<Cached>* evicted) {
-    size_t gathered = 0;
-    while (gathered < bytes) {
+  // Takes blocks out of the cache, those freed longest ago first, until no more than `most` bytes
+  // are held or none are left; with `unneeded` only of classes that have more than they lately
+  // needed.
+  void trim(size_t most, bool unneeded, std::vector<Cached>* evicted) {
+    while (stats_.allocated + cached_ > most) {
       int oldest = -1;
       for (int i = class_of(kSmallLimit); i < kNumClasses; ++i) {
-        if (free_[i].empty()) continue;
-        if (oldest < 0 || free_[i].front().freed_at < free_[oldest].front().freed_at) oldest = i;
+        const SizeClass& c = classes_[i];
+        if (c.free.empty() || (unneeded && !c.has_more_than_needed())) continue;
+        if (oldest < 0 || c.free.front().freed_at < classes_[oldest].free.front().freed_at)
+          oldest = i;
       }
       if (oldest < 0) return;
-      evicted->push_back(free_[oldest].front());
-      free_[oldest].erase(free_[oldest].begin());
-      gathered += class_size(oldest);
+      evicted->push_back(classes_[oldest].free.front());
+      classes_[oldest].free.pop_front();
       cached_ -= class_size(oldest);
       stats_.reserved -= class_size(oldest);
     }
   }
 
   mutable std::mutex mutex_;
-  std::vector<Cached> free_[kNumClasses];
+  SizeClass classes_[kNumClasses];
   char* chunk_ = nullptr;
   size_t chunk_left_ = 0;
   size_t cached_ = 0;
-  size_t fading_peak_ = 0;
+  RecentPeak peak_;  // of stats_.allocated
+  double turnovers_ = 0;
   uint64_t clock_ = 0;
   MemoryStats stats_;
 };

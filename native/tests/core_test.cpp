@@ -207,6 +207,41 @@ TEST_CASE("the cache follows bytes in use, not the number of blocks freed") {
   a.release(live[0], 48 * kMiB);
   a.empty_cache();
 }
+
+TEST_CASE("classes of blocks that are needed at different times all stay in the cache") {
+  Allocator& a = cpu_allocator();
+  a.empty_cache();
+  a.reset_peak_stats();
+  const uint64_t small = a.stats().reserved;
+  constexpr size_t kMiB = size_t{1} << 20;
+  void* parameters = a.allocate(256 * kMiB);
+  // One after the other needs 128 MiB: together half the peak more than the peak.
+  const auto step = [&](size_t size) {
+    std::vector<void*> blocks(128 * kMiB / size);
+    for (void*& block : blocks) block = a.allocate(size);
+    for (void* block : blocks) a.release(block, size);
+  };
+  const auto cycle = [&] {
+    step(8 * kMiB);
+    step(16 * kMiB);
+  };
+  cycle();
+  const MemoryStats first = a.stats();
+  for (int i = 0; i < 100; ++i) cycle();
+  CHECK(a.stats().system_allocations == first.system_allocations);
+  CHECK(a.stats().reserved == first.reserved);
+  // Shapes that come once are not all kept.
+  for (size_t size = 2; size <= 32; ++size) {
+    step(size * kMiB);
+    const MemoryStats now = a.stats();
+    CHECK(now.reserved <= small + now.peak_allocated * 3 / 2 + 32 * kMiB);
+  }
+  // A class that is not needed any more is given back, though the peak of use stays.
+  for (int i = 0; i < 400; ++i) step(8 * kMiB);
+  CHECK(a.stats().reserved <= small + (256 + 128 + 32) * kMiB);
+  a.release(parameters, 256 * kMiB);
+  a.empty_cache();
+}
 #endif
 
 TEST_CASE("tensors released by another thread than their maker's") {
