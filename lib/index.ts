@@ -18,7 +18,15 @@ export * from './functions/extrema';
 export * from './functions/numeric';
 export * from './functions/order';
 export * from './functions/linalg';
-export { linspace, narrow, randint, where } from './functions/overloads';
+export {
+  atleast1d,
+  atleast2d,
+  atleast3d,
+  linspace,
+  narrow,
+  randint,
+  where,
+} from './functions/overloads';
 export * from './functions/statistics';
 export { type Index, Slice, slice } from './functions/indexing';
 export * from './functions/split';

@@ -2,6 +2,9 @@
 import type { Scalar } from '../dtype';
 import { makeError } from '../errors';
 import {
+  atleast1d as atleast1dOp,
+  atleast2d as atleast2dOp,
+  atleast3d as atleast3dOp,
   linspace as linspaceOp,
   type LinspaceOptions,
   narrow as narrowOp,
@@ -72,6 +75,43 @@ export function linspace(
 export function linspace(start: unknown, end: unknown, ...rest: unknown[]): Tensor {
   const ends = [bound('linspace', 'start', start), bound('linspace', 'end', end)];
   return (linspaceOp as Loose)(...ends, ...rest);
+}
+
+type AtLeast = (input: Tensor) => Tensor;
+
+function atLeast(op: AtLeast, args: readonly unknown[]): Tensor | Tensor[] {
+  const [first] = args;
+  if (Array.isArray(first) && args.length === 1) return first.map((t) => op(t as Tensor));
+  return args.length > 1 && args[1] instanceof Tensor
+    ? args.map((t) => op(t as Tensor))
+    : (op as Loose)(...args);
+}
+
+/** `input` with at least one dimension; of several tensors, or a list of them, each. */
+export function atleast1d(input: Tensor): Tensor;
+export function atleast1d(tensors: readonly Tensor[]): Tensor[];
+export function atleast1d(...tensors: [Tensor, Tensor, ...Tensor[]]): Tensor[];
+export function atleast1d(...args: unknown[]): Tensor | Tensor[] {
+  return atLeast(atleast1dOp, args);
+}
+
+/** `input` with at least two dimensions, a vector as a row; of several tensors, or a list of them, each. */
+export function atleast2d(input: Tensor): Tensor;
+export function atleast2d(tensors: readonly Tensor[]): Tensor[];
+export function atleast2d(...tensors: [Tensor, Tensor, ...Tensor[]]): Tensor[];
+export function atleast2d(...args: unknown[]): Tensor | Tensor[] {
+  return atLeast(atleast2dOp, args);
+}
+
+/**
+ * `input` with at least three dimensions, a vector of n as [1, n, 1], a matrix as [m, n, 1]; of several
+ * tensors, or a list of them, each.
+ */
+export function atleast3d(input: Tensor): Tensor;
+export function atleast3d(tensors: readonly Tensor[]): Tensor[];
+export function atleast3d(...tensors: [Tensor, Tensor, ...Tensor[]]): Tensor[];
+export function atleast3d(...args: unknown[]): Tensor | Tensor[] {
+  return atLeast(atleast3dOp, args);
 }
 
 declare module '../tensor' {

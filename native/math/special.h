@@ -49,6 +49,7 @@ AG_HD AG_INLINE double zeta(double s, double q) {
 // n-th derivative of digamma.
 AG_HD AG_INLINE double polygamma(int64_t n, double x) {
   if (n == 0) return digamma(x);
+  if (n == 1 && x == -std::numeric_limits<double>::infinity()) return x - x;  // there is no limit
   const double order = static_cast<double>(n);
   const double magnitude = ::tgamma(order + 1) * zeta(order + 1, x);
   return n % 2 != 0 ? magnitude : -magnitude;

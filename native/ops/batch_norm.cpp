@@ -140,7 +140,7 @@ Tensor batchNorm(const Tensor& input, const Tensor& running_mean, const Tensor& 
                  const Tensor& weight, const Tensor& bias, bool training, double momentum,
                  double eps) {
   // Nothing to normalise: PyTorch lets an empty vector through.
-  if (!training && input.ndim() == 1 && input.numel() == 0) return ops::clone(input);
+  if (input.ndim() == 1 && input.numel() == 0) return ops::clone(input);
   if (training && input.ndim() >= 2 && input.numel() != 0) {
     check_population("batchNorm", input.sizes(), input.numel() / input.sizes()[1]);
   }

@@ -178,8 +178,10 @@ Tensor linalgMatmul(const Tensor& input, const Tensor& other) { return ops::matm
 
 namespace {
 
-// Powers 0 to n - 1 of the elements of x, along a new last dimension.
-Tensor power_columns(const Tensor& x, int64_t n) {
+// Powers 0 to n - 1 of the elements, along a new last dimension. Integers and truth values are
+// raised as int64.
+Tensor power_columns(const Tensor& elements, int64_t n) {
+  const Tensor x = is_floating(elements.dtype()) ? elements : ops::to(elements, DType::Int64);
   Dims ones = x.sizes();
   ones.push_back(1);
   Dims rest = x.sizes();
@@ -199,7 +201,7 @@ Tensor linalgVander(const Tensor& x, std::optional<int64_t> n) {
   AG_CHECK(x.ndim() > 0 || n.has_value(), Shape, op, ": expected a vector, got a scalar");
   const int64_t columns = n.has_value() ? *n : x.size(-1);
   AG_CHECK(columns > 1, Value, op, ": N must be greater than 1, got ", columns);
-  check_sizes(op, with_vector(x.sizes(), columns), x.element_size());
+  check_sizes(op, with_vector(x.sizes(), columns), dtype_size(DType::Int64));
   return power_columns(ops::atleast1d(x), columns);
 }
 
@@ -208,11 +210,12 @@ Tensor vander(const Tensor& x, std::optional<int64_t> n, bool increasing) {
            x.sizes());
   const int64_t columns = n.value_or(x.size(0));
   AG_CHECK(columns >= 0, Value, "vander: N must be non-negative, got ", columns);
-  // Integers and truth values are raised as int64.
-  const Tensor base = is_floating(x.dtype()) ? x : ops::to(x, DType::Int64);
-  check_sizes("vander", with_vector(x.sizes(), columns), base.element_size());
-  if (columns == 0) return ops::zeros(Dims{x.size(0), 0}, base.dtype(), base.device());
-  const Tensor powers = power_columns(base, columns);
+  check_sizes("vander", with_vector(x.sizes(), columns), dtype_size(DType::Int64));
+  if (columns == 0) {
+    const DType dtype = is_floating(x.dtype()) ? x.dtype() : DType::Int64;
+    return ops::zeros(Dims{x.size(0), 0}, dtype, x.device());
+  }
+  const Tensor powers = power_columns(x, columns);
   return increasing ? powers : ops::flip(powers, Dims{-1});
 }
 

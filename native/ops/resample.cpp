@@ -121,9 +121,10 @@ Matrix padding(const char* op, int64_t in, int64_t before, int64_t after, const 
   Matrix m;
   m.in = in;
   m.out = in + before + after;
-  AG_CHECK(m.out > 0 && in + std::min<int64_t>(before, 0) + std::min<int64_t>(after, 0) > 0, Shape,
-           op, ": input (size ", in, ") is too small for padding ", before, ", ", after,
-           ": calculated output size ", m.out);
+  // Replicating goes on beyond an end that negative padding has cut all of the input off from.
+  const int64_t left_over = in + std::min<int64_t>(before, 0) + std::min<int64_t>(after, 0);
+  AG_CHECK(m.out > 0 && (left_over > 0 || mode == "replicate"), Shape, op, ": input (size ", in,
+           ") is too small for padding ", before, ", ", after, ": calculated output size ", m.out);
   for (int64_t o = 0; o < m.out; ++o) {
     int64_t i = o - before;
     if (mode == "replicate") {
@@ -142,9 +143,29 @@ Matrix padding(const char* op, int64_t in, int64_t before, int64_t after, const 
   return m;
 }
 
+// One weight for an element that a row names several times in turn, as at the border.
+void merge_repeats(Matrix* m) {
+  Matrix merged;
+  for (size_t row = 1; row < m->start.size(); ++row) {
+    const auto first = static_cast<size_t>(m->start[row - 1]);
+    for (size_t e = first; e < static_cast<size_t>(m->start[row]); ++e) {
+      if (e > first && m->index[e] == m->index[e - 1]) {
+        merged.weight.back() += m->weight[e];
+      } else {
+        merged.add(m->index[e], m->weight[e]);
+      }
+    }
+    merged.end_row();
+  }
+  m->start = std::move(merged.start);
+  m->index = std::move(merged.index);
+  m->weight = std::move(merged.weight);
+}
+
 // Weights of 8-bit images become integers with as many fractional bits as 16-bit weights allow, and
 // each dimension rounds to 8 bits: the result of PyTorch's fixed-point code.
 int quantize(Matrix* m) {
+  merge_repeats(m);
   double largest = 0;
   for (const double w : m->weight) largest = std::max(largest, w);
   int bits = 0;
@@ -273,7 +294,10 @@ Tensor padResample(const Tensor& input, DimsView pad, const std::string& mode) {
   AG_CHECK(pad.size() % 2 == 0 && input.ndim() >= pad.size() / 2, Shape, "padResample: padding ",
            pad, " does not fit shape ", input.sizes());
   std::vector<Matrix> m = paddings("pad", last(input, pad.size() / 2), pad, mode);
-  return apply(OpId::padResample, input, &m, false);
+  const bool truth = input.dtype() == DType::Bool;
+  const Tensor out =
+      apply(OpId::padResample, truth ? as_dtype(input, DType::UInt8) : input, &m, false);
+  return as_dtype(out, input.dtype());
 }
 
 Tensor padResampleBackward(const Tensor& grad, DimsView input_size, DimsView pad,

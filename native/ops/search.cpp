@@ -28,7 +28,7 @@ Tensor as_rows(const Tensor& input, std::optional<int64_t> dim) {
   AG_CHECK(input.numel() != 0 || input.sizes()[static_cast<size_t>(d)] == 0, Shape,
            "unique: there are 0 sized dimensions, and they aren't selected, so unique cannot be ",
            "applied, got shape ", input.sizes());
-  const Tensor front = contiguous_copy(ops::transpose(input, int64_t{0}, d));
+  const Tensor front = contiguous_copy(ops::movedim(input, Dims{d}, Dims{0}));
   const int64_t n = front.sizes()[0];
   const int64_t size = n == 0 ? 0 : front.numel() / n;
   return front.alias(Dims{n, size}, Dims{size, 1}, front.offset());
@@ -45,11 +45,12 @@ Tensor group_rows(const Tensor& input, const Tensor& rows, const Tensor& first,
   const int64_t d = wrap_dim("unique", *dim, input.ndim());
   const Dims sizes{groups, rows.sizes()[1]};
   const Tensor index = contiguous_copy(first.alias(sizes, Dims{1, 0}, first.offset()));
-  Dims shape(input.sizes());
-  std::swap(shape[0], shape[static_cast<size_t>(d)]);
-  shape[0] = groups;
+  Dims shape{groups};
+  for (size_t i = 0; i < input.ndim(); ++i) {
+    if (static_cast<int64_t>(i) != d) shape.push_back(input.sizes()[i]);
+  }
   const Tensor out = ops::reshape(gather(rows, 0, index, false), shape);
-  return contiguous_copy(ops::transpose(out, int64_t{0}, d));
+  return contiguous_copy(ops::movedim(out, Dims{0}, Dims{d}));
 }
 
 }  // namespace

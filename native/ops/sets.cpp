@@ -163,7 +163,6 @@ TensorList unravelIndex(const Tensor& indices, DimsView shape) {
   for (int64_t s : shape) {
     AG_CHECK(s >= 0, Value, "unravelIndex: 'shape' cannot have negative values, but got ", shape);
   }
-  check_sizes("unravelIndex", shape, 1);
   TensorList results(shape.size());
   Tensor rest = as_dtype(indices, DType::Int64);
   for (size_t d = shape.size(); d-- > 0;) {

@@ -414,6 +414,7 @@ Tensor to(const Tensor& x, std::optional<DType> dtype, std::optional<Device> dev
 Tensor sumToSize(const Tensor& x, DimsView size) {
   AG_CHECK(can_broadcast_to(size, x.sizes()), Shape, "sumToSize: size ", size,
            " is not expandable to size ", x.sizes());
+  if (size.empty()) return ops::sum(x);  // which widens integers even where nothing is added
   const size_t lead = x.ndim() - size.size();
   Dims leading;
   Dims kept;
