@@ -208,6 +208,9 @@ Tensor pow(const Operand& input, const Operand& exponent) {
   check_has_tensor(OpId::pow, input, exponent);
   if (!exponent.is_tensor()) {
     const Scalar e = exponent.scalar();
+    if (e.is_bool() && result_type(input, exponent) == DType::Bool) {
+      return e.to_bool() ? ops::clone(input.tensor()) : ops::onesLike(input.tensor());
+    }
     AG_CHECK(e.is_float() || e.to_int() >= 0 || is_floating(result_type(input, exponent)), Value,
              "pow: integers to negative integer powers are not allowed, got exponent ", e.to_int());
   }
@@ -269,7 +272,21 @@ Tensor nextafter(const Tensor& input, const Tensor& other) {
 }
 
 Tensor ldexp(const Tensor& input, const Tensor& other) {
-  return ops::mul(input, Operand(ops::pow(Operand(2.0), other)));
+  if (!is_floating(input.dtype()) || is_floating(other.dtype()) || other.dtype() == DType::Bool) {
+    return ops::mul(input, Operand(ops::pow(Operand(2.0), other)));
+  }
+  // Powers beyond the dtype's range may still lead into it. In float64 the products are exact, and
+  // a third of what leads from its largest number to below its smallest is a normal number.
+  constexpr int64_t kMost = 2200;
+  const Tensor exponent = ops::clamp(ops::to(other, DType::Int64), Scalar(-kMost), Scalar(kMost));
+  const Tensor third = ops::floorDivide(exponent, Operand(int64_t{3}));
+  const auto power = [](const Tensor& e) {
+    return Operand(ops::pow(Operand(2.0), Operand(ops::to(e, DType::Float64))));
+  };
+  const Operand part = power(third);
+  const Operand rest = power(ops::sub(exponent, Operand(third), Scalar(2)));
+  const Tensor wide = ops::to(input, DType::Float64);
+  return ops::to(ops::mul(ops::mul(ops::mul(wide, part), part), rest), input.dtype());
 }
 
 Tensor isclose(const Tensor& input, const Tensor& other, double rtol, double atol, bool equal_nan) {
@@ -289,10 +306,8 @@ bool allclose(const Tensor& input, const Tensor& other, double rtol, double atol
   return first_value<bool>(ops::all(close));
 }
 
-// Same sizes and same elements; NaN differs from itself.
+// Same sizes and same elements, of whatever dtypes; NaN differs from itself.
 bool equal(const Tensor& input, const Tensor& other) {
-  AG_CHECK(input.dtype() == other.dtype(), DType, "equal: expected both tensors to have the same ",
-           "dtype, got ", dtype_name(input.dtype()), " and ", dtype_name(other.dtype()));
   if (!(input.sizes() == other.sizes())) return false;
   return first_value<bool>(ops::all(ops::eq(input, Operand(other))));
 }

@@ -1,5 +1,8 @@
 /** Corners of ops where only PyTorch's recorded answer says what is right. */
 import {
+  equal,
+  ldexp,
+  pow,
   atleast1d,
   atleast2d,
   atleast3d,
@@ -124,4 +127,36 @@ test('several tensors, or a list of them, get the least number of dimensions eac
   expect(atleast2d(vector).shape).toEqual([1, 2]);
   expect(thrownBy(() => atleast1d([1 as never])).code).toBe('ERR_TYPE');
   expect(thrownBy(() => atleast1d(vector, 2 as never)).code).toBe('ERR_TYPE');
+});
+
+test('ldexp keeps the dtype of floating numbers and passes no power that overflows', () => {
+  const x = tensor([1e-30, 1e38, 3]);
+  expect(ldexp(x, tensor(130)).toArray()).toEqual([1361129472, Infinity, Infinity]);
+  const [small, medium] = ldexp(x, tensor(-130)).toArray() as number[];
+  expect([small, medium]).toEqual([0, 0.0734683945775032]);
+  const halves = tensor([Math.fround(1e-4), 3, -0, Infinity, NaN], { dtype: 'float16' });
+  const shifted = ldexp(halves, tensor(20));
+  expect(shifted.dtype).toBe('float16');
+  expect(shifted.toArray()).toEqual([104.875, Infinity, -0, Infinity, NaN]);
+  const ends = tensor([5e-324, 1e300, Infinity], { dtype: 'float64' });
+  expect(ldexp(ends, tensor([2097, -2070, -4000])).toArray()).toEqual([
+    2 ** 1023,
+    5e-324,
+    Infinity,
+  ]);
+  expect(ldexp(tensor([1, 2], { dtype: 'int32' }), tensor([1, 2])).dtype).toBe('float32');
+});
+
+test('equal compares across dtypes', () => {
+  expect(equal(tensor([1, 2], { dtype: 'int32' }), tensor([1, 2], { dtype: 'float64' }))).toBe(
+    true,
+  );
+  expect(equal(tensor([1, 2], { dtype: 'float16' }), tensor([1, 2.5]))).toBe(false);
+  expect(equal(ones([2], { dtype: 'int32' }), ones([3]))).toBe(false);
+});
+
+test('truth values have truth values as powers', () => {
+  const truths = tensor([true, false]);
+  expect(pow(truths, true).toArray()).toEqual([true, false]);
+  expect(pow(truths, false).toArray()).toEqual([true, true]);
 });
