@@ -123,8 +123,9 @@ Matrix padding(const char* op, int64_t in, int64_t before, int64_t after, const 
   m.out = in + before + after;
   // Replicating goes on beyond an end that negative padding has cut all of the input off from.
   const int64_t left_over = in + std::min<int64_t>(before, 0) + std::min<int64_t>(after, 0);
-  AG_CHECK(m.out > 0 && (left_over > 0 || mode == "replicate"), Shape, op, ": input (size ", in,
-           ") is too small for padding ", before, ", ", after, ": calculated output size ", m.out);
+  AG_CHECK(m.out > 0 && in > 0 && (left_over > 0 || mode == "replicate"), Shape, op,
+           ": input (size ", in, ") is too small for padding ", before, ", ", after,
+           ": calculated output size ", m.out);
   for (int64_t o = 0; o < m.out; ++o) {
     int64_t i = o - before;
     if (mode == "replicate") {

@@ -74,6 +74,7 @@ test('truth values wrap around, and replication goes on beyond what padding cut 
   expect(F.pad(row, [-4, 5], { mode: 'replicate' }).toArray()).toEqual([[4, 4, 4, 4, 4]]);
   expect(F.pad(row, [2, -4], { mode: 'replicate' }).toArray()).toEqual([[1, 1]]);
   expect(thrownBy(() => F.pad(row, [-4, 5], { mode: 'circular' })).code).toBe('ERR_SHAPE');
+  expect(thrownBy(() => F.pad(ones([1, 0]), [1, 1], { mode: 'replicate' })).code).toBe('ERR_SHAPE');
 });
 
 test('integers widen in sums and powers, even where there is nothing to add', () => {
