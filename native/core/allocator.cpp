@@ -8,7 +8,6 @@
 #include <bit>
 #include <cmath>
 #include <cstdlib>
-#include <deque>
 #include <mutex>
 #include <vector>
 
@@ -87,20 +86,20 @@ class CachingCpuAllocator final : public Allocator {
   void* allocate(size_t size) override {
     const int index = class_of(size);
     const size_t block_size = class_size(index);
-    if (kExactBlocks) return allocate_exact(size, index);
+    if (kExactBlocks) return allocate_exact(size, index, block_size);
     {
       const std::lock_guard<std::mutex> lock(mutex_);
-      std::deque<Cached>& list = classes_[index].free;
+      std::vector<Cached>& list = classes_[index].free;
       if (!list.empty()) {
         void* block = list.back().block;
         list.pop_back();
         if (block_size >= kSmallLimit) cached_ -= block_size;
-        note_allocated(index);
+        note_allocated(index, block_size);
         return block;
       }
       if (block_size < kSmallLimit) {
         void* block = cut_from_chunk(block_size);
-        if (block != nullptr) note_allocated(index);
+        if (block != nullptr) note_allocated(index, block_size);
         return block;
       }
     }
@@ -110,7 +109,7 @@ class CachingCpuAllocator final : public Allocator {
     const std::lock_guard<std::mutex> lock(mutex_);
     ++stats_.system_allocations;
     stats_.reserved += block_size;
-    note_allocated(index);
+    note_allocated(index, block_size);
     return block;
   }
 
@@ -121,14 +120,15 @@ class CachingCpuAllocator final : public Allocator {
     {
       const std::lock_guard<std::mutex> lock(mutex_);
       stats_.allocated -= block_size;
-      --classes_[index].in_use;
       if (kExactBlocks) {
         stats_.reserved -= block_size;
         std::free(block);
         return;
       }
-      classes_[index].free.push_back({block, ++clock_});
+      SizeClass& c = classes_[index];
+      c.free.push_back({block, ++clock_});
       if (block_size < kSmallLimit) return;
+      --c.in_use;
       cached_ += block_size;
       if (count_turnover(block_size)) trim(peak_.value() + kCacheSlack, true, &evicted);
       const auto most = static_cast<size_t>(kMostOfPeak * static_cast<double>(peak_.value()));
@@ -163,20 +163,21 @@ class CachingCpuAllocator final : public Allocator {
     uint64_t freed_at;
   };
   struct SizeClass {
-    std::deque<Cached> free;  // those freed longest ago first
-    size_t in_use = 0;        // blocks
-    RecentPeak peak;          // of in_use
+    std::vector<Cached> free;  // those freed longest ago first
+    // From kSmallLimit on, for those that may be given back:
+    size_t in_use = 0;  // blocks
+    RecentPeak peak;    // of in_use
 
-    bool has_more_than_needed() const {
-      return !free.empty() && in_use + free.size() > peak.value();
-    }
+    bool has_more_than_needed() const { return in_use + free.size() > peak.value(); }
   };
 
-  void note_allocated(int index) {
-    SizeClass& c = classes_[index];
-    c.peak.note(++c.in_use);
+  void note_allocated(int index, size_t block_size) {
+    if (block_size >= kSmallLimit) {
+      SizeClass& c = classes_[index];
+      c.peak.note(++c.in_use);
+    }
     ++stats_.allocations;
-    stats_.allocated += class_size(index);
+    stats_.allocated += block_size;
     peak_.note(stats_.allocated);
     stats_.peak_allocated = std::max(stats_.peak_allocated, stats_.allocated);
     stats_.peak_reserved = std::max(stats_.peak_reserved, stats_.reserved);
@@ -195,14 +196,13 @@ class CachingCpuAllocator final : public Allocator {
     return true;
   }
 
-  void* allocate_exact(size_t size, int index) {
-    const size_t block_size = class_size(index);
+  void* allocate_exact(size_t size, int index, size_t block_size) {
     void* block = nullptr;
     if (!may_grow(block_size) || posix_memalign(&block, kAlignment, size) != 0) return nullptr;
     const std::lock_guard<std::mutex> lock(mutex_);
     ++stats_.system_allocations;
     stats_.reserved += block_size;
-    note_allocated(index);
+    note_allocated(index, block_size);
     return block;
   }
 
@@ -242,7 +242,7 @@ class CachingCpuAllocator final : public Allocator {
       }
       if (oldest < 0) return;
       evicted->push_back(classes_[oldest].free.front());
-      classes_[oldest].free.pop_front();
+      classes_[oldest].free.erase(classes_[oldest].free.begin());
       cached_ -= class_size(oldest);
       stats_.reserved -= class_size(oldest);
     }
