@@ -182,6 +182,7 @@ namespace {
 // raised as int64.
 Tensor power_columns(const Tensor& elements, int64_t n) {
   const Tensor x = is_floating(elements.dtype()) ? elements : ops::to(elements, DType::Int64);
+  if (n == 0) return ops::zeros(with_vector(x.sizes(), 0), x.dtype(), x.device());
   Dims ones = x.sizes();
   ones.push_back(1);
   Dims rest = x.sizes();
@@ -211,10 +212,6 @@ Tensor vander(const Tensor& x, std::optional<int64_t> n, bool increasing) {
   const int64_t columns = n.value_or(x.size(0));
   AG_CHECK(columns >= 0, Value, "vander: N must be non-negative, got ", columns);
   check_sizes("vander", with_vector(x.sizes(), columns), dtype_size(DType::Int64));
-  if (columns == 0) {
-    const DType dtype = is_floating(x.dtype()) ? x.dtype() : DType::Int64;
-    return ops::zeros(Dims{x.size(0), 0}, dtype, x.device());
-  }
   const Tensor powers = power_columns(x, columns);
   return increasing ? powers : ops::flip(powers, Dims{-1});
 }

@@ -1,15 +1,15 @@
 /** Corners of ops where only PyTorch's recorded answer says what is right. */
 import {
-  equal,
-  ldexp,
-  pow,
   atleast1d,
   atleast2d,
   atleast3d,
+  equal,
+  ldexp,
   linalg,
   nn,
   ones,
   polygamma,
+  pow,
   tensor,
   unique,
   unravelIndex,
